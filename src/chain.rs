@@ -1,0 +1,142 @@
+//! Tuples of layers are layers: each takes what the one before it gives.
+#![allow(unsafe_code)] // of `__zeros_in!`, which stands in `kernel::place`
+
+use crate::{
+    layer::{Layer, Pass},
+    params::{Grad, Leaf, LeafMut, Parameters, Path, Zeros},
+    shape::{Batch, BatchSize, Buffer, Scalar, Shape},
+};
+use core::mem::MaybeUninit;
+
+macro_rules! chain {
+    // One tuple: the first layer and the last, the others in order with the one before each, and
+    // the others in reverse.
+    (@one $first:ident $last:ident; $($l:ident $i:tt $before:ident),*; $($r:ident $j:tt),*) => {
+        impl<T: Scalar, $first: Parameters<T>, $($l: Parameters<T>),*> Parameters<T>
+            for ($first, $($l,)*)
+        {
+            type Gradient = ($first::Gradient, $($l::Gradient,)*);
+            type With<U: Scalar> = ($first::With<U>, $($l::With<U>,)*);
+            const COUNT: usize = $first::COUNT $(+ $l::COUNT)*;
+
+            fn map_scalar<U: Scalar>(&self, f: &mut impl FnMut(T) -> U) -> Self::With<U> {
+                (self.0.map_scalar(f), $(self.$i.map_scalar(f),)*)
+            }
+
+            #[inline]
+            fn visit(&self, path: &Path, f: &mut impl FnMut(Leaf<T>)) {
+                self.0.visit(&path.index(0), f);
+                $(self.$i.visit(&path.index($i), f);)*
+            }
+
+            #[inline]
+            fn visit_mut<const N: usize>(
+                &mut self,
+                mut trees: [&mut Self::Gradient; N],
+                path: &Path,
+                f: &mut impl FnMut(LeafMut<T, N>),
+            ) {
+                self.0.visit_mut(trees.each_mut().map(|tree| &mut tree.0), &path.index(0), f);
+                $(
+                    let each = trees.each_mut().map(|tree| &mut tree.$i);
+                    self.$i.visit_mut(each, &path.index($i), f);
+                )*
+            }
+        }
+
+        impl<$first: Zeros, $($l: Zeros),*> Zeros for ($first, $($l,)*) {
+            #[inline]
+            fn zeros() -> Self {
+                ($first::zeros(), $($l::zeros(),)*)
+            }
+
+            #[inline]
+            fn set_zero(&mut self) {
+                self.0.set_zero();
+                $(self.$i.set_zero();)*
+            }
+
+            fn zeros_in(place: &mut MaybeUninit<Self>) -> &mut Self {
+                $crate::__zeros_in!(place, 0 $(, $i)*)
+            }
+        }
+
+        impl<Z: BatchSize, $first: Buffer<Z>, $($l: Buffer<Z>),*> Buffer<Z> for ($first, $($l,)*) {
+            #[inline]
+            fn lend(size: Z) -> Self {
+                ($first::lend(size), $($l::lend(size),)*)
+            }
+        }
+
+        impl<T: Scalar, In: Shape, $first: Layer<T, In>, $($l: Layer<T, $before::Out>),*>
+            Layer<T, In> for ($first, $($l,)*)
+        {
+            type Out = $last::Out;
+            /// The first layer's cache; for each other one its input, the gradient on it, its cache.
+            type Cache<B: BatchSize> = (
+                $first::Cache<B>,
+                $((Batch<T, $before::Out, B>, Batch<T, $before::Out, B>, $l::Cache<B>),)*
+            );
+
+            #[inline]
+            fn forward<B: BatchSize>(
+                &self,
+                x: &In::Batch<T, B>,
+                y: &mut Batch<T, Self::Out, B>,
+                cache: &mut Self::Cache<B>,
+                pass: &mut Pass,
+            ) {
+                let (layer, lent) = (&self.0, &mut cache.0);
+                $(
+                    let (h, _, next) = &mut cache.$i;
+                    layer.forward::<B>(x, h, lent, pass);
+                    let (layer, lent, x) = (&self.$i, next, &*h);
+                )*
+                layer.forward::<B>(x, y, lent, pass);
+            }
+
+            #[inline]
+            fn predict<B: BatchSize>(&self, x: &In::Batch<T, B>, y: &mut Batch<T, Self::Out, B>) {
+                let _size = In::size::<T, B>(x);
+                let layer = &self.0;
+                $(
+                    let mut h: Batch<T, $before::Out, B> = Buffer::lend(_size);
+                    layer.predict::<B>(x, &mut h);
+                    let (layer, x) = (&self.$i, &h);
+                )*
+                layer.predict::<B>(x, y);
+            }
+
+            #[inline]
+            fn backward<B: BatchSize>(
+                &self,
+                x: &In::Batch<T, B>,
+                y: &Batch<T, Self::Out, B>,
+                cache: &mut Self::Cache<B>,
+                dy: &Batch<T, Self::Out, B>,
+                dx: Option<&mut In::Batch<T, B>>,
+                mut grad: Grad<Self::Gradient>,
+            ) {
+                $(
+                    let (h, dh, lent) = &mut cache.$j;
+                    let part = grad.part(|grad| &mut grad.$j);
+                    self.$j.backward::<B>(h, y, lent, dy, Some(dh), part);
+                    let (y, dy) = (&*h, &*dh);
+                )*
+                let part = grad.part(|grad| &mut grad.0);
+                self.0.backward::<B>(x, y, &mut cache.0, dy, dx, part);
+            }
+        }
+    };
+    // Every tuple from here on: this one, then with the next layer added.
+    ($first:ident $last:ident; $($l:ident $i:tt $b:ident),*; $($r:ident $j:tt),*;) => {
+        chain!(@one $first $last; $($l $i $b),*; $($r $j),*);
+    };
+    ($first:ident $last:ident; $($l:ident $i:tt $b:ident),*; $($r:ident $j:tt),*;
+        $next:ident $n:tt $($more:tt)*) => {
+        chain!(@one $first $last; $($l $i $b),*; $($r $j),*);
+        chain!($first $next; $($l $i $b,)* $next $n $last; $next $n $(, $r $j)*; $($more)*);
+    };
+}
+
+chain!(L0 L0; ; ; L1 1 L2 2 L3 3 L4 4 L5 5 L6 6 L7 7 L8 8 L9 9 L10 10 L11 11);

@@ -1,0 +1,62 @@
+//! First values of weights. The random numbers are the caller's.
+
+use crate::shape::Scalar;
+use nalgebra::SMatrix;
+use rand::Rng;
+
+/// Fills `weight` from a normal distribution of mean 0 and standard deviation `std`, whatever its
+/// size, in place.
+///
+/// The numbers follow Box and Muller, computed in `T` from 24-bit uniform ones: a seed gives f32 and
+/// f64 the same weights but for rounding, and a chip the same as a laptop.
+///
+/// ```
+/// use chainrule::init;
+/// use nalgebra::SMatrix;
+/// use rand::{SeedableRng, rngs::Xoshiro128PlusPlus};
+///
+/// let mut weight = SMatrix::<f64, 50, 784>::zeros();
+/// init::normal(0.01, &mut weight, &mut Xoshiro128PlusPlus::seed_from_u64(0));
+/// assert!((weight.variance().sqrt() - 0.01).abs() < 1e-4);
+/// ```
+pub fn normal<T: Scalar, const R: usize, const C: usize>(
+    std: T,
+    weight: &mut SMatrix<T, R, C>,
+    rng: &mut (impl Rng + ?Sized),
+) {
+    let minus_two = -(T::one() + T::one());
+    for pair in weight.as_mut_slice().chunks_mut(2) {
+        let radius = std * (uniform::<T>(rng).ln() * minus_two).sqrt();
+        let angle = T::two_pi() * uniform(rng);
+        for (w, way) in pair.iter_mut().zip([angle.cos(), angle.sin()]) {
+            *w = radius * way;
+        }
+    }
+}
+
+/// Xavier's weights, for sigmoid and tanh: normal with variance 1/C, C being the inputs.
+/// (Chapter 6.2.2; Glorot and Bengio, 2010.)
+pub fn xavier<T: Scalar, const R: usize, const C: usize>(
+    weight: &mut SMatrix<T, R, C>,
+    rng: &mut (impl Rng + ?Sized),
+) {
+    normal((T::one() / count(C)).sqrt(), weight, rng);
+}
+
+/// He's weights, for ReLU: normal with variance 2/C, C being the inputs. (Chapter 6.2.3; He and
+/// others, 2015; PyTorch's `kaiming_normal_`.)
+pub fn he<T: Scalar, const R: usize, const C: usize>(
+    weight: &mut SMatrix<T, R, C>,
+    rng: &mut (impl Rng + ?Sized),
+) {
+    normal(((T::one() + T::one()) / count(C)).sqrt(), weight, rng);
+}
+
+/// Uniform in (0, 1]: never 0, of which there is no logarithm.
+fn uniform<T: Scalar>(rng: &mut (impl Rng + ?Sized)) -> T {
+    nalgebra::convert(((rng.next_u32() >> 8) + 1) as f32 / (1 << 24) as f32)
+}
+
+fn count<T: Scalar>(n: usize) -> T {
+    nalgebra::convert(n as f32)
+}

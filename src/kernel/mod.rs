@@ -1,0 +1,18 @@
+//! The loops that decide the speed, over plain slices, and the little memory work that needs
+//! `unsafe`. No other module has either.
+//!
+//! A batch is a slice of samples that lie one behind the other, `W` is the slice of an O×I matrix,
+//! column after column. The functions know no shape type: one instance serves every layer and
+//! batch of a scalar. Slices whose lengths do not agree are used as far as they do.
+
+mod place;
+mod product;
+mod softmax;
+
+#[cfg(feature = "alloc")]
+pub(crate) use place::boxed;
+pub(crate) use place::fill;
+#[doc(hidden)]
+pub use place::zero_field;
+pub(crate) use product::{add_bias_gradient, affine, outer, pullback};
+pub(crate) use softmax::softmax;

@@ -1,0 +1,28 @@
+//! Softmax of one sample, without overflow.
+
+use crate::shape::Scalar;
+
+/// Writes eˣⁱ / Σ eˣᵏ into `p`, and returns the largest x, and ln Σ eˣᵏ less it. The largest
+/// entry's own 1 is left out of the sum until the end, so that a small remainder is not rounded
+/// away; the first of equals is taken.
+pub fn softmax<T: Scalar>(x: &[T], p: &mut [T]) -> (T, T) {
+    let mut entries = x.iter().enumerate();
+    let Some((mut at, &(mut top))) = entries.next() else {
+        return (T::zero(), T::zero());
+    };
+    for (i, &x) in entries {
+        if x > top {
+            (at, top) = (i, x);
+        }
+    }
+    let mut rest = T::zero();
+    for (i, (p, &x)) in p.iter_mut().zip(x).enumerate() {
+        *p = (x - top).exp();
+        if i != at {
+            rest += *p;
+        }
+    }
+    let sum = T::one() + rest;
+    p.iter_mut().for_each(|p| *p /= sum);
+    (top, rest.ln_1p())
+}

@@ -1,0 +1,111 @@
+//! The fully connected layer.
+#![allow(unsafe_code)] // of `parameters!`, whose unsafe part stands in `kernel::place`
+
+use crate::{
+    init, kernel,
+    layer::{Layer, Pass},
+    params::{Grad, Zeros},
+    shape::{BatchSize, Columns, D1, Scalar},
+};
+use nalgebra::{SMatrix, SVector};
+use rand::Rng;
+
+/// y = W·x + b, for each column of a batch.
+///
+/// dx = Wᵀ·dy, dW = dy·xᵀ, db = Σ columns of dy. (Chapter 5.6.)
+///
+/// # Shapes
+/// From `D1<I>` to `D1<O>`; W is O×I, b has O entries.
+///
+/// NaN in the input makes the whole output column NaN, as 0·NaN is NaN.
+///
+/// ```
+/// use chainrule::{Affine, ByValue};
+/// use nalgebra::{Matrix2, Matrix2x3, Vector2, Vector3};
+///
+/// let affine = Affine::new(Matrix2x3::new(1.0, 0.0, 2.0, 0.0, 1.0, 0.0), Vector2::new(10.0, 20.0));
+/// let x = Vector3::new(1.0, 2.0, 3.0);
+/// let mut pass = affine.trace(&x);
+/// assert_eq!(pass.y, Vector2::new(17.0, 22.0));
+///
+/// let (dx, grad) = pass.backward(&Vector2::new(1.0, -1.0));
+/// assert_eq!(dx, Vector3::new(1.0, -1.0, 2.0));
+/// assert_eq!(grad.weight, Matrix2x3::new(1.0, 2.0, 3.0, -1.0, -2.0, -3.0));
+/// assert_eq!(grad.bias, Vector2::new(1.0, -1.0));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Affine<T, const I: usize, const O: usize> {
+    /// W: one row an output, one column an input. Its memory is that of the book's `W`, which is
+    /// I×O with its rows one behind the other.
+    pub weight: SMatrix<T, O, I>,
+    /// b.
+    pub bias: SVector<T, O>,
+}
+
+parameters!(Affine<T; I, O> { weight, bias });
+
+impl<T: Scalar, const I: usize, const O: usize> Affine<T, I, O> {
+    /// A layer with these parameters.
+    pub const fn new(weight: SMatrix<T, O, I>, bias: SVector<T, O>) -> Self {
+        Affine { weight, bias }
+    }
+
+    /// Weights from a normal distribution of mean 0 and standard deviation `std`, biases 0: the
+    /// book's way.
+    pub fn normal(std: T, rng: &mut (impl Rng + ?Sized)) -> Self {
+        let mut layer = Self::zeros();
+        init::normal(std, &mut layer.weight, rng);
+        layer
+    }
+
+    /// Xavier's weights, for sigmoid and tanh: normal with variance 1/I. Biases 0.
+    pub fn xavier(rng: &mut (impl Rng + ?Sized)) -> Self {
+        let mut layer = Self::zeros();
+        init::xavier(&mut layer.weight, rng);
+        layer
+    }
+
+    /// He's weights, for ReLU: normal with variance 2/I. Biases 0.
+    pub fn he(rng: &mut (impl Rng + ?Sized)) -> Self {
+        let mut layer = Self::zeros();
+        init::he(&mut layer.weight, rng);
+        layer
+    }
+}
+
+impl<T: Scalar, const I: usize, const O: usize> Layer<T, D1<I>> for Affine<T, I, O> {
+    type Out = D1<O>;
+    type Cache<B: BatchSize> = ();
+
+    #[inline]
+    fn forward<B: BatchSize>(
+        &self,
+        x: &Columns<T, I, B>,
+        y: &mut Columns<T, O, B>,
+        _: &mut (),
+        _: &mut Pass,
+    ) {
+        let (w, b) = (self.weight.as_slice(), self.bias.as_slice());
+        kernel::affine(I, w, b, x.as_slice(), y.as_mut_slice());
+    }
+
+    #[inline]
+    fn backward<B: BatchSize>(
+        &self,
+        x: &Columns<T, I, B>,
+        _: &Columns<T, O, B>,
+        _: &mut (),
+        dy: &Columns<T, O, B>,
+        dx: Option<&mut Columns<T, I, B>>,
+        grad: Grad<Self>,
+    ) {
+        let (x, dy) = (x.as_slice(), dy.as_slice());
+        if let Some((grad, overwrite)) = grad.raw() {
+            kernel::outer(O, I, dy, x, grad.weight.as_mut_slice(), overwrite);
+            kernel::add_bias_gradient(dy, grad.bias.as_mut_slice(), overwrite);
+        }
+        if let Some(dx) = dx {
+            kernel::pullback(O, I, self.weight.as_slice(), dy, dx.as_mut_slice());
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! Softmax as a layer of its own, for probabilities; to train, see `SoftmaxCrossEntropy`.
+
+use crate::{
+    kernel,
+    layer::{Layer, Pass},
+    params::Grad,
+    shape::{BatchSize, Columns, D1, Scalar},
+};
+
+/// yₖ = eˣᵏ / Σ eˣⁱ, for each column of a batch.
+///
+/// dx = y ⊙ (dy - Σ dyᵢ·yᵢ). (Chapter 3.5.)
+///
+/// # Shapes
+/// `D1<N>`, unchanged.
+///
+/// The largest entry is subtracted first, so that nothing overflows at ±1000. NaN anywhere in a
+/// column, or +∞, makes all of it NaN.
+///
+/// A net that is trained with [`SoftmaxCrossEntropy`](crate::SoftmaxCrossEntropy) must not end in
+/// this layer: the loss contains it. For inference it is not needed, as the largest output stays
+/// the largest.
+///
+/// ```
+/// use chainrule::{ByValue, Softmax};
+/// use nalgebra::Vector3;
+///
+/// let x = Vector3::new(1010.0, 1000.0, 990.0);
+/// let y = Softmax.trace(&x).y;
+/// assert!((y.sum() - 1.0_f64).abs() < 1e-15);
+/// assert!((y[0] - 0.9999546).abs() < 1e-7);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Softmax;
+
+parameters!(Softmax {});
+
+impl<T: Scalar, const N: usize> Layer<T, D1<N>> for Softmax {
+    type Out = D1<N>;
+    type Cache<B: BatchSize> = ();
+
+    fn forward<B: BatchSize>(
+        &self,
+        x: &Columns<T, N, B>,
+        y: &mut Columns<T, N, B>,
+        _: &mut (),
+        _: &mut Pass,
+    ) {
+        let (x, y) = (x.as_slice().chunks_exact(N.max(1)), y.as_mut_slice());
+        for (y, x) in y.chunks_exact_mut(N.max(1)).zip(x) {
+            kernel::softmax(x, y);
+        }
+    }
+
+    fn backward<B: BatchSize>(
+        &self,
+        _: &Columns<T, N, B>,
+        y: &Columns<T, N, B>,
+        _: &mut (),
+        dy: &Columns<T, N, B>,
+        dx: Option<&mut Columns<T, N, B>>,
+        _: Grad<()>,
+    ) {
+        let Some(dx) = dx else { return };
+        let y = y.as_slice().chunks_exact(N.max(1));
+        let dy = dy.as_slice().chunks_exact(N.max(1));
+        for (dx, (dy, y)) in dx.as_mut_slice().chunks_exact_mut(N.max(1)).zip(dy.zip(y)) {
+            let along = dy.iter().zip(y).fold(T::zero(), |sum, (&dy, &y)| sum + dy * y);
+            for (dx, (&dy, &y)) in dx.iter_mut().zip(dy.iter().zip(y)) {
+                *dx = y * (dy - along);
+            }
+        }
+    }
+}

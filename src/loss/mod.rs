@@ -1,0 +1,100 @@
+//! One file a loss; what a loss and a target are.
+
+mod softmax_cross_entropy;
+mod sum_squared_error;
+
+pub use softmax_cross_entropy::SoftmaxCrossEntropy;
+pub use sum_squared_error::SumSquaredError;
+
+use crate::shape::{BatchSize, Columns, Scalar, Shape};
+use nalgebra::Const;
+#[cfg(feature = "alloc")]
+use {alloc::vec::Vec, nalgebra::Dyn};
+
+/// How far the outputs of a batch are from what they should have been.
+///
+/// A target that is a number of samples too long or too short, which only a batch of run-time size
+/// can be, makes loss and gradient NaN.
+#[diagnostic::on_unimplemented(
+    message = "`{Y}` is no target of `{Self}` for a batch of `{B}` outputs of shape `{S}`",
+    label = "not a target for this batch"
+)]
+pub trait Loss<T: Scalar, S: Shape, B: BatchSize, Y: ?Sized> {
+    /// The mean loss of the samples; overwrites `dy`, the gradient on the outputs, if wanted.
+    fn loss(&self, y: &S::Batch<T, B>, target: &Y, dy: Option<&mut S::Batch<T, B>>) -> T;
+}
+
+/// For each sample of a batch, how likely each of `N` classes is: the classes' numbers
+/// (`[usize; B]`; for `Dyn` a `Vec` or slice), or a matrix with a column a sample, one-hot or not.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not label a batch of `{B}` samples with {N} classes",
+    label = "one label or one column for each sample of the batch"
+)]
+pub trait Classes<T: Scalar, const N: usize, B: BatchSize> {
+    /// The number of samples.
+    fn samples(&self) -> usize;
+
+    /// How likely `class` is; NaN where the sample's label is none of the `N`.
+    fn probability(&self, sample: usize, class: usize) -> T;
+
+    /// The likeliest class, the first of equals; `None` where there is none.
+    fn class(&self, sample: usize) -> Option<usize>;
+}
+
+macro_rules! labels {
+    ($labels:ty, $size:ty $(, $b:ident)?) => {
+        impl<T: Scalar, const N: usize $(, const $b: usize)?> Classes<T, N, $size> for $labels {
+            fn samples(&self) -> usize {
+                self.len()
+            }
+
+            #[inline]
+            fn probability(&self, sample: usize, class: usize) -> T {
+                match Classes::<T, N, $size>::class(self, sample) {
+                    Some(label) if label == class => T::one(),
+                    Some(_) => T::zero(),
+                    None => T::zero() / T::zero(),
+                }
+            }
+
+            #[inline]
+            fn class(&self, sample: usize) -> Option<usize> {
+                self.get(sample).copied().filter(|&label| label < N)
+            }
+        }
+    };
+}
+
+labels!([usize; B], Const<B>, B);
+#[cfg(feature = "alloc")]
+labels!([usize], Dyn);
+#[cfg(feature = "alloc")]
+labels!(Vec<usize>, Dyn);
+
+impl<T: Scalar, const N: usize, B: BatchSize> Classes<T, N, B> for Columns<T, N, B> {
+    fn samples(&self) -> usize {
+        self.ncols()
+    }
+
+    #[inline]
+    fn probability(&self, sample: usize, class: usize) -> T {
+        self.get((class, sample)).copied().unwrap_or(T::zero() / T::zero())
+    }
+
+    fn class(&self, sample: usize) -> Option<usize> {
+        argmax(self.as_slice().chunks_exact(N.max(1)).nth(sample)?)
+    }
+}
+
+/// Where the largest number is, the first of equals; `None` if one is NaN.
+pub(crate) fn argmax<T: Scalar>(values: &[T]) -> Option<usize> {
+    let mut best: Option<(usize, T)> = None;
+    for (i, &value) in values.iter().enumerate() {
+        match best {
+            _ if !(value == value) => return None,
+            Some((_, top)) if value <= top => {}
+            _ => best = Some((i, value)),
+        }
+    }
+    best.map(|(i, _)| i)
+}

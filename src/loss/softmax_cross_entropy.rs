@@ -1,0 +1,64 @@
+//! The book's SoftmaxWithLoss.
+
+use super::{Classes, Loss};
+use crate::{
+    kernel,
+    shape::{BatchSize, Columns, D1, Scalar},
+};
+
+/// L = -Σ tₖ·ln softmax(y)ₖ, the mean over the batch; dy = (softmax(y) - t) / B. (Chapter 5.6.3.)
+///
+/// The net that it trains ends in the scores y, without a softmax layer. PyTorch's
+/// `CrossEntropyLoss`.
+///
+/// # Shapes
+/// Outputs `D1<N>`; the target is [`Classes`]: labels below N, or a column of probabilities for each
+/// sample. The gradient holds for columns of any sum s, of which it is (s·softmax(y) - t) / B.
+///
+/// # Numbers
+/// Nothing overflows, and no 1e-7 stands inside the logarithm: at scores of ±1000 the loss is 2000
+/// and not 16.1. An output of NaN or +∞, or a label that is no class, makes the loss NaN.
+///
+/// ```
+/// use chainrule::{D1, Loss, SoftmaxCrossEntropy};
+/// use nalgebra::SMatrix;
+///
+/// let y = SMatrix::<f64, 3, 2>::from_column_slice(&[2.0, 1.0, 0.0, 1000.0, -1000.0, 0.0]);
+/// let mut dy = y;
+/// let loss = SoftmaxCrossEntropy.loss(&y, &[0, 1], Some(&mut dy));
+/// assert!((loss - (0.40760596444 + 2000.0) / 2.0).abs() < 1e-10);
+/// assert_eq!(dy.column(1).as_slice(), [0.5, -0.5, 0.0]);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SoftmaxCrossEntropy;
+
+impl<T: Scalar, const N: usize, B: BatchSize, Y: Classes<T, N, B> + ?Sized> Loss<T, D1<N>, B, Y>
+    for SoftmaxCrossEntropy
+{
+    fn loss(&self, y: &Columns<T, N, B>, t: &Y, mut dy: Option<&mut Columns<T, N, B>>) -> T {
+        let nan = T::zero() / T::zero();
+        let samples =
+            if t.samples() == y.ncols() { nalgebra::convert(y.ncols() as f32) } else { nan };
+        let mut loss = T::zero();
+        let mut p = [T::zero(); N];
+        for (s, y) in y.as_slice().chunks_exact(N.max(1)).enumerate() {
+            let (top, ln_sum) = kernel::softmax(y, &mut p);
+            let mut sum = T::zero();
+            for (k, &y) in y.iter().enumerate() {
+                let t = t.probability(s, k);
+                sum += t;
+                // 0·∞ is no part of the sum.
+                if t != T::zero() {
+                    loss += t * (ln_sum - (y - top));
+                }
+            }
+            let dy = dy.as_deref_mut().map(|dy| dy.as_mut_slice().chunks_exact_mut(N.max(1)));
+            if let Some(dy) = dy.and_then(|mut dy| dy.nth(s)) {
+                for (k, (dy, &p)) in dy.iter_mut().zip(&p).enumerate() {
+                    *dy = (sum * p - t.probability(s, k)) / samples;
+                }
+            }
+        }
+        loss / samples
+    }
+}

@@ -1,0 +1,54 @@
+//! The book's sum of squared errors.
+
+use super::Loss;
+use crate::shape::{BatchSize, Flat, Scalar};
+
+/// L = ½·Σ (yₖ - tₖ)², the mean over the batch; dy = (y - t) / B. (Chapters 4.2.1 and 5.6.3.)
+///
+/// The net that it trains ends in [`Identity`](crate::Identity), or in nothing. PyTorch's `MSELoss`
+/// takes the mean over the features too and has no ½: it is 2/N of this.
+///
+/// # Shapes
+/// Outputs of any flat shape, targets of the same.
+///
+/// NaN in an output or a target makes the loss NaN.
+///
+/// ```
+/// use chainrule::{D1, Loss, SumSquaredError};
+/// use nalgebra::Matrix2;
+///
+/// let (y, t) = (Matrix2::new(1.0, 2.0, 3.0, 4.0), Matrix2::new(1.0, 0.0, 0.0, 4.0));
+/// let mut dy = y;
+/// let loss = Loss::<f64, D1<2>, _, _>::loss(&SumSquaredError, &y, &t, Some(&mut dy));
+/// assert_eq!(loss, (9.0 / 2.0 + 4.0 / 2.0) / 2.0);
+/// assert_eq!(dy, Matrix2::new(0.0, 1.0, 1.5, 0.0));
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SumSquaredError;
+
+impl<T: Scalar, S: Flat, B: BatchSize> Loss<T, S, B, S::Batch<T, B>> for SumSquaredError {
+    fn loss(
+        &self,
+        y: &S::Batch<T, B>,
+        target: &S::Batch<T, B>,
+        mut dy: Option<&mut S::Batch<T, B>>,
+    ) -> T {
+        let samples: T = if S::size::<T, B>(y) == S::size::<T, B>(target) {
+            nalgebra::convert(S::size::<T, B>(y).value() as f32)
+        } else {
+            T::zero() / T::zero()
+        };
+        let (y, t) = (S::flat::<T, B>(y), S::flat::<T, B>(target));
+        if let Some(dy) = dy.as_deref_mut() {
+            let dy = S::flat_mut::<T, B>(dy);
+            // Where there is no target to subtract, the division by NaN decides.
+            dy.copy_from_slice(y);
+            for (dy, &t) in dy.iter_mut().zip(t) {
+                *dy -= t;
+            }
+            dy.iter_mut().for_each(|dy| *dy /= samples);
+        }
+        let squares = y.iter().zip(t).fold(T::zero(), |sum, (&y, &t)| sum + (y - t) * (y - t));
+        squares * nalgebra::convert(0.5) / samples
+    }
+}

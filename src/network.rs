@@ -1,0 +1,461 @@
+//! What people hold and call: layers, the shape that they take, and the loss that they learn by.
+
+use crate::{
+    Affine, Relu, SoftmaxCrossEntropy,
+    layer::{Layer, Pass},
+    loss::{Classes, Loss, argmax},
+    params::{Grad, LeafMut, Parameters, Path, Role, Zeros},
+    shape::{Batch, BatchSize, Buffer, D1, Flat, Scalar, Shape},
+};
+use core::{fmt, marker::PhantomData};
+use rand::Rng;
+
+/// A net: `layers`, one of them or a tuple, on inputs of shape `In`, and the loss `E`.
+///
+/// ```
+/// use chainrule::{Affine, D1, Network, Optimizer, Relu, Sgd, SoftmaxCrossEntropy};
+/// use nalgebra::{Const, SMatrix};
+/// use rand::{SeedableRng, rngs::Xoshiro128PlusPlus};
+///
+/// type Layers = (Affine<f32, 2, 16>, Relu, Affine<f32, 16, 2>);
+/// type Net = Network<f32, D1<2>, Layers, SoftmaxCrossEntropy>;
+///
+/// let mut rng = Xoshiro128PlusPlus::seed_from_u64(0);
+/// let layers = (Affine::he(&mut rng), Relu, Affine::he(&mut rng));
+/// let mut net = Net::new(layers, SoftmaxCrossEntropy);
+///
+/// // Exclusive or: four samples, one a column.
+/// let x = SMatrix::<f32, 2, 4>::from_column_slice(&[0., 0., 0., 1., 1., 0., 1., 1.]);
+/// let labels = [0, 1, 1, 0];
+/// let (mut work, mut sgd) = (Net::workspace(Const::<4>), Sgd::new(0.5));
+/// for _ in 0..500 {
+///     net.backprop(&x, &labels, &mut work);
+///     sgd.step(&mut net.layers, &mut work.grad);
+/// }
+/// assert_eq!(net.accuracy(&x, &labels), 1.0);
+/// ```
+// SIMD loads of the parameters should not cross cache lines; on a chip alignment only costs RAM.
+#[cfg_attr(target_arch = "x86_64", repr(align(64)))]
+pub struct Network<T, In, L, E> {
+    /// The parameters.
+    pub layers: L,
+    /// The loss.
+    pub criterion: E,
+    shape: PhantomData<fn(In) -> T>,
+}
+
+/// The book's two-layer net: affine, ReLU, affine, with softmax and cross entropy as its loss.
+///
+/// ```
+/// use chainrule::TwoLayerNet;
+/// use nalgebra::SMatrix;
+/// use rand::{SeedableRng, rngs::Xoshiro128PlusPlus};
+///
+/// let mut rng = Xoshiro128PlusPlus::seed_from_u64(0);
+/// let net = TwoLayerNet::<f64, 64, 20, 10>::init(0.01, &mut rng);
+/// let x = SMatrix::<f64, 64, 3>::repeat(0.5);
+/// let t = [1, 0, 9];
+///
+/// assert_eq!(net.predict(&x).shape(), (10, 3));
+/// assert!((net.loss(&x, &t) - 10f64.ln()).abs() < 0.01);
+/// let (affine1, (), affine2) = net.gradient(&x, &t);
+/// assert_eq!(affine1.weight.shape(), (20, 64));
+/// assert!((affine2.bias.sum()).abs() < 1e-12);
+/// ```
+pub type TwoLayerNet<T, const IN: usize, const HIDDEN: usize, const OUT: usize> =
+    Network<T, D1<IN>, (Affine<T, IN, HIDDEN>, Relu, Affine<T, HIDDEN, OUT>), SoftmaxCrossEntropy>;
+
+impl<T: Scalar, const IN: usize, const HIDDEN: usize, const OUT: usize>
+    TwoLayerNet<T, IN, HIDDEN, OUT>
+{
+    /// Weights from a normal distribution of standard deviation `std` (the book's 0.01), biases 0.
+    pub fn init(std: T, rng: &mut (impl Rng + ?Sized)) -> Self {
+        let layers = (Affine::normal(std, rng), Relu, Affine::normal(std, rng));
+        Network::new(layers, SoftmaxCrossEntropy)
+    }
+}
+
+// The bound `L: Layer` stands on each method and not on the block: only so does a net that is named
+// by a type alias get the message with the layer that does not fit, and not "the function exists,
+// but its trait bounds were not satisfied".
+impl<T: Scalar, In: Shape, L, E> Network<T, In, L, E> {
+    /// A net of these layers, with this loss.
+    pub const fn new(layers: L, criterion: E) -> Self
+    where
+        L: Layer<T, In>,
+    {
+        Network { layers, criterion, shape: PhantomData }
+    }
+
+    /// The outputs for a batch.
+    #[inline]
+    pub fn predict<B: BatchSize>(&self, x: &In::Batch<T, B>) -> Batch<T, L::Out, B>
+    where
+        L: Layer<T, In>,
+    {
+        let mut y = Buffer::lend(In::size::<T, B>(x));
+        self.layers.predict::<B>(x, &mut y);
+        y
+    }
+
+    /// The mean loss of a batch, in a predicting pass.
+    pub fn loss<B: BatchSize, Y: ?Sized>(&self, x: &In::Batch<T, B>, target: &Y) -> T
+    where
+        L: Layer<T, In>,
+        E: Loss<T, L::Out, B, Y>,
+    {
+        self.criterion.loss(&self.predict::<B>(x), target, None)
+    }
+
+    /// The part of a batch for which the largest output is that of the right class, from 0 to 1. The
+    /// first of equal outputs counts; outputs with a NaN are wrong.
+    pub fn accuracy<B: BatchSize, Y: ?Sized, const N: usize>(
+        &self,
+        x: &In::Batch<T, B>,
+        target: &Y,
+    ) -> T
+    where
+        L: Layer<T, In, Out = D1<N>>,
+        Y: Classes<T, N, B>,
+    {
+        let samples = In::size::<T, B>(x).value();
+        ratio(self.right(x, target).filter(|&right| right).count(), samples)
+    }
+
+    /// For each sample of a batch, whether its class is predicted.
+    pub(crate) fn right<B: BatchSize, Y: ?Sized, const N: usize>(
+        &self,
+        x: &In::Batch<T, B>,
+        target: &Y,
+    ) -> impl Iterator<Item = bool>
+    where
+        L: Layer<T, In, Out = D1<N>>,
+        Y: Classes<T, N, B>,
+    {
+        let y = self.predict::<B>(x);
+        (0..In::size::<T, B>(x).value()).map(move |sample| {
+            let outputs = y.as_slice().chunks_exact(N.max(1)).nth(sample);
+            outputs.and_then(argmax).is_some_and(|class| target.class(sample) == Some(class))
+        })
+    }
+
+    /// The gradient of the [`loss`](Self::loss) by backpropagation, shaped like the layers.
+    pub fn gradient<B: BatchSize, Y: ?Sized>(&self, x: &In::Batch<T, B>, target: &Y) -> L::Gradient
+    where
+        L: Layer<T, In>,
+        E: Loss<T, L::Out, B, Y>,
+    {
+        let mut flow = Flow::lend(In::size::<T, B>(x));
+        let mut grad = L::Gradient::zeros();
+        self.pass(x, target, &mut flow, Pass::Predict, None, Grad::set(&mut grad));
+        grad
+    }
+
+    /// The gradient of the [`loss`](Self::loss) on the input, by backpropagation.
+    pub fn input_gradient<B: BatchSize, Y: ?Sized>(
+        &self,
+        x: &In::Batch<T, B>,
+        target: &Y,
+    ) -> In::Batch<T, B>
+    where
+        L: Layer<T, In>,
+        E: Loss<T, L::Out, B, Y>,
+    {
+        let mut flow = Flow::lend(In::size::<T, B>(x));
+        let mut dx = Buffer::lend(In::size::<T, B>(x));
+        self.pass(x, target, &mut flow, Pass::Predict, Some(&mut dx), Grad::none());
+        dx
+    }
+
+    /// The gradient of the [`loss`](Self::loss) by central differences, one parameter after the
+    /// other: two forward passes for each, to check [`gradient`](Self::gradient) with.
+    ///
+    /// (L(w + h) - L(w - h)) / 2h, h = ∛ε·max(1, |w|), where the errors of rounding and of the
+    /// formula are about equal: for f64 a few 10⁻¹¹ of the loss, for f32 a few 10⁻⁵. (Chapters 4.3.3
+    /// and 5.7.3, with 10⁻⁴ for h.)
+    pub fn numerical_gradient<B: BatchSize, Y: ?Sized>(
+        &self,
+        x: &In::Batch<T, B>,
+        target: &Y,
+    ) -> L::Gradient
+    where
+        L: Layer<T, In> + Clone,
+        E: Loss<T, L::Out, B, Y> + Clone,
+    {
+        let mut net = Network::<T, In, L, E>::new(self.layers.clone(), self.criterion.clone());
+        let mut grad = L::Gradient::zeros();
+        for index in 0..L::Gradient::COUNT {
+            let set = |net: &mut Self, value| learned::<T, L>(&mut net.layers, index, value);
+            let value = set(&mut net, None);
+            let slope = central(value, |value| {
+                set(&mut net, Some(value));
+                net.loss(x, target)
+            });
+            set(&mut net, Some(value));
+            learned::<T, L::Gradient>(&mut grad, index, Some(slope));
+        }
+        grad
+    }
+
+    /// The gradient of the [`loss`](Self::loss) on the input, by central differences; as
+    /// [`numerical_gradient`](Self::numerical_gradient).
+    pub fn numerical_input_gradient<B: BatchSize, Y: ?Sized>(
+        &self,
+        x: &In::Batch<T, B>,
+        target: &Y,
+    ) -> In::Batch<T, B>
+    where
+        In: Flat,
+        L: Layer<T, In>,
+        E: Loss<T, L::Out, B, Y>,
+    {
+        let (mut probe, mut dx) = (x.clone(), x.clone());
+        for (index, dx) in In::flat_mut::<T, B>(&mut dx).iter_mut().enumerate() {
+            let set = |probe: &mut In::Batch<T, B>, value| {
+                if let Some(entry) = In::flat_mut::<T, B>(probe).get_mut(index) {
+                    *entry = value;
+                }
+            };
+            let value = *dx;
+            *dx = central(value, |value| {
+                set(&mut probe, value);
+                self.loss(&probe, target)
+            });
+            set(&mut probe, value);
+        }
+        dx
+    }
+
+    /// Memory for training steps on batches of `size`.
+    pub fn workspace<B: BatchSize>(size: B) -> Workspace<T, In, L, B>
+    where
+        L: Layer<T, In>,
+    {
+        Workspace { grad: L::Gradient::zeros(), seed: 0, flow: Flow::lend(size) }
+    }
+
+    /// The loss of a batch in training; `work.grad` becomes its gradient. Nothing is allocated
+    /// unless the batch is of another size than the last.
+    pub fn backprop<B: BatchSize, Y: ?Sized>(
+        &self,
+        x: &In::Batch<T, B>,
+        target: &Y,
+        work: &mut Workspace<T, In, L, B>,
+    ) -> T
+    where
+        L: Layer<T, In>,
+        E: Loss<T, L::Out, B, Y>,
+    {
+        let pass = work.next_pass(In::size::<T, B>(x));
+        self.pass(x, target, &mut work.flow, pass, None, Grad::set(&mut work.grad))
+    }
+
+    /// As [`backprop`](Self::backprop), but adds the gradient to what is in `work.grad`.
+    pub fn accumulate<B: BatchSize, Y: ?Sized>(
+        &self,
+        x: &In::Batch<T, B>,
+        target: &Y,
+        work: &mut Workspace<T, In, L, B>,
+    ) -> T
+    where
+        L: Layer<T, In>,
+        E: Loss<T, L::Out, B, Y>,
+    {
+        let pass = work.next_pass(In::size::<T, B>(x));
+        self.pass(x, target, &mut work.flow, pass, None, Grad::add(&mut work.grad))
+    }
+
+    #[inline]
+    fn pass<B: BatchSize, Y: ?Sized>(
+        &self,
+        x: &In::Batch<T, B>,
+        target: &Y,
+        Flow { cache, y, dy, .. }: &mut Flow<T, In, L, B>,
+        mut pass: Pass,
+        dx: Option<&mut In::Batch<T, B>>,
+        grad: Grad<L::Gradient>,
+    ) -> T
+    where
+        L: Layer<T, In>,
+        E: Loss<T, L::Out, B, Y>,
+    {
+        self.layers.forward::<B>(x, y, cache, &mut pass);
+        let loss = self.criterion.loss(y, target, Some(dy));
+        self.layers.backward::<B>(x, y, cache, dy, dx, grad);
+        loss
+    }
+
+    /// The same net over another scalar: `net.map(f64::from)`.
+    pub fn map<U: Scalar>(&self, mut f: impl FnMut(T) -> U) -> Network<U, In, L::With<U>, E>
+    where
+        L: Layer<T, In>,
+        L::With<U>: Layer<U, In, Out = L::Out>,
+        E: Clone,
+    {
+        Network::new(self.layers.map_scalar(&mut f), self.criterion.clone())
+    }
+
+    /// The number of parameters.
+    pub const fn parameters() -> usize
+    where
+        L: Layer<T, In>,
+    {
+        L::COUNT
+    }
+
+    /// The bytes that the parameters take.
+    ///
+    /// ```
+    /// use chainrule::TwoLayerNet;
+    /// const _: () = assert!(TwoLayerNet::<f32, 8, 16, 4>::parameter_bytes() <= 1024, "too large");
+    /// ```
+    pub const fn parameter_bytes() -> usize
+    where
+        L: Layer<T, In>,
+    {
+        L::COUNT * size_of::<T>()
+    }
+
+    /// The bytes that training on batches of `B` takes: parameters, gradient, and what flows
+    /// between the layers and back. An optimizer's memory comes on top; [`Sgd`](crate::Sgd) has none.
+    ///
+    /// ```
+    /// use chainrule::TwoLayerNet;
+    /// const _: () = assert!(TwoLayerNet::<f32, 8, 16, 4>::train_bytes::<8>() <= 4096, "too large");
+    /// ```
+    pub const fn train_bytes<const B: usize>() -> usize
+    where
+        L: Layer<T, In>,
+    {
+        let outputs = size_of::<Batch<T, L::Out, nalgebra::Const<B>>>();
+        let numbers = L::COUNT + <L::Gradient as Parameters<T>>::COUNT;
+        numbers * size_of::<T>() + size_of::<L::Cache<nalgebra::Const<B>>>() + 2 * outputs
+    }
+}
+
+/// What a training step needs besides the net: the gradient, and memory for what flows there and
+/// back. Make one with [`Network::workspace`], one for each thread.
+#[cfg_attr(target_arch = "x86_64", repr(align(64)))]
+pub struct Workspace<T: Scalar, In: Shape, L: Layer<T, In>, B: BatchSize> {
+    /// The gradient of the last batch, for an optimizer.
+    pub grad: L::Gradient,
+    /// What the next pass draws by, where a layer draws; each pass adds one.
+    pub seed: u64,
+    flow: Flow<T, In, L, B>,
+}
+
+/// What flows through the layers and back.
+struct Flow<T: Scalar, In: Shape, L: Layer<T, In>, B: BatchSize> {
+    cache: L::Cache<B>,
+    y: Batch<T, L::Out, B>,
+    dy: Batch<T, L::Out, B>,
+    size: B,
+}
+
+impl<T: Scalar, In: Shape, L: Layer<T, In>, B: BatchSize> Workspace<T, In, L, B> {
+    #[inline]
+    fn next_pass(&mut self, size: B) -> Pass {
+        if self.flow.size != size {
+            self.flow = Flow::lend(size);
+        }
+        let seed = self.seed;
+        self.seed = seed.wrapping_add(1);
+        Pass::Train { seed }
+    }
+}
+
+impl<T: Scalar, In: Shape, L: Layer<T, In>, B: BatchSize> Flow<T, In, L, B> {
+    #[inline]
+    fn lend(size: B) -> Self {
+        let (cache, y, dy) = (Buffer::lend(size), Buffer::lend(size), Buffer::lend(size));
+        Flow { cache, y, dy, size }
+    }
+}
+
+impl<T: Clone, In, L: Clone, E: Clone> Clone for Network<T, In, L, E> {
+    fn clone(&self) -> Self {
+        let (layers, criterion) = (self.layers.clone(), self.criterion.clone());
+        Network { layers, criterion, shape: PhantomData }
+    }
+}
+
+impl<T, In, L: fmt::Debug, E: fmt::Debug> fmt::Debug for Network<T, In, L, E> {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let mut net = f.debug_struct("Network");
+        net.field("layers", &self.layers).field("criterion", &self.criterion).finish()
+    }
+}
+
+/// A table of the parameters: name, rows × columns, count.
+///
+/// ```
+/// use chainrule::{TwoLayerNet, Zeros};
+/// # use chainrule::{Affine, Network, Relu, SoftmaxCrossEntropy};
+/// let layers = (Affine::zeros(), Relu, Affine::zeros());
+/// let net: TwoLayerNet<f32, 8, 16, 4> = Network::new(layers, SoftmaxCrossEntropy);
+/// assert_eq!(net.to_string(), "\
+/// 0.weight             16 ×     8       128
+/// 0.bias               16 ×     1        16
+/// 2.weight              4 ×    16        64
+/// 2.bias                4 ×     1         4
+/// in all                                212 = 848 bytes");
+/// ```
+impl<T: Scalar, In, L: Parameters<T>, E> fmt::Display for Network<T, In, L, E> {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let mut written = Ok(());
+        self.layers.visit(&Path::ROOT, &mut |leaf| {
+            let (rows, columns) = leaf.shape;
+            let count = leaf.values.len();
+            // A path pads to a width only where something pads: in full, then by hand.
+            let mut name = Counted { to: f, written: 0 };
+            written = written
+                .and_then(|()| fmt::Write::write_fmt(&mut name, format_args!("{}", leaf.path)))
+                .and_then(|()| {
+                    let gap = 18_usize.saturating_sub(name.written);
+                    writeln!(f, "{:gap$} {rows:>4} × {columns:>5} {count:>9}", "")
+                });
+        });
+        written?;
+        write!(f, "{:<31} {:>9} = {} bytes", "in all", L::COUNT, L::COUNT * size_of::<T>())
+    }
+}
+
+/// Counts what is written.
+struct Counted<'a, 'b> {
+    to: &'a mut fmt::Formatter<'b>,
+    written: usize,
+}
+
+impl fmt::Write for Counted<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.written += text.len();
+        self.to.write_str(text)
+    }
+}
+
+/// Number `index` of the parameters that learn: its value, after it was set to `value` if given.
+fn learned<T: Scalar, L: Parameters<T>>(layers: &mut L, index: usize, value: Option<T>) -> T {
+    let (mut before, mut found) = (0, T::zero());
+    layers.visit_mut([], &Path::ROOT, &mut |leaf: LeafMut<T, 0>| {
+        if leaf.role == Role::Weight {
+            if let Some(entry) = index.checked_sub(before).and_then(|i| leaf.values.get_mut(i)) {
+                *entry = value.unwrap_or(*entry);
+                found = *entry;
+            }
+            before += leaf.values.len();
+        }
+    });
+    found
+}
+
+/// (f(x + h) - f(x - h)) / 2h, over the h that rounding left of the one that was meant.
+fn central<T: Scalar>(x: T, mut f: impl FnMut(T) -> T) -> T {
+    let h = T::default_epsilon().cbrt() * x.abs().max(T::one());
+    let (above, below) = (x + h, x - h);
+    (f(above) - f(below)) / (above - below)
+}
+
+/// `part` of `whole`, from 0 to 1.
+pub(crate) fn ratio<T: Scalar>(part: usize, whole: usize) -> T {
+    nalgebra::convert::<f32, T>(part as f32) / nalgebra::convert(whole as f32)
+}
