@@ -40,6 +40,7 @@ impl Curves {
         let mut chart = ChartBuilder::on(area)
             .caption("Loss of the mini-batch", ("sans-serif", 18))
             .margin(12)
+            .margin_right(28)
             .x_label_area_size(36)
             .y_label_area_size(44)
             .build_cartesian_2d(0..self.losses.len(), 0.0..1.05 * top)?;
@@ -62,6 +63,7 @@ impl Curves {
         let mut chart = ChartBuilder::on(area)
             .caption("Accuracy", ("sans-serif", 18))
             .margin(12)
+            .margin_right(28)
             .x_label_area_size(36)
             .y_label_area_size(44)
             .build_cartesian_2d(0..self.losses.len(), 0.0..1.0)?;

@@ -1,0 +1,48 @@
+//! Chapter 5.7.2: the two-layer net. Build it, predict, ask for loss and accuracy, and find the
+//! gradient of every parameter.
+
+use chainrule::{
+    Affine, D1, Network, Optimizer, Parameters, Path, Relu, Sgd, SoftmaxCrossEntropy, TwoLayerNet,
+};
+use nalgebra::SMatrix;
+use rand::{RngExt, SeedableRng, rngs::Xoshiro128PlusPlus};
+
+fn main() {
+    let mut rng = Xoshiro128PlusPlus::seed_from_u64(0);
+    let mut network = TwoLayerNet::<f64, 784, 50, 10>::init(0.01, &mut rng);
+    println!("{network}\n");
+
+    // Five images, one a column, and their labels.
+    let x = SMatrix::<f64, 784, 5>::from_fn(|_, _| rng.random());
+    let t = [5, 0, 4, 1, 9];
+
+    let y = network.predict(&x);
+    println!("scores of the first image{:.4}", y.column(0));
+    let (loss, accuracy) = (network.loss(&x, &t), network.accuracy(&x, &t));
+    println!("loss {loss:.4}, accuracy {accuracy}");
+    // A net that knows nothing gives each of ten classes about the same chance.
+    assert!((loss - 10_f64.ln()).abs() < 0.2);
+
+    // The gradient is shaped like the net.
+    let mut grad = network.gradient(&x, &t);
+    grad.visit(&Path::ROOT, &mut |leaf| {
+        let (rows, columns) = leaf.shape;
+        let mean = leaf.values.iter().map(|g: &f64| g.abs()).sum::<f64>() / (rows * columns) as f64;
+        println!("d {:9} {rows:3} × {columns:<4} mean size {mean:.2e}", leaf.path.to_string());
+    });
+    // Raising one score by as much as lowering all makes no difference to softmax.
+    assert!(grad.2.bias.sum().abs() < 1e-15);
+
+    // A step against it makes the loss smaller.
+    Sgd::new(0.1).step(&mut network.layers, &mut grad);
+    println!("loss after one step {:.4}", network.loss(&x, &t));
+    assert!(network.loss(&x, &t) < loss);
+
+    // A deeper net is a longer tuple, and nothing else.
+    type Deeper = (Affine<f64, 784, 50>, Relu, Affine<f64, 50, 20>, Relu, Affine<f64, 20, 10>);
+    let layers: Deeper =
+        (Affine::he(&mut rng), Relu, Affine::he(&mut rng), Relu, Affine::he(&mut rng));
+    let deeper = Network::<f64, D1<784>, _, _>::new(layers, SoftmaxCrossEntropy);
+    println!("a deeper net: loss {:.4}", deeper.loss(&x, &t));
+    assert_eq!(deeper.gradient(&x, &t).4.weight.shape(), (10, 20));
+}
