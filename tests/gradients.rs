@@ -83,7 +83,7 @@ fn largest(found: &[f64], terms: impl Fn(usize, f64) -> Vec<f64>) -> f64 {
     };
     // Not `f64::max`, which would drop a NaN.
     let all = found.iter().enumerate().map(|(i, &dx)| difference(i, dx));
-    all.fold(0.0, |top, d| if d <= top { top } else { d })
+    all.fold(0.0, |top, d| if top.is_nan() || d <= top { top } else { d })
 }
 
 /// Checks f64 against central differences, and f32 against f64 at the same point.

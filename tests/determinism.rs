@@ -1,0 +1,90 @@
+//! The same seed gives the same bits; another seed gives others.
+
+use chainrule::{Affine, Parameters, Path, Sgd, Training, TwoLayerNet, data::Dataset, init};
+use core::ops::ControlFlow::{Break, Continue};
+use nalgebra::{Const, Dyn, SMatrix};
+use rand::{RngExt, SeedableRng, rngs::Xoshiro128PlusPlus};
+
+fn data() -> Dataset<Vec<[f64; 16]>, Vec<usize>> {
+    let mut rng = Xoshiro128PlusPlus::seed_from_u64(1);
+    let inputs: Vec<[f64; 16]> = (0..500).map(|_| rng.random()).collect();
+    let labels = inputs.iter().map(|x| usize::from(x[0] + x[1] > x[2] + x[3])).collect();
+    Dataset::labelled(inputs, labels, 2).unwrap()
+}
+
+/// The bits of all losses and of all parameters after a training.
+fn train(seed: u64) -> (Vec<u64>, Vec<u64>, f64) {
+    let mut rng = Xoshiro128PlusPlus::seed_from_u64(seed);
+    let mut net = TwoLayerNet::<f64, 16, 20, 2>::init(0.3, &mut rng);
+    let mut losses = Vec::new();
+    let training = Training { batch: Dyn(30), iterations: 300, seed };
+    training.run(&mut net, &mut Sgd::new(0.3), &data(), |progress| {
+        losses.push(progress.loss.to_bits());
+        Continue(())
+    });
+    let mut bits = Vec::new();
+    net.layers.visit(&Path::ROOT, &mut |leaf| {
+        bits.extend(leaf.values.iter().map(|w: &f64| w.to_bits()));
+    });
+    (losses, bits, net.accuracy_on(&data(), Dyn(64)))
+}
+
+#[test]
+fn same_seed_same_bits() {
+    let (losses, bits, accuracy) = train(7);
+    assert_eq!((losses.clone(), bits, accuracy), train(7));
+    assert_ne!(losses, train(8).0);
+    assert!(accuracy > 0.9, "{accuracy}");
+}
+
+/// Batches known at compile time and at run time draw and compute the same.
+#[test]
+fn const_and_dyn_batches_agree() {
+    let net = || TwoLayerNet::<f64, 16, 4, 2>::init(0.3, &mut Xoshiro128PlusPlus::seed_from_u64(2));
+    let (mut a, mut b) = (net(), net());
+    let data = data();
+    let fixed = Training { batch: Const::<8>, iterations: 50, seed: 3 };
+    let dynamic = Training { batch: Dyn(8), iterations: 50, seed: 3 };
+    fixed.run(&mut a, &mut Sgd::new(0.1), &data, |_| Continue(()));
+    dynamic.run(&mut b, &mut Sgd::new(0.1), &data, |_| Continue(()));
+    assert_eq!(a.layers, b.layers);
+    // 500 is no multiple of either size: the last batch counts in part.
+    assert_eq!(a.accuracy_on(&data, Const::<8>), b.accuracy_on(&data, Dyn(77)));
+}
+
+#[test]
+fn observer_sees_every_iteration_and_can_stop() {
+    let mut net =
+        TwoLayerNet::<f64, 16, 4, 2>::init(0.3, &mut Xoshiro128PlusPlus::seed_from_u64(2));
+    let mut seen = Vec::new();
+    let training = Training { batch: Const::<50>, iterations: 1000, seed: 3 };
+    training.run(&mut net, &mut Sgd::new(0.1), &data(), |progress| {
+        seen.push((progress.iteration, progress.epoch));
+        if progress.iteration == 20 { Break(()) } else { Continue(()) }
+    });
+    // Ten mini-batches of 50 would cover 500 samples.
+    let expected = (0..21).map(|i| (i, (i % 10 == 0).then_some(i / 10)));
+    assert_eq!(seen, expected.collect::<Vec<_>>());
+}
+
+/// The same weights in f32 and f64, but for rounding.
+#[test]
+fn weights_do_not_depend_on_the_scalar() {
+    let wide = Affine::<f64, 30, 20>::he(&mut Xoshiro128PlusPlus::seed_from_u64(5));
+    let narrow = Affine::<f32, 30, 20>::he(&mut Xoshiro128PlusPlus::seed_from_u64(5));
+    // Logarithm, root, cosine and two products: fewer than 16 roundings of a weight of at most 2.
+    assert!((wide.weight - narrow.weight.map(f64::from)).amax() < 32.0 * f64::from(f32::EPSILON));
+}
+
+/// Mean, deviation and tails are those of a normal distribution.
+#[test]
+fn weights_are_normal() {
+    let mut weight = SMatrix::<f64, 100, 1000>::zeros();
+    init::normal(2.0, &mut weight, &mut Xoshiro128PlusPlus::seed_from_u64(6));
+    let beyond = |z: f64| weight.iter().filter(|w| w.abs() > 2.0 * z).count() as f64;
+    // Five standard errors of each, of 100,000 numbers.
+    assert!(weight.mean().abs() < 5.0 * 2.0 / 1e5f64.sqrt());
+    assert!((weight.variance() - 4.0).abs() < 5.0 * 4.0 * (2.0 / 1e5f64).sqrt());
+    assert!((beyond(1.0) - 31_731.0).abs() < 5.0 * (1e5f64 * 0.31731 * 0.68269).sqrt());
+    assert!((beyond(3.0) - 270.0).abs() < 5.0 * 270f64.sqrt());
+}
