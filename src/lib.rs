@@ -1,5 +1,6 @@
 #![cfg_attr(not(any(feature = "std", test)), no_std)]
 //! FRONT
+#![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 #[cfg(feature = "alloc")]
 extern crate alloc;

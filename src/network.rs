@@ -109,28 +109,24 @@ impl<T: Scalar, In: Shape, L, E> Network<T, In, L, E> {
 
     /// The part of a batch for which the largest output is that of the right class, from 0 to 1. The
     /// first of equal outputs counts; outputs with a NaN are wrong.
-    pub fn accuracy<B: BatchSize, Y: ?Sized, const N: usize>(
-        &self,
-        x: &In::Batch<T, B>,
-        target: &Y,
-    ) -> T
+    pub fn accuracy<B: BatchSize, Y, const N: usize>(&self, x: &In::Batch<T, B>, target: &Y) -> T
     where
         L: Layer<T, In, Out = D1<N>>,
-        Y: Classes<T, N, B>,
+        Y: Classes<T, N, B> + ?Sized,
     {
         let samples = In::size::<T, B>(x).value();
         ratio(self.right(x, target).filter(|&right| right).count(), samples)
     }
 
     /// For each sample of a batch, whether its class is predicted.
-    pub(crate) fn right<B: BatchSize, Y: ?Sized, const N: usize>(
+    pub(crate) fn right<B: BatchSize, Y, const N: usize>(
         &self,
         x: &In::Batch<T, B>,
         target: &Y,
     ) -> impl Iterator<Item = bool>
     where
         L: Layer<T, In, Out = D1<N>>,
-        Y: Classes<T, N, B>,
+        Y: Classes<T, N, B> + ?Sized,
     {
         let y = self.predict::<B>(x);
         (0..In::size::<T, B>(x).value()).map(move |sample| {

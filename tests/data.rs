@@ -7,7 +7,7 @@ use chainrule::data::{
 };
 use flate2::{Compression, write::GzEncoder};
 use nalgebra::{Const, DMatrix, Dyn};
-use proptest::prelude::*;
+use proptest::{prelude::*, test_runner::FileFailurePersistence};
 use std::{fs, io::Write, path::Path};
 
 /// An IDX file of two images with 2×3 pixels.
@@ -184,7 +184,14 @@ fn drawn_samples() {
     assert_eq!(Dataset::new(Vec::<[f64; 1]>::new(), Vec::<usize>::new()), Err(DataError::Empty));
 }
 
+fn config() -> ProptestConfig {
+    let seeds = FileFailurePersistence::Direct("proptest-regressions/data.txt");
+    ProptestConfig { failure_persistence: Some(Box::new(seeds)), ..ProptestConfig::default() }
+}
+
 proptest! {
+    #![proptest_config(config())]
+
     /// No file makes the readers panic, and none but the right one is taken.
     #[test]
     fn any_bytes(bytes: Vec<u8>, at in 0usize..28, byte: u8) {

@@ -110,6 +110,7 @@ impl<T: Scalar, const N: usize, B: BatchSize> Draw<T, B> for Pixels<N> {
         size.columns()
     }
 
+    #[expect(clippy::indexing_slicing, reason = "a byte is below 256")]
     fn draw(&self, picks: &[usize], batch: &mut Self::Batch) {
         // 256 divisions instead of one a pixel.
         let full: T = nalgebra::convert(255.0_f32);

@@ -91,7 +91,7 @@ pub(crate) fn argmax<T: Scalar>(values: &[T]) -> Option<usize> {
     let mut best: Option<(usize, T)> = None;
     for (i, &value) in values.iter().enumerate() {
         match best {
-            _ if !(value == value) => return None,
+            _ if value.partial_cmp(&value).is_none() => return None,
             Some((_, top)) if value <= top => {}
             _ => best = Some((i, value)),
         }

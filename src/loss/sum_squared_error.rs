@@ -31,7 +31,7 @@ impl<T: Scalar, S: Flat, B: BatchSize> Loss<T, S, B, S::Batch<T, B>> for SumSqua
         &self,
         y: &S::Batch<T, B>,
         target: &S::Batch<T, B>,
-        mut dy: Option<&mut S::Batch<T, B>>,
+        dy: Option<&mut S::Batch<T, B>>,
     ) -> T {
         let samples: T = if S::size::<T, B>(y) == S::size::<T, B>(target) {
             nalgebra::convert(S::size::<T, B>(y).value() as f32)
@@ -39,7 +39,7 @@ impl<T: Scalar, S: Flat, B: BatchSize> Loss<T, S, B, S::Batch<T, B>> for SumSqua
             T::zero() / T::zero()
         };
         let (y, t) = (S::flat::<T, B>(y), S::flat::<T, B>(target));
-        if let Some(dy) = dy.as_deref_mut() {
+        if let Some(dy) = dy {
             let dy = S::flat_mut::<T, B>(dy);
             // Where there is no target to subtract, the division by NaN decides.
             dy.copy_from_slice(y);
