@@ -1,6 +1,6 @@
 //! First values of weights. The random numbers are the caller's.
 
-use crate::shape::Scalar;
+use crate::shape::{Scalar, number};
 use nalgebra::SMatrix;
 use rand::Rng;
 
@@ -40,7 +40,7 @@ pub fn xavier<T: Scalar, const R: usize, const C: usize>(
     weight: &mut SMatrix<T, R, C>,
     rng: &mut (impl Rng + ?Sized),
 ) {
-    normal((T::one() / count(C)).sqrt(), weight, rng);
+    normal((T::one() / number(C)).sqrt(), weight, rng);
 }
 
 /// He's weights, for ReLU: normal with variance 2/C, C being the inputs. (Chapter 6.2.3; He and
@@ -49,14 +49,10 @@ pub fn he<T: Scalar, const R: usize, const C: usize>(
     weight: &mut SMatrix<T, R, C>,
     rng: &mut (impl Rng + ?Sized),
 ) {
-    normal(((T::one() + T::one()) / count(C)).sqrt(), weight, rng);
+    normal(((T::one() + T::one()) / number(C)).sqrt(), weight, rng);
 }
 
 /// Uniform in (0, 1]: never 0, of which there is no logarithm.
 fn uniform<T: Scalar>(rng: &mut (impl Rng + ?Sized)) -> T {
     nalgebra::convert(((rng.next_u32() >> 8) + 1) as f32 / (1 << 24) as f32)
-}
-
-fn count<T: Scalar>(n: usize) -> T {
-    nalgebra::convert(n as f32)
 }

@@ -5,7 +5,7 @@ use crate::{
     layer::{Layer, Pass},
     loss::{Classes, Loss, argmax},
     params::{Grad, LeafMut, Parameters, Path, Role, Zeros},
-    shape::{Batch, BatchSize, Buffer, D1, Flat, Scalar, Shape},
+    shape::{Batch, BatchSize, Buffer, D1, Flat, Scalar, Shape, number},
 };
 use core::{fmt, marker::PhantomData};
 use rand::Rng;
@@ -453,5 +453,5 @@ fn central<T: Scalar>(x: T, mut f: impl FnMut(T) -> T) -> T {
 
 /// `part` of `whole`, from 0 to 1.
 pub(crate) fn ratio<T: Scalar>(part: usize, whole: usize) -> T {
-    nalgebra::convert::<f32, T>(part as f32) / nalgebra::convert(whole as f32)
+    number::<T>(part) / number(whole)
 }

@@ -16,6 +16,16 @@ pub trait Scalar: RealField + Copy {}
 
 impl<T: RealField + Copy> Scalar for T {}
 
+/// A count as a number; NaN if `T` cannot say it.
+pub(crate) fn number<T: Scalar>(count: usize) -> T {
+    num_traits::FromPrimitive::from_usize(count).unwrap_or_else(nan)
+}
+
+/// Not a number, in any scalar.
+pub(crate) fn nan<T: Scalar>() -> T {
+    T::zero() / T::zero()
+}
+
 /// The number of samples in a batch: [`Const<B>`](Const), known at compile time and stored inline,
 /// or [`Dyn`](nalgebra::Dyn), known at run time and stored on the heap.
 pub trait BatchSize: Dim {

@@ -6,7 +6,7 @@ mod sum_squared_error;
 pub use softmax_cross_entropy::SoftmaxCrossEntropy;
 pub use sum_squared_error::SumSquaredError;
 
-use crate::shape::{BatchSize, Columns, Scalar, Shape};
+use crate::shape::{BatchSize, Columns, Scalar, Shape, nan};
 use nalgebra::Const;
 #[cfg(feature = "alloc")]
 use {alloc::vec::Vec, nalgebra::Dyn};
@@ -53,7 +53,7 @@ macro_rules! labels {
                 match Classes::<T, N, $size>::class(self, sample) {
                     Some(label) if label == class => T::one(),
                     Some(_) => T::zero(),
-                    None => T::zero() / T::zero(),
+                    None => nan(),
                 }
             }
 
@@ -78,7 +78,7 @@ impl<T: Scalar, const N: usize, B: BatchSize> Classes<T, N, B> for Columns<T, N,
 
     #[inline]
     fn probability(&self, sample: usize, class: usize) -> T {
-        self.get((class, sample)).copied().unwrap_or(T::zero() / T::zero())
+        self.get((class, sample)).copied().unwrap_or_else(nan)
     }
 
     fn class(&self, sample: usize) -> Option<usize> {

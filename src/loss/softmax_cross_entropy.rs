@@ -3,7 +3,7 @@
 use super::{Classes, Loss};
 use crate::{
     kernel,
-    shape::{BatchSize, Columns, D1, Scalar},
+    shape::{BatchSize, Columns, D1, Scalar, nan, number},
 };
 
 /// L = -Σ tₖ·ln softmax(y)ₖ, the mean over the batch; dy = (softmax(y) - t) / B. (Chapter 5.6.3.)
@@ -36,9 +36,7 @@ impl<T: Scalar, const N: usize, B: BatchSize, Y: Classes<T, N, B> + ?Sized> Loss
     for SoftmaxCrossEntropy
 {
     fn loss(&self, y: &Columns<T, N, B>, t: &Y, mut dy: Option<&mut Columns<T, N, B>>) -> T {
-        let nan = T::zero() / T::zero();
-        let samples =
-            if t.samples() == y.ncols() { nalgebra::convert(y.ncols() as f32) } else { nan };
+        let samples = if t.samples() == y.ncols() { number(y.ncols()) } else { nan() };
         let mut loss = T::zero();
         let mut p = [T::zero(); N];
         for (s, y) in y.as_slice().chunks_exact(N.max(1)).enumerate() {

@@ -1,7 +1,7 @@
 //! The book's sum of squared errors.
 
 use super::Loss;
-use crate::shape::{BatchSize, Flat, Scalar};
+use crate::shape::{BatchSize, Flat, Scalar, nan, number};
 
 /// L = ½·Σ (yₖ - tₖ)², the mean over the batch; dy = (y - t) / B. (Chapters 4.2.1 and 5.6.3.)
 ///
@@ -34,9 +34,9 @@ impl<T: Scalar, S: Flat, B: BatchSize> Loss<T, S, B, S::Batch<T, B>> for SumSqua
         dy: Option<&mut S::Batch<T, B>>,
     ) -> T {
         let samples: T = if S::size::<T, B>(y) == S::size::<T, B>(target) {
-            nalgebra::convert(S::size::<T, B>(y).value() as f32)
+            number(S::size::<T, B>(y).value())
         } else {
-            T::zero() / T::zero()
+            nan()
         };
         let (y, t) = (S::flat::<T, B>(y), S::flat::<T, B>(target));
         if let Some(dy) = dy {

@@ -1,0 +1,72 @@
+//! The examples run, and what they print is what the chapter says. `cargo test` builds them.
+
+use std::process::{Command, Output};
+
+fn run(example: &str, arguments: &[&str]) -> Output {
+    // Tests lie in target/PROFILE/deps, examples beside that folder.
+    let here = std::env::current_exe().unwrap();
+    let path = here.ancestors().nth(2).unwrap().join("examples").join(example);
+    let output = Command::new(&path).args(arguments).output();
+    output.unwrap_or_else(|error| panic!("{}: {error}; build the examples first", path.display()))
+}
+
+/// Its standard output, if it ended well.
+fn prints(example: &str, arguments: &[&str]) -> String {
+    let Output { status, stdout, stderr } = run(example, arguments);
+    assert!(status.success(), "{example}: {}", String::from_utf8_lossy(&stderr));
+    String::from_utf8(stdout).unwrap()
+}
+
+#[test]
+fn price_graphs() {
+    let apple = prints("01_buy_apple", &[]);
+    let lines: Vec<_> = apple.lines().map(|line| line.rsplit(' ').next().unwrap()).collect();
+    assert_eq!(lines, ["220", "2.2", "110", "200"]);
+    let both = prints("02_buy_apple_orange", &[]);
+    let lines: Vec<_> = both.lines().map(|line| line.rsplit(' ').next().unwrap()).collect();
+    assert_eq!(lines, ["715", "2.2", "110", "3.3", "165", "650"]);
+}
+
+#[test]
+fn layers_and_nets() {
+    assert!(prints("03_layers", &[]).contains("dW = dy·xᵀ, 2×3, shaped like W"));
+    assert!(prints("04_two_layer_net", &[]).contains("0.weight             50 ×   784     39200"));
+    let check = prints("05_gradient_check", &[]);
+    assert!(["W1", "b1", "W2", "b2"].iter().all(|name| check.contains(name)));
+}
+
+#[test]
+fn training() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().to_str().unwrap();
+    let log = prints("06_train_neuralnet", &["--out", out]);
+    // Piped, the log is lines and nothing else.
+    assert!(!log.contains(['\r', '\x1b']));
+    // 10,000 mini-batches of 100 are 35 epochs of 28,740 images; the last line is the final one.
+    assert_eq!(log.matches("train acc, test acc | ").count(), 36);
+    let last = log.lines().rfind(|line| line.starts_with("train acc")).unwrap();
+    let accuracy: f64 = last.rsplit(' ').next().unwrap().parse().unwrap();
+    assert!(accuracy >= 0.95, "{last}");
+    let picture = std::fs::read_to_string(folder.path().join("train_neuralnet.svg")).unwrap();
+    assert!(picture.starts_with("<svg") && picture.contains("Accuracy"));
+
+    let quick = ["--scalar", "f64", "--hidden", "20", "--iterations", "3", "--out", out];
+    assert!(prints("06_train_neuralnet", &quick).contains("64-20-10 on 28740 images"));
+}
+
+#[test]
+fn training_refuses_what_cannot_be() {
+    let refused = |arguments: &[&str], reason: &str| {
+        let Output { status, stderr, .. } = run("06_train_neuralnet", arguments);
+        let said = String::from_utf8(stderr).unwrap();
+        assert!(!status.success() && said.contains(reason), "{arguments:?}: {said}");
+    };
+    refused(&["--mnist", "/no/such/folder"], "/no/such/folder/train-images-idx3-ubyte.gz: No such");
+    refused(&["--mnist", "examples/data/digits"], "64 features a sample, expected 784");
+    refused(&["--hidden", "60"], "compiled are 20, 50 and 100");
+    refused(&["--rate", "-1"], "rate");
+    refused(&["--batch", "0"], "batch");
+    refused(&["--iterations", "1", "--out", "Cargo.toml"], "Cargo.toml: ");
+    let help = prints("06_train_neuralnet", &["--help"]);
+    assert!(["--mnist", "--scalar", "--seed", "--out"].iter().all(|option| help.contains(option)));
+}
