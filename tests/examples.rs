@@ -64,7 +64,7 @@ fn training_refuses_what_cannot_be() {
     refused(&["--mnist", "/no/such/folder"], "/no/such/folder/train-images-idx3-ubyte.gz: No such");
     refused(&["--mnist", "examples/data/digits"], "64 features a sample, expected 784");
     refused(&["--hidden", "60"], "compiled are 20, 50 and 100");
-    refused(&["--rate", "-1"], "rate");
+    refused(&["--rate", "-1"], "a number above 0 is needed");
     refused(&["--batch", "0"], "batch");
     refused(&["--iterations", "1", "--out", "Cargo.toml"], "Cargo.toml: ");
     let help = prints("06_train_neuralnet", &["--help"]);

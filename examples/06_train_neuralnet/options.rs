@@ -26,7 +26,7 @@ pub struct Options {
     #[arg(long, default_value_t = 100, value_parser = value_parser!(u32).range(1..=100_000))]
     batch: u32,
     /// Learning rate [default: 0.1 for MNIST, 0.5 for the embedded digits]
-    #[arg(long, value_parser = positive)]
+    #[arg(long, value_parser = positive, allow_negative_numbers = true)]
     rate: Option<f64>,
     /// Seed of the first weights and of the mini-batches
     #[arg(long, default_value_t = 0)]
