@@ -114,6 +114,8 @@ struct Readme;
 mod params;
 mod chain;
 pub mod data;
+#[cfg(feature = "gradcheck")]
+pub mod gradcheck;
 pub mod init;
 #[doc(hidden)]
 pub mod kernel;

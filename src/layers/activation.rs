@@ -145,7 +145,11 @@ elementwise!(Tanh);
 impl Elementwise for Tanh {
     #[inline]
     fn value<T: Scalar>(x: T) -> T {
-        x.tanh()
+        // By e to a negative power less 1, which is exact near zero and cannot overflow; duals
+        // take tanh for sinh / cosh, whose derivative is NaN from 355 on.
+        let (size, sign) = if x < T::zero() { (-x, -T::one()) } else { (x, T::one()) };
+        let e = (-(size + size)).exp_m1();
+        -sign * e / (e + T::one() + T::one())
     }
     #[inline]
     fn slope<T: Scalar>(_: T, y: T) -> T {

@@ -1,0 +1,109 @@
+//! The values that a check is made at: all from one seed, simple ones first.
+
+use super::Real;
+use crate::shape::{Buffer, Columns, Flat};
+use core::fmt;
+use nalgebra::Dyn;
+use rand::{Rng, SeedableRng, rngs::Xoshiro128PlusPlus};
+
+/// Where a check is made: the seed of all values, how many samples, and what the values are like.
+/// The same case is the same values, on every machine.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Case {
+    /// What all is drawn from.
+    pub seed: u64,
+    /// Samples in the batch.
+    pub batch: usize,
+    /// What the values are like.
+    pub values: Values,
+    /// No value is nearer to 0, where most kinks are, than this.
+    pub margin: f64,
+}
+
+/// What values are like, from simple to strange.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Values {
+    /// -2, -1, 1, 2, and 0 if no margin forbids it: a counterexample to be followed by hand.
+    Integers,
+    /// Uniform from minus this to this.
+    Uniform(f64),
+    /// Either sign times 10 to a power between minus this and this.
+    Magnitudes(f64),
+}
+
+impl Case {
+    /// Number `n` of an endless list in which the simplest come first: one sample of small integers, a
+    /// few of them, then of uniform values up to 2. A failure in this order is a small one.
+    pub fn numbered(n: u64) -> Self {
+        let values = if n < 8 { Values::Integers } else { Values::Uniform(2.0) };
+        let batch = if n < 4 { 1 } else { 1 + (n % 5) as usize };
+        Case { seed: n, batch, values, margin: 0.01 }
+    }
+
+    /// Fills `to`; another `salt` gives other values.
+    pub fn fill<T: Real>(&self, salt: u64, to: &mut [T]) {
+        let mut rng = self.rng(salt);
+        for to in to {
+            *to = T::narrow(self.draw(&mut rng));
+        }
+    }
+
+    /// A batch of inputs, or of targets.
+    pub fn batch<T: Real, S: Flat>(&self, salt: u64) -> S::Batch<T, Dyn> {
+        let mut x = Buffer::lend(Dyn(self.batch));
+        self.fill(salt, S::flat_mut::<T, Dyn>(&mut x));
+        x
+    }
+
+    /// A label below `N` for each sample.
+    pub fn labels<const N: usize>(&self, salt: u64) -> alloc::vec::Vec<usize> {
+        let mut rng = self.rng(salt);
+        let draw = |_| ((u64::from(rng.next_u32()) * N as u64) >> 32) as usize;
+        (0..self.batch).map(draw).collect()
+    }
+
+    /// A column of `N` probabilities for each sample.
+    pub fn probabilities<T: Real, const N: usize>(&self, salt: u64) -> Columns<T, N, Dyn> {
+        let mut rng = self.rng(salt);
+        let mut t: Columns<T, N, Dyn> = Buffer::lend(Dyn(self.batch));
+        for column in t.as_mut_slice().chunks_exact_mut(N.max(1)) {
+            let sizes: [f64; N] = core::array::from_fn(|_| unit(&mut rng));
+            let sum: f64 = sizes.iter().sum();
+            for (t, size) in column.iter_mut().zip(sizes) {
+                *t = T::narrow(size / sum);
+            }
+        }
+        t
+    }
+
+    fn rng(&self, salt: u64) -> Xoshiro128PlusPlus {
+        Xoshiro128PlusPlus::seed_from_u64(self.seed ^ salt.wrapping_mul(0x9e37_79b9_7f4a_7c15))
+    }
+
+    fn draw(&self, rng: &mut impl Rng) -> f64 {
+        let (u, sign) = (unit(rng), if rng.next_u32() & 1 == 0 { 1.0 } else { -1.0 });
+        let size = match self.values {
+            Values::Integers if self.margin <= 0.0 => (3.0 * u).floor(),
+            Values::Integers => 1.0 + (2.0 * u).floor(),
+            Values::Uniform(most) => self.margin + (most - self.margin) * u,
+            Values::Magnitudes(most) => 10_f64.powf(most * (2.0 * u - 1.0)).max(self.margin),
+        };
+        sign * size
+    }
+}
+
+/// As a line of Rust, to run it again.
+impl fmt::Display for Case {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let Case { seed, batch, values, margin } = self;
+        write!(
+            f,
+            "Case {{ seed: {seed}, batch: {batch}, values: Values::{values:?}, margin: {margin:?} }}"
+        )
+    }
+}
+
+/// In [0, 1).
+fn unit(rng: &mut impl Rng) -> f64 {
+    f64::from(rng.next_u32()) / 2_f64.powi(32)
+}

@@ -1,0 +1,390 @@
+//! Gradient checks for anybody's layer: exact, in f32 too, at kinks, to second order.
+//!
+//! ```
+//! use chainrule::{Affine, D1, Tanh, Zeros, gradcheck::GradCheck};
+//!
+//! let layers = (Affine::<f32, 4, 3>::zeros(), Tanh);
+//! let report = GradCheck::new().check::<f32, D1<4>, _>(&layers)?;
+//! println!("{report}");
+//! # Ok::<_, chainrule::gradcheck::Report>(())
+//! ```
+//!
+//! In the tests of a layer one line does all of it, in f32 and f64, over many random cases, the
+//! simplest first:
+//!
+//! ```
+//! chainrule::gradcheck_layer!(affine<T>: chainrule::Affine<T, 4, 3>, chainrule::D1<4>);
+//! ```
+//!
+//! # Oracles
+//!
+//! | | what it is | its blind spot |
+//! |---|---|---|
+//! | dual numbers | the layer's own forward pass over dual numbers: exact, no step | takes forward as it is written, and the same branch at a kink |
+//! | differences | central, with a Richardson step that estimates its own error | kinks: it notices one within its step and skips the entry, with that reason |
+//! | second order | the backward pass over dual numbers, against differences of gradients, and for symmetry | |
+//!
+//! An f32 layer is judged at its own f32 values, by f64 duals, in units of f32: comparing f32 with f32
+//! differences, which lose all but two digits, is what makes other checks fail.
+//!
+//! # Scale and tolerance
+//!
+//! A gradient is a sum, dL/dw = Σ dyⱼ·∂yⱼ/∂w, and its terms may cancel: the error of rounding is
+//! measured by the size of the terms and not by that of the result. The *scale* of an entry is
+//! Σ |dyⱼ·∂yⱼ/∂w| with the exact ∂yⱼ/∂w of the dual numbers, plus max |dyⱼ|: slopes that are taken
+//! from outputs of size 1, as sigmoid's y·(1 - y), are exact to a rounding of 1. The tolerance is 64
+//! units in the last place (ε) of `T` times the scale. For differences their own estimated error is
+//! added.
+//!
+//! # For those who come from PyTorch
+//!
+//! | `torch.autograd.gradcheck` | here |
+//! |---|---|
+//! | `eps` | none for dual numbers; ∛ε·max(1, \|w\|) for differences |
+//! | `atol`, `rtol` | [`GradCheck::tolerance`], in units in the last place of the scale, with a written reason |
+//! | `fast_mode=True` | [`Mode::Directional`]; if it fails, all entries are compared to name the fault |
+//! | `nondet_tol` | none: two runs and two threads must agree bit for bit |
+//! | `check_batched_grad` | property `batch`: a batch is as its samples one by one |
+//! | `gradgradcheck` | always: `second order` and `symmetry`; [`hessian_vector_product`] for use |
+//! | `raise_exception` | a `Result`: `unwrap` prints the table |
+//! | inputs that require grad | the input and every parameter, always |
+//! | – | [linearity, zero, accumulation, overwriting, used memory, NaN](GradCheck::check) |
+
+mod case;
+mod oracle;
+mod property;
+mod report;
+#[cfg(feature = "proptest")]
+pub mod strategy;
+mod subject;
+
+pub use case::{Case, Values};
+pub use report::{Check, Report, Worst};
+pub use subject::Target;
+
+use crate::{
+    layer::{Layer, Pass},
+    loss::Loss,
+    network::Network,
+    params::{Parameters, Path},
+    shape::{BatchSize, Buffer, Flat, Scalar},
+};
+use alloc::{format, vec, vec::Vec};
+use nalgebra::Dyn;
+use num_dual::Dual64;
+use subject::{OfLayer, OfLoss, each_weight};
+
+/// What can be checked: f32 and f64.
+pub trait Real: Scalar {
+    /// The unit in the last place of 1.
+    const ULP: f64;
+
+    /// As f64, exactly.
+    fn widen(self) -> f64;
+
+    /// The nearest there is.
+    fn narrow(value: f64) -> Self;
+}
+
+macro_rules! real {
+    ($t:ident) => {
+        impl Real for $t {
+            const ULP: f64 = $t::EPSILON as f64;
+
+            fn widen(self) -> f64 {
+                self.into()
+            }
+
+            fn narrow(value: f64) -> Self {
+                value as $t
+            }
+        }
+    };
+}
+
+real!(f32);
+real!(f64);
+
+/// How much is compared with the dual numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// One random direction: one pass, whatever the size. If it fails, all entries.
+    Directional,
+    /// Every entry: a pass for each.
+    Full,
+}
+
+/// A gradient check to be made: where, how much, how exactly.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct GradCheck {
+    case: Case,
+    mode: Mode,
+    pass: Pass,
+    ulps: (f64, &'static str),
+    per_sample: bool,
+    differences: bool,
+    keep: bool,
+}
+
+impl Default for GradCheck {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl GradCheck {
+    /// All entries at random values between -2 and 2, three samples, 64 units of tolerance.
+    pub const fn new() -> Self {
+        GradCheck {
+            case: Case { seed: 0, batch: 3, values: Values::Uniform(2.0), margin: 0.01 },
+            mode: Mode::Full,
+            pass: Pass::Predict,
+            ulps: (64.0, "a few dozen roundings of what is summed up"),
+            per_sample: true,
+            differences: true,
+            keep: false,
+        }
+    }
+
+    /// At these values. A report's last line names its case.
+    pub const fn at(mut self, case: Case) -> Self {
+        self.case = case;
+        self
+    }
+
+    /// At the values of this seed.
+    pub const fn seed(mut self, seed: u64) -> Self {
+        self.case.seed = seed;
+        self
+    }
+
+    /// With so many samples.
+    pub const fn batch(mut self, batch: usize) -> Self {
+        self.case.batch = batch;
+        self
+    }
+
+    /// All entries, or one direction.
+    pub const fn mode(mut self, mode: Mode) -> Self {
+        self.mode = mode;
+        self
+    }
+
+    /// In this pass: `Pass::Train` for a layer that draws, so that what it draws is checked.
+    pub fn pass(mut self, pass: Pass) -> Self {
+        self.pass = pass;
+        self
+    }
+
+    /// Another tolerance, in units in the last place of the scale, and why it is right.
+    pub const fn tolerance(mut self, ulps: f64, reason: &'static str) -> Self {
+        self.ulps = (ulps, reason);
+        self
+    }
+
+    /// Whether a sample's output depends on that sample alone; not so for batch normalisation.
+    pub const fn per_sample(mut self, per_sample: bool) -> Self {
+        self.per_sample = per_sample;
+        self
+    }
+
+    /// Whether differences are made beside the dual numbers: five forward passes for each entry.
+    pub const fn differences(mut self, differences: bool) -> Self {
+        self.differences = differences;
+        self
+    }
+
+    /// Checks a layer with the parameters that it has; else they are drawn as the inputs are.
+    pub const fn keep_parameters(mut self) -> Self {
+        self.keep = true;
+        self
+    }
+
+    /// Checks a layer: a single one, a tuple, or a net's `layers`.
+    ///
+    /// Of the input and of every parameter, by these names in the report:
+    /// - `dual numbers`, `differences`, `second order`, `symmetry`: the gradient is right;
+    /// - `linearity`: that of a·u + b·v is a times that of u and b times that of v;
+    /// - `zero`: for dy = 0 it is 0;
+    /// - `accumulation`: two backward passes add twice;
+    /// - `overwriting`: what a gradient to be overwritten held does not matter;
+    /// - `used memory`: nor does what y, dx and the cache held;
+    /// - `parts`: dx and the parameters' gradient are the same without the other;
+    /// - `batch`: a batch is as its samples one by one (in a predicting pass);
+    /// - `determinism`: two runs and two threads agree bit for bit;
+    /// - `NaN`: NaN in the input is NaN in the output.
+    ///
+    /// # Errors
+    /// The report, if anything is wrong.
+    pub fn check<T: Real, In: Flat, L>(&self, layer: &L) -> Result<Report, Report>
+    where
+        L: Layer<T, In> + Parameters<T, With<T> = L> + Sync,
+        L::Out: Flat,
+        L::With<f64>: Layer<f64, In, Out = L::Out>,
+        L::With<Dual64>: Layer<Dual64, In, Out = L::Out>,
+    {
+        let case = &self.case;
+        let mut drawn = layer.map_scalar(&mut |w| w);
+        if !self.keep {
+            let mut values = vec![T::zero(); L::COUNT];
+            case.fill(1, &mut values);
+            let mut values = values.into_iter();
+            drawn = drawn.map_scalar(&mut |w| values.next().unwrap_or(w));
+        }
+        let x = case.batch::<T, In>(0);
+        let mut subject = OfLayer::<T, In, L>::new(&drawn, x, self.pass.clone());
+        let mut dy = vec![T::zero(); L::Out::LEN * case.batch];
+        case.fill(2, &mut dy);
+        let dy: Vec<f64> = dy.into_iter().map(T::widen).collect();
+        let mut report = self.report::<T, L>();
+        let scale = oracle::compare(&mut subject, &dy, self, T::ULP, &mut report);
+        property::check(&subject, &dy, &scale, self, &mut report);
+        if report.passed() { Ok(report) } else { Err(report) }
+    }
+
+    /// Checks a loss at outputs of shape `S`: `dual numbers`, `differences`, `second order` and
+    /// `symmetry`, as [`check`](Self::check).
+    ///
+    /// # Errors
+    /// The report, if anything is wrong.
+    pub fn check_loss<T: Real, S: Flat, E, Y>(
+        &self,
+        criterion: &E,
+        target: &Y,
+    ) -> Result<Report, Report>
+    where
+        Y: Target<T> + Target<f64> + Target<Dual64>,
+        E: Loss<T, S, Dyn, <Y as Target<T>>::As>
+            + Loss<f64, S, Dyn, <Y as Target<f64>>::As>
+            + Loss<Dual64, S, Dyn, <Y as Target<Dual64>>::As>,
+    {
+        let mut subject = OfLoss::<T, S, E, Y>::new(criterion, target, &self.case);
+        let mut report = self.report::<T, E>();
+        oracle::compare(&mut subject, &[1.0], self, T::ULP, &mut report);
+        if report.passed() { Ok(report) } else { Err(report) }
+    }
+
+    /// Checks a layer in many cases, the simplest first.
+    ///
+    /// # Errors
+    /// The report of the first case in which something is wrong.
+    pub fn check_cases<T: Real, In: Flat, L>(&self, layer: &L, cases: u64) -> Result<(), Report>
+    where
+        L: Layer<T, In> + Parameters<T, With<T> = L> + Sync,
+        L::Out: Flat,
+        L::With<f64>: Layer<f64, In, Out = L::Out>,
+        L::With<Dual64>: Layer<Dual64, In, Out = L::Out>,
+    {
+        for n in 0..cases {
+            self.clone().at(Case::numbered(n)).check::<T, In, L>(layer)?;
+        }
+        Ok(())
+    }
+
+    fn report<T, L>(&self) -> Report {
+        let subject = format!("{}, {}", short::<L>(), core::any::type_name::<T>());
+        Report { subject, checks: Vec::new(), case: self.case, tolerance: self.ulps }
+    }
+}
+
+/// A type's name without the paths in it.
+fn short<L: ?Sized>() -> alloc::string::String {
+    let mut short = alloc::string::String::new();
+    for part in
+        core::any::type_name::<L>().split_inclusive(|c: char| !c.is_alphanumeric() && c != '_')
+    {
+        short.push_str(part);
+        if part.ends_with(':') {
+            let name =
+                short.trim_end_matches(|c: char| c.is_alphanumeric() || c == '_' || c == ':');
+            short.truncate(name.len());
+        }
+    }
+    short
+}
+
+/// H·v, exactly: the derivative of the gradient of a net's loss in the direction `v`, by one forward
+/// and one backward pass over dual numbers. (Pearlmutter, 1994.)
+///
+/// ```
+/// use chainrule::{SumSquaredError, Affine, D1, Network, Zeros, gradcheck::hessian_vector_product};
+/// use nalgebra::{Matrix1x2, Vector1, Vector2};
+///
+/// // L = ½·(w·x + b - t)², so that H = (x, 1)·(x, 1)ᵀ.
+/// let affine = Affine::<f64, 2, 1>::zeros();
+/// let net = Network::<f64, D1<2>, _, _>::new(affine, SumSquaredError);
+/// let v = Affine::new(Matrix1x2::new(1.0, 0.0), Vector1::new(0.0));
+/// let hv = hessian_vector_product(&net, &Vector2::new(3.0, 5.0), &Vector1::new(7.0), &v);
+/// assert_eq!(hv, Affine::new(Matrix1x2::new(9.0, 15.0), Vector1::new(3.0)));
+/// ```
+pub fn hessian_vector_product<In: Flat, L, E, B: BatchSize, Y>(
+    net: &Network<f64, In, L, E>,
+    x: &In::Batch<f64, B>,
+    target: &Y,
+    v: &L::Gradient,
+) -> L::Gradient
+where
+    L: Layer<f64, In>,
+    L::With<Dual64>: Layer<Dual64, In, Out = L::Out>,
+    Y: Target<Dual64>,
+    E: Loss<Dual64, L::Out, B, Y::As> + Clone,
+{
+    let mut along = Vec::new();
+    v.visit(&Path::ROOT, &mut |leaf| along.extend_from_slice(leaf.values));
+    let mut dual = net.map(Dual64::from);
+    each_weight(&mut dual.layers, |i, w| w.eps = along.get(i).copied().unwrap_or(0.0));
+    let mut at: In::Batch<Dual64, B> = Buffer::lend(In::size::<f64, B>(x));
+    let numbers = In::flat::<f64, B>(x).iter().map(|&x| Dual64::from(x));
+    In::flat_mut::<Dual64, B>(&mut at).iter_mut().zip(numbers).for_each(|(to, x)| *to = x);
+    let gradient = dual.gradient(&at, &target.over());
+
+    let mut curved = Vec::new();
+    gradient.visit(&Path::ROOT, &mut |leaf| curved.extend(leaf.values.iter().map(|g| g.eps)));
+    let mut out = <L::Gradient as crate::Zeros>::zeros();
+    let mut curved = curved.into_iter();
+    out.visit_mut([], &Path::ROOT, &mut |leaf: crate::LeafMut<f64, 0>| {
+        leaf.values.iter_mut().zip(&mut curved).for_each(|(to, hv)| *to = hv);
+    });
+    out
+}
+
+/// Stamps the whole gradient check on a layer, as a module with two tests, `f32` and `f64`:
+///
+/// ```
+/// chainrule::gradcheck_layer!(affine<T>: chainrule::Affine<T, 4, 3>, chainrule::D1<4>);
+/// chainrule::gradcheck_layer!(relu<T>: chainrule::Relu, chainrule::D1<5>);
+/// ```
+///
+/// Name, scalar, the layer's type, the shape of its input. A fourth argument is a
+/// [`GradCheck`](crate::gradcheck::GradCheck) with other settings. The type must be
+/// [`Zeros`](crate::Zeros), as `parameters!` makes it.
+#[macro_export]
+macro_rules! gradcheck_layer {
+    ($name:ident<$t:ident>: $layer:ty, $in:ty) => {
+        $crate::gradcheck_layer!($name<$t>: $layer, $in, $crate::gradcheck::GradCheck::new());
+    };
+    ($name:ident<$t:ident>: $layer:ty, $in:ty, $check:expr) => {
+        #[cfg(test)]
+        mod $name {
+            #[allow(unused_imports)]
+            use super::*;
+
+            fn layer<$t: $crate::gradcheck::Real>() -> $layer {
+                <$layer as $crate::Zeros>::zeros()
+            }
+
+            #[test]
+            fn f32() {
+                let check = $check.check_cases::<f32, $in, _>(&layer::<f32>(), 64);
+                ::core::assert!(check.is_ok(), "{}", check.unwrap_err());
+            }
+
+            #[test]
+            fn f64() {
+                let check = $check.check_cases::<f64, $in, _>(&layer::<f64>(), 64);
+                ::core::assert!(check.is_ok(), "{}", check.unwrap_err());
+            }
+        }
+    };
+}

@@ -1,0 +1,185 @@
+//! What must hold of a backward pass whatever its layer computes.
+
+use super::{
+    GradCheck, Real, Report, Worst,
+    oracle::entries,
+    subject::{OfLayer, Run, batch, run},
+};
+use crate::{
+    layer::{Layer, Pass},
+    shape::{Flat, Scalar},
+};
+use alloc::{vec, vec::Vec};
+use nalgebra::Dyn;
+
+pub(super) fn check<T: Real, In: Flat, L: Layer<T, In> + Sync>(
+    subject: &OfLayer<T, In, L>,
+    dy: &[f64],
+    scale: &[f64],
+    check: &GradCheck,
+    report: &mut Report,
+) where
+    L::Out: Flat,
+{
+    let OfLayer { layer, x, size, pass, .. } = subject;
+    let plain = Run::plain(pass);
+    let dy: Vec<T> = dy.iter().map(|&dy| T::narrow(dy)).collect();
+    let go = |dy: &[T], how: Run<T>| run::<T, In, L>(layer, x, dy, how);
+    let (y, gradient) = go(&dy, plain);
+    let tolerance = check.ulps.0 * T::ULP;
+
+    // For dy and another one: 2 and -½ times a number are exact.
+    let mut other = vec![T::zero(); dy.len()];
+    check.case.fill(6, &mut other);
+    let [two, half] = [2.0, -0.5].map(T::narrow);
+    let both: Vec<T> = dy.iter().zip(&other).map(|(&u, &v)| two * u + half * v).collect();
+    let (_, of_other) = go(&other, plain);
+    let sum: Vec<T> = gradient.iter().zip(&of_other).map(|(&u, &v)| two * u + half * v).collect();
+    let other_size = |i: usize| of_other.get(i).map_or(0.0, |g| g.widen().abs());
+    let top = other.iter().fold(0.0, |top: f64, v| top.max(v.widen().abs()));
+    let linear = Compared { report, subject, scale: |i, s: f64| 4.0 * s + other_size(i) + top };
+    linear.all("linearity", scale, tolerance, &go(&both, plain).1, &sum);
+
+    let exact = |report: &mut Report, property, found: &[T], expected: &[T]| {
+        Compared { report, subject, scale: |_, s| s }.all(property, scale, 0.0, found, expected);
+    };
+    let zeros = vec![T::zero(); gradient.len()];
+    exact(report, "zero", &go(&vec![T::zero(); dy.len()], plain).1, &zeros);
+
+    // Parameters: twice added is twice as much; dx is not added to.
+    let twice = go(&dy, Run { times: 2, ..plain }).1;
+    let inputs = In::LEN * size.0;
+    let doubled = |(i, &g): (usize, &T)| if i < inputs { g } else { g + g };
+    let doubled: Vec<T> = gradient.iter().enumerate().map(doubled).collect();
+    Compared { report, subject, scale: |_, s| 2.0 * s }.all(
+        "accumulation",
+        scale,
+        tolerance,
+        &twice,
+        &doubled,
+    );
+
+    let nan = crate::shape::nan::<T>();
+    let poisoned = Run { before: nan, ..plain };
+    let overwritten = go(&dy, Run { overwrite: true, ..poisoned }).1;
+    Compared { report, subject, scale: |_, s| s }.all(
+        "overwriting",
+        scale,
+        tolerance,
+        &overwritten,
+        &gradient,
+    );
+    exact(report, "used memory", &go(&dy, Run { used_cache: true, ..poisoned }).1, &gradient);
+
+    // Each half of what is asked for, alone.
+    let (dx, dw) = gradient.split_at(inputs.min(gradient.len()));
+    let without_dw = go(&dy, Run { wanted: [true, false], ..plain }).1;
+    let without_dx = go(&dy, Run { wanted: [false, true], ..plain }).1;
+    let dx_alone = without_dw.get(..dx.len()).unwrap_or_default();
+    let dw_alone = without_dx.get(dx.len()..).unwrap_or_default();
+    exact(report, "parts", &[dx_alone, dw_alone].concat(), &gradient);
+    debug_assert_eq!(dw.len(), dw_alone.len());
+
+    if check.per_sample && *pass == Pass::Predict {
+        let alone = one_by_one::<T, In, L>(layer, x, &dy, *size);
+        Compared { report, subject, scale: |_, s| s }
+            .all("batch", scale, tolerance, &alone, &gradient);
+    }
+
+    let bits = |(y, gradient): (Vec<T>, Vec<T>)| -> Vec<u64> {
+        y.iter().chain(&gradient).map(|v| v.widen().to_bits()).collect()
+    };
+    let here = bits((y.clone(), gradient.clone()));
+    let numbers: Vec<T> = In::flat::<T, Dyn>(x).to_vec();
+    let elsewhere = || {
+        let x = batch::<T, In>(*size, numbers.iter().copied());
+        bits(run::<T, In, L>(layer, &x, &dy, plain))
+    };
+    let threads = std::thread::scope(|scope| {
+        let both = [scope.spawn(elsewhere), scope.spawn(elsewhere)];
+        both.map(|thread| thread.join().ok())
+    });
+    let same = bits(go(&dy, plain)) == here && threads.iter().all(|t| t.as_ref() == Some(&here));
+    flag(report, "determinism", same);
+
+    flag(report, "NaN", nan_arrives::<T, In, L>(layer, x, *size, pass));
+}
+
+/// dx and the parameters' gradient of each sample alone, the latter added up.
+fn one_by_one<T: Scalar, In: Flat, L: Layer<T, In>>(
+    layer: &L,
+    x: &In::Batch<T, Dyn>,
+    dy: &[T],
+    size: Dyn,
+) -> Vec<T>
+where
+    L::Out: Flat,
+{
+    let (mut dx, mut dw) = (Vec::new(), Vec::new());
+    let samples = In::flat::<T, Dyn>(x).chunks_exact(In::LEN.max(1));
+    for (x, dy) in samples.zip(dy.chunks_exact(L::Out::LEN.max(1))).take(size.0) {
+        let x = batch::<T, In>(Dyn(1), x.iter().copied());
+        let (_, mut all) = run::<T, In, L>(layer, &x, dy, Run::plain(&Pass::Predict));
+        let of_sample = all.split_off(In::LEN.min(all.len()));
+        dx.append(&mut all);
+        dw.resize(of_sample.len(), T::zero());
+        dw.iter_mut().zip(of_sample).for_each(|(sum, dw)| *sum += dw);
+    }
+    dx.append(&mut dw);
+    dx
+}
+
+/// Whether NaN in each number of the input in turn is NaN somewhere in the output.
+fn nan_arrives<T: Scalar, In: Flat, L: Layer<T, In>>(
+    layer: &L,
+    x: &In::Batch<T, Dyn>,
+    size: Dyn,
+    pass: &Pass,
+) -> bool
+where
+    L::Out: Flat,
+{
+    let numbers = In::flat::<T, Dyn>(x);
+    // What a layer that draws drops cannot arrive.
+    let all = 0..if *pass == Pass::Predict { numbers.len() } else { 0 };
+    all.into_iter().all(|at| {
+        let of = |(i, &x)| if i == at { crate::shape::nan() } else { x };
+        let x = batch::<T, In>(size, numbers.iter().enumerate().map(of));
+        let dy = vec![T::zero(); L::Out::LEN * size.0];
+        let (y, _) = run::<T, In, L>(layer, &x, &dy, Run::plain(pass));
+        y.iter().any(|y| y.partial_cmp(y).is_none())
+    })
+}
+
+/// A property that holds or not, as a whole.
+fn flag(report: &mut Report, property: &'static str, holds: bool) {
+    let found = f64::from(u8::from(holds));
+    let (entry, expected, scale, allowed) = ((0, 0), 1.0, 1.0, 0.0);
+    report.entry(property, "all").compare(Worst { entry, found, expected, scale, allowed });
+}
+
+/// Compares two gradients entry by entry, leaf by leaf.
+struct Compared<'r, 's, T: Real, In: Flat, L: Layer<T, In>, F> {
+    report: &'r mut Report,
+    subject: &'s OfLayer<'s, T, In, L>,
+    scale: F,
+}
+
+impl<T: Real, In: Flat, L: Layer<T, In>, F: Fn(usize, f64) -> f64> Compared<'_, '_, T, In, L, F> {
+    fn all(
+        self,
+        property: &'static str,
+        scales: &[f64],
+        tolerance: f64,
+        found: &[T],
+        expected: &[T],
+    ) {
+        let found: Vec<f64> = found.iter().map(|g| g.widen()).collect();
+        for (variable, entry, at, &found) in entries(&self.subject.variables, &found) {
+            let expected = expected.get(at).map_or(f64::NAN, |g| g.widen());
+            let scale = (self.scale)(at, scales.get(at).copied().unwrap_or(1.0));
+            let worst = Worst { entry, found, expected, scale, allowed: tolerance * scale };
+            self.report.entry(property, &variable.name).compare(worst);
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! Strategies for proptest: cases, from which parameters, batches and targets follow.
+//!
+//! A case is drawn as five small numbers, whatever the size of the net, and shrinks towards small
+//! integers, few samples and a small seed.
+//!
+//! ```
+//! use chainrule::{Affine, D1, Zeros, gradcheck::{GradCheck, strategy}};
+//! use proptest::prelude::*;
+//!
+//! proptest! {
+//!     # fn doc() {}
+//!     fn affine_is_right(case in strategy::cases(1..6)) {
+//!         let check = GradCheck::new().at(case).check::<f64, D1<4>, _>(&Affine::<f64, 4, 3>::zeros());
+//!         prop_assert!(check.is_ok(), "{}", check.unwrap_err());
+//!     }
+//! }
+//! # affine_is_right();
+//! ```
+
+use super::{Case, Values};
+use core::ops::Range;
+use proptest::prelude::{Just, Strategy, any, prop_oneof};
+
+/// Cases with so many samples, all values at least 0.01 from 0.
+pub fn cases(samples: Range<usize>) -> impl Strategy<Value = Case> {
+    away_from_kinks(samples, 0.01)
+}
+
+/// Cases with so many samples, all values at least `margin` from 0.
+pub fn away_from_kinks(samples: Range<usize>, margin: f64) -> impl Strategy<Value = Case> {
+    let values = prop_oneof![
+        Just(Values::Integers),
+        (1u8..=3).prop_map(|most| Values::Uniform(most.into()))
+    ];
+    (any::<u64>(), samples, values).prop_map(move |(seed, batch, values)| Case {
+        seed,
+        batch,
+        values,
+        margin,
+    })
+}
+
+/// Cases with so many samples, the values of either sign and from 10⁻ᵖ to 10ᵖ, `p` up to `powers`.
+pub fn magnitudes(samples: Range<usize>, powers: u8) -> impl Strategy<Value = Case> {
+    (any::<u64>(), samples, 1..=powers.max(1)).prop_map(|(seed, batch, power)| Case {
+        seed,
+        batch,
+        values: Values::Magnitudes(power.into()),
+        margin: 0.0,
+    })
+}
