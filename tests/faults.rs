@@ -167,16 +167,7 @@ impl<T: Scalar, const N: usize> Layer<T, D1<N>> for Faulty<T, N> {
 /// The report of one fault in one case; differences are left out, as the duals need no help.
 fn check<T: Real, const N: usize>(fault: Fault, case: Case, mode: Mode) -> Result<Report, Report> {
     let check = GradCheck::new().at(case).mode(mode).differences(false);
-    check.check::<T, D1<N>, _>(&ByScalar::of::<T, N>(fault))
-}
-
-/// Names the layer for any scalar.
-struct ByScalar;
-
-impl ByScalar {
-    fn of<T: Scalar, const N: usize>(fault: Fault) -> Faulty<T, N> {
-        Faulty::new(fault)
-    }
+    check.check::<T, D1<N>, _>(&Faulty::<T, N>::new(fault))
 }
 
 /// What must be said of each fault: the property and the leaf, of which the check must fail.

@@ -282,9 +282,9 @@ impl GradCheck {
         Ok(())
     }
 
-    fn report<T, L>(&self) -> Report {
+    fn report<T: Real, L>(&self) -> Report {
         let subject = format!("{}, {}", short::<L>(), core::any::type_name::<T>());
-        Report { subject, checks: Vec::new(), case: self.case, tolerance: self.ulps }
+        Report { subject, checks: Vec::new(), case: self.case, tolerance: self.ulps, ulp: T::ULP }
     }
 }
 

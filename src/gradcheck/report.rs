@@ -17,6 +17,8 @@ pub struct Report {
     pub case: Case,
     /// The tolerance, in units in the last place of the scale, and where it comes from.
     pub tolerance: (f64, &'static str),
+    /// The unit in the last place of 1, of the scalar that is checked.
+    pub ulp: f64,
 }
 
 /// One property of one leaf.
@@ -124,26 +126,41 @@ impl Check {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        let Report { subject, checks, case, tolerance: (ulps, reason) } = self;
+        let Report { subject, checks, case, tolerance: (ulps, reason), ulp } = self;
         let verdict = if self.passed() { "passed" } else { "FAILED" };
         writeln!(f, "gradient check of {subject}: {verdict}")?;
         writeln!(
             f,
-            "{:4} {:20} {:34} {:>12} {:>12} {:>9} {:>9} {:>9}",
-            "", "property", "worst entry", "found", "expected", "absolute", "relative", "mean"
+            "{:4} {:14} {:26} {:>12} {:>12} {:>9} {:>9} {:>9} {:>9}",
+            "",
+            "property",
+            "worst entry",
+            "found",
+            "expected",
+            "absolute",
+            "relative",
+            "ulps",
+            "mean"
         )?;
-        for check in checks {
+        // What is wrong comes first.
+        for check in checks.iter().filter(|c| !c.passed).chain(checks.iter().filter(|c| c.passed)) {
             let mark = if check.passed { "ok" } else { "FAIL" };
-            write!(f, "{mark:4} {:20} ", check.property)?;
+            write!(f, "{mark:4} {:14} ", check.property)?;
             match check.worst {
                 Some(worst) => {
                     let (row, column) = worst.entry;
                     let entry = alloc::format!("{}[{row},{column}]", check.leaf);
-                    write!(f, "{entry:34} {:12.5e} {:12.5e} ", worst.found, worst.expected)?;
+                    write!(f, "{entry:26} {:12.5e} {:12.5e} ", worst.found, worst.expected)?;
                     let relative = worst.relative();
-                    write!(f, "{:9.1e} {relative:9.1e} {:9.1e}", worst.absolute(), check.mean)?;
+                    write!(
+                        f,
+                        "{:9.1e} {relative:9.1e} {:9.1e} ",
+                        worst.absolute(),
+                        relative / ulp
+                    )?;
+                    write!(f, "{:9.1e}", check.mean)?;
                 }
-                None => write!(f, "{:34}", check.leaf)?,
+                None => write!(f, "{:26}", check.leaf)?,
             }
             if check.skipped.0 > 0 {
                 write!(f, "  {} skipped: {}", check.skipped.0, check.skipped.1)?;
