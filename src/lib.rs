@@ -65,6 +65,7 @@
 //! | keep a part as it is | [`Frozen`] |
 //! | put 64 MB of weights on the heap | [`Zeros`] |
 //! | write a layer | [`Layer`], [`parameters!`] |
+//! | prove its gradient | `gradcheck`, `gradcheck_layer!` (feature `gradcheck`) |
 //!
 //! A batch is [`Const<B>`](nalgebra::Const), known at compile time and stored inline, or
 //! [`Dyn`](nalgebra::Dyn), known at run time and on the heap; every layer takes both.
@@ -83,6 +84,8 @@
 //! | `std` (default) | files, and nalgebra's fast matrix product for large layers; contains `alloc` |
 //! | `alloc` | batches of run-time size, boxed layers |
 //! | `gzip` | compressed data files |
+//! | `gradcheck` | gradient checks, for the tests of layers; needs std |
+//! | `proptest` | strategies for property tests of layers |
 //!
 //! Without any, the crate is `no_std` and needs no heap: batches known at compile time, training
 //! included.

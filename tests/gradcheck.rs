@@ -147,7 +147,11 @@ fn check_chains(case: Case, [a, b, c]: [u8; 3], mode: Mode) -> f64 {
     unwrap(check.check::<f32, D1<4>, _>(&(any::<f32>(a), any::<f32>(b), any::<f32>(c))));
     let pair = check.check::<f64, D1<4>, _>(&(any::<f64>(a), any::<f64>(b)));
     let triple = check.check::<f64, D1<4>, _>(&(any::<f64>(a), any::<f64>(b), any::<f64>(c)));
-    [pair, triple].map(|r| unwrap(r).worst_relative("dual numbers")).into_iter().fold(0.0, f64::max)
+    let boxed = check.check::<f64, D1<4>, _>(&Box::new((any::<f64>(a), Frozen(any::<f64>(b)))));
+    [pair, triple, boxed]
+        .map(|r| unwrap(r).worst_relative("dual numbers"))
+        .into_iter()
+        .fold(0.0, f64::max)
 }
 
 /// Every single layer in f64 and f32.
@@ -253,10 +257,10 @@ fn hessian_vector_products() {
     let v = (Affine::normal(1.0, rng), (), Affine::normal(1.0, rng));
     let (x, t) = (nalgebra::SMatrix::<f64, 2, 2>::new(0.3, -0.8, 1.2, 0.4), [2, 0]);
     let hv = hessian_vector_product(&net, &x, &t, &v);
-    let at = net.layers.clone();
+    let at = net.layers;
     let h = f64::EPSILON.cbrt();
     let [above, below] = [h, -h].map(|step| {
-        net.layers = at.clone();
+        net.layers = at;
         net.layers.visit_mut([&mut v.clone()], &Path::ROOT, &mut |leaf: LeafMut<f64, 1>| {
             let [v] = leaf.trees;
             leaf.values.iter_mut().zip(&*v).for_each(|(w, v)| *w += step * v);

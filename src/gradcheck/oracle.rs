@@ -72,7 +72,8 @@ fn every_entry(
     report: &mut Report,
 ) -> Vec<f64> {
     let mut scales = Vec::with_capacity(gradient.len());
-    for (variable, entry, at, &found) in entries(&subject.variables().to_vec(), gradient) {
+    let variables = subject.variables().to_vec();
+    for (variable, entry, at, &found) in entries(&variables, gradient) {
         let exact = subject.derivative(Along::Entry(at));
         let terms = exact.iter().zip(dy).map(|(y, dy)| dy * y.eps);
         let expected: f64 = terms.clone().sum();
@@ -126,7 +127,8 @@ fn differences(
     tolerance: f64,
     report: &mut Report,
 ) {
-    for (variable, entry, at, &found) in entries(&subject.variables().to_vec(), gradient) {
+    let variables = subject.variables().to_vec();
+    for (variable, entry, at, &found) in entries(&variables, gradient) {
         let check = report.entry("differences", &variable.name);
         let (h, steps) = Stencil::steps(subject.value(at));
         let outputs = steps.map(|step| subject.outputs(Along::Entry(at), step));
@@ -160,7 +162,8 @@ fn second_order(
     let (hu, hv) = (subject.curvature(dy, &u), subject.curvature(dy, &v));
     let (h, steps) = Stencil::steps(1.0);
     let gradients = steps.map(|step| subject.gradient_near(dy, &v, step));
-    for (variable, entry, at, &found) in entries(&subject.variables().to_vec(), &hv) {
+    let variables = subject.variables().to_vec();
+    for (variable, entry, at, &found) in entries(&variables, &hv) {
         let values = gradients.each_ref().map(|g| g.get(at).copied().unwrap_or(f64::NAN));
         let line = Stencil { values, h };
         let scale = scales.get(at).copied().unwrap_or(1.0);

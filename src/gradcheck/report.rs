@@ -2,7 +2,7 @@
 
 use super::Case;
 use alloc::{borrow::ToOwned, string::String, vec::Vec};
-use core::fmt;
+use core::{cmp::Ordering, fmt};
 
 /// What was checked, and what was found.
 ///
@@ -113,7 +113,8 @@ impl Check {
         // Written so that NaN fails.
         self.passed &= error <= worst.allowed;
         let share = |w: &Worst| w.absolute() / w.allowed.max(f64::MIN_POSITIVE);
-        if self.worst.is_none_or(|old| !(share(&worst) <= share(&old))) {
+        let worse = |old: Worst| share(&worst).partial_cmp(&share(&old));
+        if self.worst.is_none_or(|old| worse(old).is_none_or(Ordering::is_gt)) {
             self.worst = Some(worst);
         }
     }

@@ -249,7 +249,8 @@ where
     }
 }
 
-fn forward<U: Scalar, In: Flat, L: Layer<U, In>>(
+/// The output.
+pub(super) fn forward<U: Scalar, In: Flat, L: Layer<U, In>>(
     layer: &L,
     x: &In::Batch<U, Dyn>,
     pass: &Pass,
