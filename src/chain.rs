@@ -3,12 +3,13 @@
 
 use crate::{
     layer::{Layer, Pass},
-    params::{Grad, Leaf, LeafMut, Parameters, Path, Zeros},
+    params::{ConstZeros, Grad, Leaf, LeafMut, Parameters, Path, Zeros},
     shape::{Batch, BatchSize, Buffer, Scalar, Shape},
 };
 use core::mem::MaybeUninit;
 
 macro_rules! chain {
+    (@any $l:ident) => { _ };
     // One tuple: the first layer and the last, the others in order with the one before each, and
     // the others in reverse.
     (@one $first:ident $last:ident; $($l:ident $i:tt $before:ident),*; $($r:ident $j:tt),*) => {
@@ -57,8 +58,12 @@ macro_rules! chain {
             }
 
             fn zeros_in(place: &mut MaybeUninit<Self>) -> &mut Self {
-                $crate::__zeros_in!(place, 0 $(, $i)*)
+                $crate::__zeros_in!(place, (_, $(chain!(@any $l),)*), 0 $(, $i)*)
             }
+        }
+
+        impl<$first: ConstZeros, $($l: ConstZeros),*> ConstZeros for ($first, $($l,)*) {
+            const ZEROS: Self = ($first::ZEROS, $($l::ZEROS,)*);
         }
 
         impl<Z: BatchSize, $first: Buffer<Z>, $($l: Buffer<Z>),*> Buffer<Z> for ($first, $($l,)*) {

@@ -8,7 +8,7 @@ use rand::Rng;
 /// size, in place.
 ///
 /// The numbers follow Box and Muller, computed in `T` from 24-bit uniform ones: a seed gives f32 and
-/// f64 the same weights but for rounding, and a chip the same as a laptop.
+/// f64, a chip and a laptop the same weights but for rounding.
 ///
 /// ```
 /// use chainrule::init;

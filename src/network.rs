@@ -4,10 +4,11 @@ use crate::{
     Affine, Relu, SoftmaxCrossEntropy,
     layer::{Layer, Pass},
     loss::{Classes, Loss, argmax},
-    params::{Grad, LeafMut, Parameters, Path, Role, Zeros},
-    shape::{Batch, BatchSize, Buffer, D1, Flat, Scalar, Shape, number},
+    params::{ConstZeros, Grad, LeafMut, Parameters, Path, Role, Zeros},
+    shape::{Batch, BatchSize, Buffer, D1, Flat, Scalar, Shape, nan, number},
 };
 use core::{fmt, marker::PhantomData};
+use nalgebra::Const;
 use rand::Rng;
 
 /// A net: `layers`, one of them or a tuple, on inputs of shape `In`, and the loss `E`.
@@ -108,13 +109,17 @@ impl<T: Scalar, In: Shape, L, E> Network<T, In, L, E> {
     }
 
     /// The part of a batch for which the largest output is that of the right class, from 0 to 1. The
-    /// first of equal outputs counts; outputs with a NaN are wrong.
+    /// first of equal outputs counts; outputs with a NaN are wrong. NaN if the
+    /// target has another number of samples.
     pub fn accuracy<B: BatchSize, Y, const N: usize>(&self, x: &In::Batch<T, B>, target: &Y) -> T
     where
         L: Layer<T, In, Out = D1<N>>,
         Y: Classes<T, N, B> + ?Sized,
     {
         let samples = In::size::<T, B>(x).value();
+        if target.samples() != samples {
+            return nan();
+        }
         ratio(self.right(x, target).filter(|&right| right).count(), samples)
     }
 
@@ -230,8 +235,9 @@ impl<T: Scalar, In: Shape, L, E> Network<T, In, L, E> {
         Workspace { grad: L::Gradient::zeros(), seed: 0, flow: Flow::lend(size) }
     }
 
-    /// The loss of a batch in training; `work.grad` becomes its gradient. Nothing is allocated
-    /// unless the batch is of another size than the last.
+    /// The loss of a batch in training; `work.grad` becomes its gradient. The memory for it
+    /// is `work`, and new only if the batch is of another size than the last; with std, products of
+    /// 4,096 multiplications and more take a buffer from the heap while they run.
     pub fn backprop<B: BatchSize, Y: ?Sized>(
         &self,
         x: &In::Batch<T, B>,
@@ -312,8 +318,7 @@ impl<T: Scalar, In: Shape, L, E> Network<T, In, L, E> {
         L::COUNT * size_of::<T>()
     }
 
-    /// The bytes that training on batches of `B` takes: parameters, gradient, and what flows
-    /// between the layers and back. An optimizer's memory comes on top; [`Sgd`](crate::Sgd) has none.
+    /// The bytes that training on batches of `B` takes: the net and a [`Workspace`], boxes included. An optimizer's memory comes on top; [`Sgd`](crate::Sgd) has none.
     ///
     /// ```
     /// use chainrule::TwoLayerNet;
@@ -323,9 +328,21 @@ impl<T: Scalar, In: Shape, L, E> Network<T, In, L, E> {
     where
         L: Layer<T, In>,
     {
-        let outputs = size_of::<Batch<T, L::Out, nalgebra::Const<B>>>();
-        let numbers = L::COUNT + <L::Gradient as Parameters<T>>::COUNT;
-        numbers * size_of::<T>() + size_of::<L::Cache<nalgebra::Const<B>>>() + 2 * outputs
+        let gradient = <L::Gradient as Parameters<T>>::COUNT;
+        size_of::<Self>()
+            + beyond::<T, L>(L::COUNT)
+            + size_of::<Workspace<T, In, L, Const<B>>>()
+            + beyond::<T, L::Gradient>(gradient)
+    }
+
+    /// The bytes that predicting a batch of `B` takes at most: parameters, outputs, and what flows
+    /// between the layers, for which `predict` uses the stack.
+    pub const fn predict_bytes<const B: usize>() -> usize
+    where
+        L: Layer<T, In>,
+    {
+        let outputs = size_of::<Batch<T, L::Out, Const<B>>>();
+        size_of::<Self>() + beyond::<T, L>(L::COUNT) + size_of::<L::Cache<Const<B>>>() + outputs
     }
 }
 
@@ -366,6 +383,25 @@ impl<T: Scalar, In: Shape, L: Layer<T, In>, B: BatchSize> Flow<T, In, L, B> {
         let (cache, y, dy) = (Buffer::lend(size), Buffer::lend(size), Buffer::lend(size));
         Flow { cache, y, dy, size }
     }
+}
+
+impl<T: Scalar, In: Shape, L: Layer<T, In>, const B: usize> ConstZeros
+    for Workspace<T, In, L, Const<B>>
+where
+    L::Gradient: ConstZeros,
+    L::Cache<Const<B>>: ConstZeros,
+    Batch<T, L::Out, Const<B>>: ConstZeros,
+{
+    const ZEROS: Self = Workspace {
+        grad: ConstZeros::ZEROS,
+        seed: 0,
+        flow: Flow {
+            cache: ConstZeros::ZEROS,
+            y: ConstZeros::ZEROS,
+            dy: ConstZeros::ZEROS,
+            size: Const,
+        },
+    };
 }
 
 impl<T: Clone, In, L: Clone, E: Clone> Clone for Network<T, In, L, E> {
@@ -449,6 +485,11 @@ fn central<T: Scalar>(x: T, mut f: impl FnMut(T) -> T) -> T {
     let h = T::default_epsilon().cbrt() * x.abs().max(T::one());
     let (above, below) = (x + h, x - h);
     (f(above) - f(below)) / (above - below)
+}
+
+/// The bytes of `count` numbers that are not inside `L` itself, but in boxes.
+const fn beyond<T, L>(count: usize) -> usize {
+    (count * size_of::<T>()).saturating_sub(size_of::<L>())
 }
 
 /// `part` of `whole`, from 0 to 1.

@@ -4,7 +4,8 @@ use crate::{kernel, shape::Scalar};
 #[cfg(feature = "alloc")]
 use alloc::boxed::Box;
 use core::{fmt, mem::MaybeUninit};
-use nalgebra::SMatrix;
+use nalgebra::{ArrayStorage, Matrix, SMatrix};
+use num_traits::ConstZero;
 
 /// A tree whose leaves are parameters: a matrix, a layer, a tuple of layers, a net.
 ///
@@ -56,6 +57,27 @@ pub trait Zeros: Sized {
     fn zeros_in(place: &mut MaybeUninit<Self>) -> &mut Self {
         place.write(Self::zeros())
     }
+}
+
+/// A value of zeros that is known at compile time, so that it can start in a `static`: layers,
+/// gradients, the memory between layers, a [`Workspace`](crate::Workspace) for batches of constant
+/// size.
+///
+/// ```
+/// use chainrule::{Affine, ConstZeros};
+/// static LAYER: Affine<f32, 8, 4> = Affine::ZEROS;
+/// ```
+pub trait ConstZeros {
+    /// All zeros.
+    const ZEROS: Self;
+}
+
+impl ConstZeros for () {
+    const ZEROS: Self = ();
+}
+
+impl<T: Scalar + ConstZero, const R: usize, const C: usize> ConstZeros for SMatrix<T, R, C> {
+    const ZEROS: Self = Matrix::from_array_storage(ArrayStorage([[T::ZERO; R]; C]));
 }
 
 /// What may change a leaf.
@@ -276,6 +298,7 @@ impl<T: Scalar, L: Parameters<T>> Parameters<T> for Box<L> {
     type With<U: Scalar> = Box<L::With<U>>;
     const COUNT: usize = L::COUNT;
 
+    /// By value, over the stack.
     fn map_scalar<U: Scalar>(&self, f: &mut impl FnMut(T) -> U) -> Self::With<U> {
         Box::new((**self).map_scalar(f))
     }
@@ -346,7 +369,7 @@ macro_rules! parameters {
             for $name<$t $($(, $n)+)?>
         {
             type Gradient = Self;
-            type With<Other: $crate::Scalar> = $name<Other $($(, $n)+)?>;
+            type With<OtherScalar: $crate::Scalar> = $name<OtherScalar $($(, $n)+)?>;
             $crate::parameters!(@body $name $t ($($field)+));
         }
 
@@ -355,37 +378,47 @@ macro_rules! parameters {
         {
             $crate::parameters!(@zeros $name ($($field)+));
         }
+
+        impl<$t: $crate::Scalar + $crate::__ConstZero $($(, const $n: usize)+)?> $crate::ConstZeros
+            for $name<$t $($(, $n)+)?>
+        {
+            const ZEROS: Self = $name { $($field: $crate::ConstZeros::ZEROS),+ };
+        }
     };
     ($name:ident [ $($l:ident),+ ] { $($field:ident),+ $(,)? }) => {
-        impl<Of: $crate::Scalar, $($l: $crate::Parameters<Of>),+> $crate::Parameters<Of>
+        impl<ScalarOfTree: $crate::Scalar, $($l: $crate::Parameters<ScalarOfTree>),+> $crate::Parameters<ScalarOfTree>
             for $name<$($l),+>
         {
             type Gradient = $name<$($l::Gradient),+>;
-            type With<Other: $crate::Scalar> = $name<$($l::With<Other>),+>;
-            $crate::parameters!(@body $name Of ($($field)+));
+            type With<OtherScalar: $crate::Scalar> = $name<$($l::With<OtherScalar>),+>;
+            $crate::parameters!(@body $name ScalarOfTree ($($field)+));
         }
 
         impl<$($l: $crate::Zeros),+> $crate::Zeros for $name<$($l),+> {
             $crate::parameters!(@zeros $name ($($field)+));
         }
+
+        impl<$($l: $crate::ConstZeros),+> $crate::ConstZeros for $name<$($l),+> {
+            const ZEROS: Self = $name { $($field: $crate::ConstZeros::ZEROS),+ };
+        }
     };
     (@none ($make:expr) ($name:ty) ($($const:tt)*)) => {
-        impl<Of: $crate::Scalar, $($const)*> $crate::Parameters<Of> for $name {
+        impl<ScalarOfTree: $crate::Scalar, $($const)*> $crate::Parameters<ScalarOfTree> for $name {
             type Gradient = ();
-            type With<Other: $crate::Scalar> = Self;
+            type With<OtherScalar: $crate::Scalar> = Self;
             const COUNT: usize = 0;
             #[inline]
-            fn map_scalar<Other: $crate::Scalar>(&self, _: &mut impl FnMut(Of) -> Other) -> Self {
+            fn map_scalar<OtherScalar: $crate::Scalar>(&self, _: &mut impl FnMut(ScalarOfTree) -> OtherScalar) -> Self {
                 $make
             }
             #[inline]
-            fn visit(&self, _: &$crate::Path, _: &mut impl FnMut($crate::Leaf<Of>)) {}
+            fn visit(&self, _: &$crate::Path, _: &mut impl FnMut($crate::Leaf<ScalarOfTree>)) {}
             #[inline]
-            fn visit_mut<const TREES: usize>(
+            fn visit_mut<const GRADIENT_TREES: usize>(
                 &mut self,
-                _: [&mut (); TREES],
+                _: [&mut (); GRADIENT_TREES],
                 _: &$crate::Path,
-                _: &mut impl FnMut($crate::LeafMut<Of, TREES>),
+                _: &mut impl FnMut($crate::LeafMut<ScalarOfTree, GRADIENT_TREES>),
             ) {
             }
         }
@@ -398,14 +431,18 @@ macro_rules! parameters {
             #[inline]
             fn set_zero(&mut self) {}
         }
+
+        impl<$($const)*> $crate::ConstZeros for $name {
+            const ZEROS: Self = $make;
+        }
     };
     (@body $name:ident $t:ident ($($field:ident)+)) => {
         const COUNT: usize = 0 $(+ $crate::__count::<$t, _, _>(|whole: &Self| &whole.$field))+;
 
-        fn map_scalar<Other: $crate::Scalar>(
+        fn map_scalar<OtherScalar: $crate::Scalar>(
             &self,
-            f: &mut impl FnMut($t) -> Other,
-        ) -> Self::With<Other> {
+            f: &mut impl FnMut($t) -> OtherScalar,
+        ) -> Self::With<OtherScalar> {
             $name { $($field: $crate::Parameters::map_scalar(&self.$field, f)),+ }
         }
 
@@ -415,11 +452,11 @@ macro_rules! parameters {
         }
 
         #[inline]
-        fn visit_mut<const TREES: usize>(
+        fn visit_mut<const GRADIENT_TREES: usize>(
             &mut self,
-            mut trees: [&mut Self::Gradient; TREES],
+            mut trees: [&mut Self::Gradient; GRADIENT_TREES],
             path: &$crate::Path,
-            f: &mut impl FnMut($crate::LeafMut<$t, TREES>),
+            f: &mut impl FnMut($crate::LeafMut<$t, GRADIENT_TREES>),
         ) {
             $(
                 let each = trees.each_mut().map(|tree| &mut tree.$field);
@@ -438,7 +475,7 @@ macro_rules! parameters {
             $($crate::Zeros::set_zero(&mut self.$field);)+
         }
         fn zeros_in(place: &mut ::core::mem::MaybeUninit<Self>) -> &mut Self {
-            $crate::__zeros_in!(place $(, $field)+)
+            $crate::__zeros_in!(place, Self { $($field: _),+ }, $($field),+)
         }
     };
 }

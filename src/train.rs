@@ -1,7 +1,7 @@
 //! The four steps of learning: draw a mini-batch, find its gradient, update, repeat.
 
 use crate::{
-    data::{Dataset, Draw, Samples},
+    data::{Dataset, Draw},
     layer::Layer,
     loss::{Classes, Loss},
     network::Network,
@@ -12,7 +12,8 @@ use core::ops::ControlFlow;
 use rand::{Rng, SeedableRng, rngs::Xoshiro128PlusPlus};
 
 /// A training to come: how large its mini-batches are, how many, and the seed by which they are
-/// drawn, with replacement. The same seed gives the same bits. (Chapter 5.7.4.)
+/// drawn, with replacement. The same seed gives the same bits on the same
+/// machine and build; elsewhere the same up to rounding. (Chapter 5.7.4.)
 ///
 /// ```
 /// use chainrule::{Sgd, Training, TwoLayerNet, data::Dataset};
@@ -60,7 +61,7 @@ pub struct Progress<'a, N, T> {
 
 impl<B: BatchSize> Training<B> {
     /// Trains, and calls `observer` after each update, until it says `Break` or all iterations are
-    /// done. Once the memory is there, nothing is allocated.
+    /// done.
     pub fn run<T, In, L, E, X, Y>(
         &self,
         net: &mut Network<T, In, L, E>,
@@ -77,7 +78,8 @@ impl<B: BatchSize> Training<B> {
     {
         let mut work = Network::<T, In, L, E>::workspace(self.batch);
         work.seed = self.seed;
-        let mut rng = Xoshiro128PlusPlus::seed_from_u64(self.seed);
+        // Not the generator of the first layer that draws, nor of weights from the same seed.
+        let mut rng = Xoshiro128PlusPlus::seed_from_u64(self.seed ^ DRAW);
         let mut picks = self.batch.samples(0);
         let mut x = data.inputs().lend(self.batch);
         let mut t = data.targets().lend(self.batch);
@@ -99,7 +101,8 @@ impl<B: BatchSize> Training<B> {
 }
 
 impl<T: Scalar, In: Shape, L, E> Network<T, In, L, E> {
-    /// The [`accuracy`](Self::accuracy) on a whole data set, batch after batch.
+    /// The [`accuracy`](Self::accuracy) on a whole data set, batch after batch; NaN for batches
+    /// of none.
     pub fn accuracy_on<B: BatchSize, X, Y, const N: usize>(
         &self,
         data: &Dataset<X, Y>,
@@ -108,9 +111,12 @@ impl<T: Scalar, In: Shape, L, E> Network<T, In, L, E> {
     where
         L: Layer<T, In, Out = D1<N>>,
         X: Draw<T, B, Batch = In::Batch<T, B>>,
-        Y: Draw<T, B> + Samples,
+        Y: Draw<T, B>,
         Y::Batch: Classes<T, N, B>,
     {
+        if batch.value() == 0 {
+            return crate::shape::nan();
+        }
         let mut picks = batch.samples(0);
         let (mut x, mut t) = (data.inputs().lend(batch), data.targets().lend(batch));
         let mut right = 0;
@@ -127,6 +133,9 @@ impl<T: Scalar, In: Shape, L, E> Network<T, In, L, E> {
         crate::network::ratio(right, data.len())
     }
 }
+
+/// Sets the draw of mini-batches apart from what else a seed is used for.
+const DRAW: u64 = 0x6d69_6e69_6261_7463;
 
 /// A number below `n` < 2³²: the same on 32 and 64 bits, and without a division.
 fn below(n: usize, rng: &mut impl Rng) -> usize {

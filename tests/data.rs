@@ -50,8 +50,9 @@ fn truncated() {
         };
         assert_eq!((expected, found), (if end < 16 { 16 } else { 28 }, end as u64));
     }
-    for end in 0..packed.len() {
-        image_error::<6>(&packed[..end]);
+    for end in 2..packed.len() {
+        let error = image_error::<6>(&packed[..end]);
+        assert!(matches!(error.kind, FileErrorKind::Truncated { .. }), "{end}: {error}");
     }
     let error = image_error::<6>(&plain[..20]);
     assert_eq!(error.to_string(), "images: cut short: 28 bytes expected, 20 found");
@@ -161,6 +162,10 @@ fn matrices_of_run_time_size() {
     let matrix = DMatrix::from_fn(3, 5, |i, j| (10 * i + j) as f64);
     let batch = from_dmatrix::<f64, 3>(matrix.clone()).unwrap();
     assert_eq!(batch.as_slice(), matrix.as_slice());
+    let data = Dataset::labelled(batch, vec![0, 1, 2, 0, 1], 3).unwrap();
+    let mut x = Draw::<f64, _>::lend(data.inputs(), Const::<2>);
+    Draw::<f64, _>::draw(data.inputs(), &[4, 1], &mut x);
+    assert_eq!(x.as_slice(), [4.0, 14.0, 24.0, 1.0, 11.0, 21.0]);
     let error = from_dmatrix::<f64, 4>(matrix).unwrap_err();
     assert_eq!(error, DataError::Features { expected: 4, found: 3 });
 }

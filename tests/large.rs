@@ -1,6 +1,6 @@
 //! A layer of 64 MB on a stack of 2 MiB, that of a test's thread, in a debug build.
 
-use chainrule::{Affine, D1, Network, Optimizer, Sgd, SumSquaredError, Zeros, init};
+use chainrule::{Affine, D1, Frozen, Network, Optimizer, Sgd, SumSquaredError, Zeros, init};
 use nalgebra::{Const, Dyn, OMatrix};
 use rand::{SeedableRng, rngs::Xoshiro128PlusPlus};
 
@@ -30,4 +30,10 @@ fn boxes_inside() {
     let net = Network::<f32, D1<4096>, _, _>::new(layers, SumSquaredError);
     let x = OMatrix::<f32, Const<4096>, Dyn>::from_element(1, 0.5);
     assert_eq!(net.predict(&x).as_slice(), [0.0; 3]);
+}
+
+#[test]
+fn frozen_in_a_box() {
+    let layer = Box::<Frozen<Affine<f32, 4096, 4096>>>::zeros();
+    assert_eq!(layer.0.weight[(4095, 4095)], 0.0);
 }

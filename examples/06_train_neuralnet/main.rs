@@ -57,6 +57,9 @@ where
     bar.finish_and_clear();
     let seconds = start.elapsed().as_secs_f64();
 
+    if curves.losses.last().is_some_and(|loss| !loss.is_finite()) {
+        eprintln!("warning: the loss is no number any more; try a smaller --rate");
+    }
     let [train, test] = accuracies(&net);
     println!("\n{} iterations in {seconds:.2} s", curves.losses.len());
     println!("train acc, test acc | {train:.6}, {test:.4}");

@@ -164,15 +164,9 @@ impl<R: Read> Idx<R> {
 
     fn fill(&mut self, mut bytes: &mut [u8]) -> Result<(), FileErrorKind> {
         while !bytes.is_empty() {
-            let read = match self.reader.read(bytes) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                // A compressed file that is cut short says so itself.
-                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => 0,
-                read => read?,
-            };
+            let read = self.read(bytes)?;
             if read == 0 {
-                let Idx { expected, found, .. } = *self;
-                return Err(FileErrorKind::Truncated { expected, found });
+                return Err(self.truncated());
             }
             self.found += read as u64;
             bytes = bytes.get_mut(read..).unwrap_or_default();
@@ -180,9 +174,27 @@ impl<R: Read> Idx<R> {
         Ok(())
     }
 
+    /// As many bytes as there are now; none at the end.
+    fn read(&mut self, bytes: &mut [u8]) -> Result<usize, FileErrorKind> {
+        loop {
+            match self.reader.read(bytes) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // A compressed file that is cut short, in its checksum too, says so itself.
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                    return Err(self.truncated());
+                }
+                read => return Ok(read?),
+            }
+        }
+    }
+
+    fn truncated(&self) -> FileErrorKind {
+        FileErrorKind::Truncated { expected: self.expected, found: self.found }
+    }
+
     /// Nothing may follow. At its end a compressed file is held against its checksum too.
     fn end(mut self) -> Result<(), FileErrorKind> {
-        match self.reader.read(&mut [0])? {
+        match self.read(&mut [0])? {
             0 => Ok(()),
             _ => Err(FileErrorKind::Trailing { expected: self.expected }),
         }
@@ -213,7 +225,7 @@ pub enum FileErrorKind {
         /// The first four bytes.
         found: u32,
     },
-    /// It ends too early.
+    /// It ends too early; a compressed file perhaps only in its checksum.
     Truncated {
         /// The bytes that its header promises, unpacked.
         expected: u64,

@@ -21,7 +21,7 @@ pub trait Samples {
 }
 
 /// Samples that are copied into batches: `[T; N]` into columns, a class number into labels. They
-/// are held in a `Vec` or a slice; [`Pixels`] keeps bytes.
+/// are held in a `Vec` or a slice, or are the columns of a matrix; [`Pixels`] keeps bytes.
 pub trait Draw<T: Scalar, B: BatchSize>: Samples {
     /// A batch of them.
     type Batch;
@@ -89,6 +89,28 @@ labels!(&[usize]);
 samples!(Vec<[T; N]>);
 #[cfg(feature = "alloc")]
 labels!(Vec<usize>);
+
+#[cfg(feature = "alloc")]
+impl<T: Scalar, const N: usize> Samples for Columns<T, N, Dyn> {
+    fn count(&self) -> usize {
+        self.ncols()
+    }
+}
+
+/// The columns of a matrix, such as [`from_dmatrix`] gives.
+#[cfg(feature = "alloc")]
+impl<T: Scalar, const N: usize, B: BatchSize> Draw<T, B> for Columns<T, N, Dyn> {
+    type Batch = Columns<T, N, B>;
+
+    fn lend(&self, size: B) -> Self::Batch {
+        size.columns()
+    }
+
+    fn draw(&self, picks: &[usize], batch: &mut Self::Batch) {
+        let samples = self.as_slice().as_chunks::<N>().0;
+        Draw::<T, B>::draw(&samples, picks, batch);
+    }
+}
 
 /// Grey images of `N` pixels, kept as bytes and drawn as numbers from 0 to 1.
 #[cfg(feature = "alloc")]

@@ -8,7 +8,6 @@
 //! use proptest::prelude::*;
 //!
 //! proptest! {
-//!     # fn doc() {}
 //!     fn affine_is_right(case in strategy::cases(1..6)) {
 //!         let check = GradCheck::new().at(case).check::<f64, D1<4>, _>(&Affine::<f64, 4, 3>::zeros());
 //!         prop_assert!(check.is_ok(), "{}", check.unwrap_err());

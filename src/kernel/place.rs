@@ -57,17 +57,21 @@ pub unsafe fn zero_field<Z: Zeros>(field: *mut Z) {
     zero(unsafe { &mut *field.cast::<MaybeUninit<Z>>() });
 }
 
-/// The body of a `Zeros::zeros_in` that goes field by field. The fields named must be all there
-/// are, for which the struct literal in `Zeros::zeros` beside it stands.
+/// The body of a `Zeros::zeros_in` that goes field by field. The pattern names every field: one that
+/// is left out does not compile.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __zeros_in {
-    ($place:ident $(, $field:tt)*) => {{
-        let _whole = $place.as_mut_ptr();
+    ($place:ident, $all:pat, $($field:tt),*) => {{
+        let _all_named = |whole: &Self| {
+            let $all = whole;
+        };
+        let place: &mut ::core::mem::MaybeUninit<Self> = $place;
+        let _whole: *mut Self = place.as_mut_ptr();
         // SAFETY: each field lies in `place`, is borrowed by nobody else, and none is left out.
         unsafe {
             $($crate::kernel::zero_field(&raw mut (*_whole).$field);)*
-            $place.assume_init_mut()
+            place.assume_init_mut()
         }
     }};
 }

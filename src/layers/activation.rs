@@ -60,7 +60,8 @@ macro_rules! elementwise {
 /// # Shapes
 /// Any, unchanged.
 ///
-/// The slope at the kink, x = 0, is 0, as in the book. NaN in, NaN out, with slope 1.
+/// The slope at the kink, x = 0, is 0, as in the book. NaN in, NaN out, with slope 1; as the slope
+/// multiplies, a NaN or infinite dy is NaN where x ≤ 0 too.
 ///
 /// ```
 /// use chainrule::{ByValue, Relu};
@@ -128,7 +129,8 @@ impl Elementwise for Sigmoid {
 /// # Shapes
 /// Any, unchanged.
 ///
-/// NaN in, NaN out; far from zero y is ±1 and the slope 0.
+/// NaN in, NaN out; far from zero y is ±1 and the slope 0. The slope is taken from the output, so that
+/// for y near ±1 it is exact to the rounding of 1, not to its own.
 ///
 /// ```
 /// use chainrule::{ByValue, Tanh};

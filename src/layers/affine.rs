@@ -58,7 +58,8 @@ impl<T: Scalar, const I: usize, const O: usize> Affine<T, I, O> {
         layer
     }
 
-    /// Xavier's weights, for sigmoid and tanh: normal with variance 1/I. Biases 0.
+    /// Xavier's weights, for sigmoid and tanh: normal with variance 1/I. Biases 0. A layer of many
+    /// megabytes is made in place: [`Zeros`] in a box, then [`init`] on its `weight`.
     pub fn xavier(rng: &mut (impl Rng + ?Sized)) -> Self {
         let mut layer = Self::zeros();
         init::xavier(&mut layer.weight, rng);

@@ -1,10 +1,13 @@
 //! A layer that does not learn.
 
+#![allow(unsafe_code)] // of `__zeros_in!`, which stands in `kernel::place`
+
 use crate::{
     layer::{Layer, Pass},
-    params::{Grad, Leaf, LeafMut, Parameters, Path, Role, Zeros},
+    params::{ConstZeros, Grad, Leaf, LeafMut, Parameters, Path, Role, Zeros},
     shape::{Batch, BatchSize, Scalar, Shape},
 };
+use core::mem::MaybeUninit;
 
 /// Keeps a layer as it is: its parameters have no gradient, which takes neither memory nor time,
 /// and it predicts even in training. The gradient on its input is that of the layer.
@@ -57,6 +60,14 @@ impl<L: Zeros> Zeros for Frozen<L> {
     fn set_zero(&mut self) {
         self.0.set_zero();
     }
+
+    fn zeros_in(place: &mut MaybeUninit<Self>) -> &mut Self {
+        crate::__zeros_in!(place, Frozen(_), 0)
+    }
+}
+
+impl<L: ConstZeros> ConstZeros for Frozen<L> {
+    const ZEROS: Self = Frozen(L::ZEROS);
 }
 
 impl<T: Scalar, S: Shape, L: Layer<T, S>> Layer<T, S> for Frozen<L> {

@@ -14,7 +14,8 @@ use {alloc::vec::Vec, nalgebra::Dyn};
 /// How far the outputs of a batch are from what they should have been.
 ///
 /// A target that is a number of samples too long or too short, which only a batch of run-time size
-/// can be, makes loss and gradient NaN.
+/// can be, makes loss and gradient NaN; a `dy` of another size is filled with NaN where it has no
+/// counterpart.
 #[diagnostic::on_unimplemented(
     message = "`{Y}` is no target of `{Self}` for a batch of `{B}` outputs of shape `{S}`",
     label = "not a target for this batch"

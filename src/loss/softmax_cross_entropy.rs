@@ -38,6 +38,9 @@ impl<T: Scalar, const N: usize, B: BatchSize, Y: Classes<T, N, B> + ?Sized> Loss
     fn loss(&self, y: &Columns<T, N, B>, t: &Y, mut dy: Option<&mut Columns<T, N, B>>) -> T {
         let samples = if t.samples() == y.ncols() { number(y.ncols()) } else { nan() };
         let mut loss = T::zero();
+        if let Some(dy) = dy.as_deref_mut().filter(|dy| dy.ncols() != y.ncols()) {
+            dy.fill(nan());
+        }
         let mut p = [T::zero(); N];
         for (s, y) in y.as_slice().chunks_exact(N.max(1)).enumerate() {
             let (top, ln_sum) = kernel::softmax(y, &mut p);
@@ -45,8 +48,8 @@ impl<T: Scalar, const N: usize, B: BatchSize, Y: Classes<T, N, B> + ?Sized> Loss
             for (k, &y) in y.iter().enumerate() {
                 let t = t.probability(s, k);
                 sum += t;
-                // 0·∞ is no part of the sum.
-                if t != T::zero() {
+                // 0·∞ is no part of the sum; NaN is.
+                if t != T::zero() || ln_sum.partial_cmp(&ln_sum).is_none() {
                     loss += t * (ln_sum - (y - top));
                 }
             }

@@ -1,7 +1,7 @@
 //! The book's sum of squared errors.
 
 use super::Loss;
-use crate::shape::{BatchSize, Flat, Scalar, nan, number};
+use crate::shape::{BatchSize, Columns, D1, Scalar, nan, number};
 
 /// L = ½·Σ (yₖ - tₖ)², the mean over the batch; dy = (y - t) / B. (Chapters 4.2.1 and 5.6.3.)
 ///
@@ -9,44 +9,39 @@ use crate::shape::{BatchSize, Flat, Scalar, nan, number};
 /// takes the mean over the features too and has no ½: it is 2/N of this.
 ///
 /// # Shapes
-/// Outputs of any flat shape, targets of the same.
+/// Outputs `D1<N>`, targets the same.
 ///
 /// NaN in an output or a target makes the loss NaN.
 ///
 /// ```
-/// use chainrule::{D1, Loss, SumSquaredError};
+/// use chainrule::{Loss, SumSquaredError};
 /// use nalgebra::Matrix2;
 ///
 /// let (y, t) = (Matrix2::new(1.0, 2.0, 3.0, 4.0), Matrix2::new(1.0, 0.0, 0.0, 4.0));
 /// let mut dy = y;
-/// let loss = Loss::<f64, D1<2>, _, _>::loss(&SumSquaredError, &y, &t, Some(&mut dy));
+/// let loss = SumSquaredError.loss(&y, &t, Some(&mut dy));
 /// assert_eq!(loss, (9.0 / 2.0 + 4.0 / 2.0) / 2.0);
 /// assert_eq!(dy, Matrix2::new(0.0, 1.0, 1.5, 0.0));
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SumSquaredError;
 
-impl<T: Scalar, S: Flat, B: BatchSize> Loss<T, S, B, S::Batch<T, B>> for SumSquaredError {
+impl<T: Scalar, const N: usize, B: BatchSize> Loss<T, D1<N>, B, Columns<T, N, B>>
+    for SumSquaredError
+{
     fn loss(
         &self,
-        y: &S::Batch<T, B>,
-        target: &S::Batch<T, B>,
-        dy: Option<&mut S::Batch<T, B>>,
+        y: &Columns<T, N, B>,
+        target: &Columns<T, N, B>,
+        dy: Option<&mut Columns<T, N, B>>,
     ) -> T {
-        let samples: T = if S::size::<T, B>(y) == S::size::<T, B>(target) {
-            number(S::size::<T, B>(y).value())
-        } else {
-            nan()
-        };
-        let (y, t) = (S::flat::<T, B>(y), S::flat::<T, B>(target));
+        let samples = if y.ncols() == target.ncols() { number(y.ncols()) } else { nan::<T>() };
+        let (y, t) = (y.as_slice(), target.as_slice());
         if let Some(dy) = dy {
-            let dy = S::flat_mut::<T, B>(dy);
-            // Where there is no target to subtract, the division by NaN decides.
-            dy.copy_from_slice(y);
-            for (dy, &t) in dy.iter_mut().zip(t) {
-                *dy -= t;
+            dy.fill(nan());
+            for (dy, (&y, &t)) in dy.as_mut_slice().iter_mut().zip(y.iter().zip(t)) {
+                *dy = (y - t) / samples;
             }
-            dy.iter_mut().for_each(|dy| *dy /= samples);
         }
         let squares = y.iter().zip(t).fold(T::zero(), |sum, (&y, &t)| sum + (y - t) * (y - t));
         squares * nalgebra::convert(0.5) / samples
