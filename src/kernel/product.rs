@@ -20,8 +20,8 @@ pub fn affine<T: Scalar>(inputs: usize, w: &[T], b: &[T], x: &[T], y: &mut [T]) 
         let x = view(x, (inputs, n), (1, inputs));
         return view_mut(y, (b.len(), n)).gemm(T::one(), &w, &x, T::one());
     }
-    for (y, x) in y.chunks_exact_mut(b.len()).zip(x.chunks_exact(inputs)) {
-        for (w, &x) in w.chunks_exact(b.len()).zip(x) {
+    for (y, x) in pairs(y.chunks_exact_mut(b.len()), x.chunks_exact(inputs)) {
+        for (w, &x) in pairs(w.chunks_exact(b.len()), x) {
             add_scaled(y, w, x);
         }
     }
@@ -38,8 +38,8 @@ pub fn pullback<T: Scalar>(outputs: usize, inputs: usize, w: &[T], dy: &[T], dx:
         let dy = view(dy, (outputs, n), (1, outputs));
         return view_mut(dx, (inputs, n)).gemm(T::one(), &w, &dy, T::zero());
     }
-    for (dx, dy) in dx.chunks_exact_mut(inputs).zip(dy.chunks_exact(outputs)) {
-        for (dx, w) in dx.iter_mut().zip(w.chunks_exact(outputs)) {
+    for (dx, dy) in pairs(dx.chunks_exact_mut(inputs), dy.chunks_exact(outputs)) {
+        for (dx, w) in pairs(dx, w.chunks_exact(outputs)) {
             *dx = dot(w, dy);
         }
     }
@@ -67,8 +67,8 @@ pub fn outer<T: Scalar>(
     if overwrite {
         dw.fill(T::zero());
     }
-    for (dy, x) in dy.chunks_exact(outputs).zip(x.chunks_exact(inputs)) {
-        for (dw, &x) in dw.chunks_exact_mut(outputs).zip(x) {
+    for (dy, x) in pairs(dy.chunks_exact(outputs), x.chunks_exact(inputs)) {
+        for (dw, &x) in pairs(dw.chunks_exact_mut(outputs), x) {
             add_scaled(dw, dy, x);
         }
     }
@@ -82,6 +82,16 @@ pub fn add_bias_gradient<T: Scalar>(dy: &[T], db: &mut [T], overwrite: bool) {
     for dy in dy.chunks_exact(db.len().max(1)) {
         add_scaled(db, dy, T::one());
     }
+}
+
+/// `zip` asks how many chunks there are, which divides by their size and so may panic as far as the
+/// linker knows.
+fn pairs<A, B>(
+    a: impl IntoIterator<Item = A>,
+    b: impl IntoIterator<Item = B>,
+) -> impl Iterator<Item = (A, B)> {
+    let (mut a, mut b) = (a.into_iter(), b.into_iter());
+    core::iter::from_fn(move || Some((a.next()?, b.next()?)))
 }
 
 fn add_scaled<T: Scalar>(y: &mut [T], w: &[T], x: T) {

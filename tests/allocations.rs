@@ -1,0 +1,76 @@
+//! A training step and a prediction with batches of constant size allocate nothing.
+//!
+//! Products of 4,096 multiplications and more do, with std: they are packed in a buffer.
+
+#![allow(unsafe_code)] // an allocator is
+
+use chainrule::*;
+use nalgebra::{Const, SMatrix};
+use rand::{SeedableRng, rngs::Xoshiro128PlusPlus};
+use std::{
+    alloc::{GlobalAlloc, Layout, System},
+    cell::Cell,
+};
+
+struct Counting;
+
+thread_local! {
+    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
+}
+
+// SAFETY: all is handed on to the system's allocator.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
+        unsafe { System.dealloc(place, layout) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+/// How often `f` allocates.
+fn allocations(f: impl FnOnce()) -> usize {
+    let before = ALLOCATIONS.get();
+    f();
+    ALLOCATIONS.get() - before
+}
+
+#[test]
+fn the_counter_counts() {
+    assert_eq!(allocations(|| drop(std::hint::black_box(Box::new(1)))), 1);
+}
+
+#[test]
+fn no_allocation_in_a_step() {
+    let rng = &mut Xoshiro128PlusPlus::seed_from_u64(0);
+    type A<const I: usize, const O: usize> = Affine<f32, I, O>;
+    let hidden = (Frozen(A::<8, 8>::he(rng)), Relu, A::<8, 8>::he(rng), Sigmoid);
+    let layers = (A::<6, 8>::he(rng), Tanh, hidden, Identity, A::<8, 3>::he(rng), Softmax);
+    let x = SMatrix::<f32, 6, 16>::repeat(0.5);
+    macro_rules! check {
+        ($criterion:expr, $target:expr) => {{
+            let mut net = Network::<f32, D1<6>, _, _>::new(layers, $criterion);
+            let mut work = workspace(&net);
+            let step = || {
+                net.backprop(&x, &$target, &mut work);
+                net.accumulate(&x, &$target, &mut work);
+                Sgd::new(0.1).step(&mut net.layers, &mut work.grad);
+                std::hint::black_box(net.predict(&x));
+            };
+            assert_eq!(allocations(step), 0);
+        }};
+    }
+    check!(SoftmaxCrossEntropy, [1; 16]);
+    check!(SumSquaredError, SMatrix::<f32, 3, 16>::zeros());
+}
+
+fn workspace<L: Layer<f32, D1<6>>, E>(
+    _: &Network<f32, D1<6>, L, E>,
+) -> Workspace<f32, D1<6>, L, Const<16>> {
+    Network::<f32, D1<6>, L, E>::workspace(Const)
+}

@@ -1,0 +1,107 @@
+//! On x86-64 Linux without libc: its own `_start`, raw system calls, a painted stack.
+#![no_std]
+#![no_main]
+#![cfg(target_arch = "x86_64")]
+
+use bare_metal::{Arena, PAINT, painted, report, run};
+use core::arch::{asm, global_asm};
+
+const STACK: usize = 64 * 1024;
+
+#[repr(C, align(64))]
+struct Stack([u8; STACK]);
+
+#[unsafe(no_mangle)]
+static mut STACK_MEMORY: Stack = Stack([0; STACK]);
+static mut ARENA: Arena = Arena::ZEROS;
+
+global_asm!(
+    ".globl _start",
+    "_start:",
+    "lea rdi, [rip + STACK_MEMORY]",
+    "mov rcx, {size}",
+    "mov al, {paint}",
+    "rep stosb",
+    "lea rsp, [rip + STACK_MEMORY + {size}]",
+    "xor ebp, ebp",
+    "call main_on_stack",
+    "ud2",
+    size = const STACK,
+    paint = const PAINT,
+);
+
+fn syscall(number: usize, a: usize, b: usize, c: usize) {
+    unsafe {
+        asm!("syscall", inlateout("rax") number => _, in("rdi") a, in("rsi") b, in("rdx") c,
+             lateout("rcx") _, lateout("r11") _);
+    }
+}
+
+fn exit(code: usize) -> ! {
+    syscall(231, code, 0, 0);
+    loop {}
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn main_on_stack() -> ! {
+    let outcome = run(unsafe { &mut *&raw mut ARENA });
+    let free = unsafe { painted((&raw const STACK_MEMORY).cast(), STACK) };
+    report(&outcome, STACK - free, &mut |byte| syscall(1, 1, (&raw const byte) as usize, 1));
+    #[cfg(feature = "plant-panic")]
+    if outcome.xor[0] % outcome.sine[1] == 7 {
+        exit(3);
+    }
+    #[cfg(feature = "plant-allocation")]
+    {
+        extern crate alloc;
+        core::hint::black_box(alloc::boxed::Box::new(outcome));
+    }
+    exit(usize::from(!outcome.learned))
+}
+
+#[cfg(not(feature = "no-panic"))]
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo) -> ! {
+    exit(101)
+}
+
+#[cfg(feature = "no-panic")]
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo) -> ! {
+    unsafe extern "C" {
+        fn this_program_can_panic() -> !;
+    }
+    unsafe { this_program_can_panic() }
+}
+
+// What the compiled `core` expects of a libc.
+global_asm!(
+    ".globl memcpy",
+    "memcpy: mov rax, rdi",
+    "mov rcx, rdx",
+    "rep movsb",
+    "ret",
+    ".globl memset",
+    "memset: mov r8, rdi",
+    "mov eax, esi",
+    "mov rcx, rdx",
+    "rep stosb",
+    "mov rax, r8",
+    "ret",
+    ".globl memmove",
+    "memmove: mov rax, rdi",
+    "mov rcx, rdx",
+    "cmp rdi, rsi",
+    "jbe 2f",
+    "lea rdi, [rdi + rcx - 1]",
+    "lea rsi, [rsi + rcx - 1]",
+    "std",
+    "rep movsb",
+    "cld",
+    "ret",
+    "2: rep movsb",
+    "ret",
+);
+
+#[unsafe(no_mangle)]
+extern "C" fn rust_eh_personality() {}
