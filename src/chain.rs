@@ -9,7 +9,6 @@ use crate::{
 use core::mem::MaybeUninit;
 
 macro_rules! chain {
-    (@any $l:ident) => { _ };
     // One tuple: the first layer and the last, the others in order with the one before each, and
     // the others in reverse.
     (@one $first:ident $last:ident; $($l:ident $i:tt $before:ident),*; $($r:ident $j:tt),*) => {
@@ -58,7 +57,7 @@ macro_rules! chain {
             }
 
             fn zeros_in(place: &mut MaybeUninit<Self>) -> &mut Self {
-                $crate::__zeros_in!(place, (_, $(chain!(@any $l),)*), 0 $(, $i)*)
+                $crate::__zeros_in!(place: (0 $(, $i)*))
             }
         }
 

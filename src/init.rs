@@ -36,6 +36,16 @@ pub fn normal<T: Scalar, const R: usize, const C: usize>(
 
 /// Xavier's weights, for sigmoid and tanh: normal with variance 1/C, C being the inputs.
 /// (Chapter 6.2.2; Glorot and Bengio, 2010.)
+///
+/// ```
+/// use chainrule::{Affine, Zeros, init};
+/// use rand::{SeedableRng, rngs::Xoshiro128PlusPlus};
+///
+/// // In place: a layer of any size is filled where it is.
+/// let mut layer = Box::<Affine<f32, 1024, 1024>>::zeros();
+/// init::xavier(&mut layer.weight, &mut Xoshiro128PlusPlus::seed_from_u64(0));
+/// assert!((layer.weight.variance().sqrt() - 1.0 / 32.0).abs() < 1e-4);
+/// ```
 pub fn xavier<T: Scalar, const R: usize, const C: usize>(
     weight: &mut SMatrix<T, R, C>,
     rng: &mut (impl Rng + ?Sized),

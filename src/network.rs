@@ -109,8 +109,8 @@ impl<T: Scalar, In: Shape, L, E> Network<T, In, L, E> {
     }
 
     /// The part of a batch for which the largest output is that of the right class, from 0 to 1. The
-    /// first of equal outputs counts; outputs with a NaN are wrong. NaN if the
-    /// target has another number of samples.
+    /// first of equal outputs counts; outputs with a NaN are wrong. NaN if the target has another
+    /// number of samples.
     pub fn accuracy<B: BatchSize, Y, const N: usize>(&self, x: &In::Batch<T, B>, target: &Y) -> T
     where
         L: Layer<T, In, Out = D1<N>>,
@@ -318,7 +318,9 @@ impl<T: Scalar, In: Shape, L, E> Network<T, In, L, E> {
         L::COUNT * size_of::<T>()
     }
 
-    /// The bytes that training on batches of `B` takes: the net and a [`Workspace`], boxes included. An optimizer's memory comes on top; [`Sgd`](crate::Sgd) has none.
+    /// The bytes that training on batches of `B` takes: the net and a [`Workspace`]. What lies in
+    /// boxes is on the heap and not counted. An optimizer's memory comes on top;
+    /// [`Sgd`](crate::Sgd) has none.
     ///
     /// ```
     /// use chainrule::TwoLayerNet;
@@ -328,21 +330,17 @@ impl<T: Scalar, In: Shape, L, E> Network<T, In, L, E> {
     where
         L: Layer<T, In>,
     {
-        let gradient = <L::Gradient as Parameters<T>>::COUNT;
-        size_of::<Self>()
-            + beyond::<T, L>(L::COUNT)
-            + size_of::<Workspace<T, In, L, Const<B>>>()
-            + beyond::<T, L::Gradient>(gradient)
+        size_of::<Self>() + size_of::<Workspace<T, In, L, Const<B>>>()
     }
 
     /// The bytes that predicting a batch of `B` takes at most: parameters, outputs, and what flows
-    /// between the layers, for which `predict` uses the stack.
+    /// between the layers, for which `predict` uses the stack. What lies in boxes is not counted.
     pub const fn predict_bytes<const B: usize>() -> usize
     where
         L: Layer<T, In>,
     {
         let outputs = size_of::<Batch<T, L::Out, Const<B>>>();
-        size_of::<Self>() + beyond::<T, L>(L::COUNT) + size_of::<L::Cache<Const<B>>>() + outputs
+        size_of::<Self>() + size_of::<L::Cache<Const<B>>>() + outputs
     }
 }
 
@@ -485,11 +483,6 @@ fn central<T: Scalar>(x: T, mut f: impl FnMut(T) -> T) -> T {
     let h = T::default_epsilon().cbrt() * x.abs().max(T::one());
     let (above, below) = (x + h, x - h);
     (f(above) - f(below)) / (above - below)
-}
-
-/// The bytes of `count` numbers that are not inside `L` itself, but in boxes.
-const fn beyond<T, L>(count: usize) -> usize {
-    (count * size_of::<T>()).saturating_sub(size_of::<L>())
 }
 
 /// `part` of `whole`, from 0 to 1.

@@ -386,8 +386,8 @@ macro_rules! parameters {
         }
     };
     ($name:ident [ $($l:ident),+ ] { $($field:ident),+ $(,)? }) => {
-        impl<ScalarOfTree: $crate::Scalar, $($l: $crate::Parameters<ScalarOfTree>),+> $crate::Parameters<ScalarOfTree>
-            for $name<$($l),+>
+        impl<ScalarOfTree: $crate::Scalar, $($l: $crate::Parameters<ScalarOfTree>),+>
+            $crate::Parameters<ScalarOfTree> for $name<$($l),+>
         {
             type Gradient = $name<$($l::Gradient),+>;
             type With<OtherScalar: $crate::Scalar> = $name<$($l::With<OtherScalar>),+>;
@@ -408,7 +408,10 @@ macro_rules! parameters {
             type With<OtherScalar: $crate::Scalar> = Self;
             const COUNT: usize = 0;
             #[inline]
-            fn map_scalar<OtherScalar: $crate::Scalar>(&self, _: &mut impl FnMut(ScalarOfTree) -> OtherScalar) -> Self {
+            fn map_scalar<OtherScalar: $crate::Scalar>(
+                &self,
+                _: &mut impl FnMut(ScalarOfTree) -> OtherScalar,
+            ) -> Self {
                 $make
             }
             #[inline]
@@ -475,7 +478,7 @@ macro_rules! parameters {
             $($crate::Zeros::set_zero(&mut self.$field);)+
         }
         fn zeros_in(place: &mut ::core::mem::MaybeUninit<Self>) -> &mut Self {
-            $crate::__zeros_in!(place, Self { $($field: _),+ }, $($field),+)
+            $crate::__zeros_in!(place: $($field),+)
         }
     };
 }

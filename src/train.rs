@@ -4,16 +4,16 @@ use crate::{
     data::{Dataset, Draw},
     layer::Layer,
     loss::{Classes, Loss},
-    network::Network,
+    network::{Network, ratio},
     optim::Optimizer,
-    shape::{BatchSize, D1, Scalar, Shape},
+    shape::{BatchSize, D1, Scalar, Shape, nan},
 };
 use core::ops::ControlFlow;
 use rand::{Rng, SeedableRng, rngs::Xoshiro128PlusPlus};
 
 /// A training to come: how large its mini-batches are, how many, and the seed by which they are
-/// drawn, with replacement. The same seed gives the same bits on the same
-/// machine and build; elsewhere the same up to rounding. (Chapter 5.7.4.)
+/// drawn, with replacement. The same seed gives the same bits on the same machine and build, elsewhere
+/// the same up to rounding. (Chapter 5.7.4.)
 ///
 /// ```
 /// use chainrule::{Sgd, Training, TwoLayerNet, data::Dataset};
@@ -115,12 +115,12 @@ impl<T: Scalar, In: Shape, L, E> Network<T, In, L, E> {
         Y::Batch: Classes<T, N, B>,
     {
         if batch.value() == 0 {
-            return crate::shape::nan();
+            return nan();
         }
         let mut picks = batch.samples(0);
         let (mut x, mut t) = (data.inputs().lend(batch), data.targets().lend(batch));
         let mut right = 0;
-        for first in (0..data.len()).step_by(batch.value().max(1)) {
+        for first in (0..data.len()).step_by(batch.value()) {
             let there = batch.value().min(data.len() - first);
             // The last batch is filled up with its last sample, which is then not counted.
             for (i, pick) in picks.as_mut().iter_mut().enumerate() {
@@ -130,7 +130,7 @@ impl<T: Scalar, In: Shape, L, E> Network<T, In, L, E> {
             data.targets().draw(picks.as_ref(), &mut t);
             right += self.right(&x, &t).take(there).filter(|&right| right).count();
         }
-        crate::network::ratio(right, data.len())
+        ratio(right, data.len())
     }
 }
 

@@ -101,7 +101,9 @@ where
     L::Out::flat_mut::<f64, Dyn>(&mut dy).fill_with(&mut number);
     let (dx, grad) = backward::<f64, In, _>(&layer, &x, &dy);
 
-    // The function is Σ dy·y. Its size bounds the rounding, and 2 every third derivative here.
+    // The function is Σ dy·y. Its size bounds the rounding, and 2 the third derivative of each
+    // layer; h² stands with a sixth of that, so that 64 leaves room for what the weights of a chain,
+    // below 2, make of it.
     let outputs = |layer: &L, x: &In::Batch<f64, Dyn>| {
         let mut y: Batch<f64, L::Out, Dyn> = Buffer::lend(Dyn(batch));
         layer.predict::<Dyn>(x, &mut y);
@@ -343,6 +345,7 @@ fn micro_batches() {
         net.backprop(&x.fixed_columns::<2>(0).into_owned(), &[0, 2], &mut halves);
         net.accumulate(&x.fixed_columns::<2>(2).into_owned(), &[1, 1], &mut halves);
         let (a, b) = (values(&whole.grad), values(&halves.grad));
+        // Sums of four products of size 1, in another order.
         assert!(a.iter().zip(&b).all(|(a, b)| (a - b / 2.0).abs() < 1e-15));
     }
 }

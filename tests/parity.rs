@@ -72,6 +72,7 @@ fn losses() {
         let (x, t) = (batch::<4>(&golden["x"]), batch::<4>(&golden["t"]));
         let mut dy = x.clone();
         let loss = SoftmaxCrossEntropy.loss(&x, &t, Some(&mut dy));
+        // As for softmax; the logarithm makes a relative error an absolute one.
         assert_close(&[loss], &golden["loss"], 20.0, 0.0);
         assert_close(dy.as_slice(), &golden["dy"], 20.0, 1.0);
         assert_eq!(loss, SoftmaxCrossEntropy.loss(&x, &t, None));
@@ -87,6 +88,7 @@ fn losses() {
     let (x, t) = (batch::<3>(&golden["x"]), batch::<3>(&golden["t"]));
     let mut dy = x.clone();
     let loss = SumSquaredError.loss(&x, &t, Some(&mut dy));
+    // Eighteen squares, added up, all positive.
     assert_close(&[loss], &golden["loss"], 20.0, 0.0);
     assert_close(dy.as_slice(), &golden["dy"], 2.0, 0.0);
 }

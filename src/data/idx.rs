@@ -59,6 +59,16 @@ pub fn read_images<const N: usize>(
 ///
 /// # Errors
 /// [`FileErrorKind`] has them all. No label is returned unless the whole file is right.
+///
+/// ```
+/// use chainrule::data::read_labels;
+///
+/// let file = [0, 0, 8, 1, 0, 0, 0, 2, 7, 1];
+/// assert_eq!(read_labels("labels", &file[..], 10).unwrap(), [7, 1]);
+///
+/// let error = read_labels("labels", &file[..], 5).unwrap_err();
+/// assert_eq!(error.to_string(), "labels: sample 0: label 7, expected one below 5");
+/// ```
 pub fn read_labels(
     file: impl AsRef<Path>,
     reader: impl Read,

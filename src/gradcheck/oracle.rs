@@ -112,7 +112,8 @@ impl Stencil {
         let uneven = (s1 - 2.0 * s2 + s3).abs() + (s2 - 2.0 * s3 + s4).abs();
         let error = (near - far).abs() + uneven + 16.0 * f64::EPSILON * size / self.h;
         let steepest = [s1, s2, s3, s4].into_iter().fold(size, |top, s| top.max(s.abs()));
-        (error <= BENT * steepest).then_some((near + (near - far) / 3.0, error))
+        // Not `<=`: NaN is no kink, and fails where it is compared.
+        if error > BENT * steepest { None } else { Some((near + (near - far) / 3.0, error)) }
     }
 }
 

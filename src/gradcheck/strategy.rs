@@ -1,6 +1,6 @@
 //! Strategies for proptest: cases, from which parameters, batches and targets follow.
 //!
-//! A case is drawn as five small numbers, whatever the size of the net, and shrinks towards small
+//! A case is drawn as a few small numbers, whatever the size of the net, and shrinks towards small
 //! integers, few samples and a small seed.
 //!
 //! ```

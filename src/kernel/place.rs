@@ -57,20 +57,27 @@ pub unsafe fn zero_field<Z: Zeros>(field: *mut Z) {
     zero(unsafe { &mut *field.cast::<MaybeUninit<Z>>() });
 }
 
-/// The body of a `Zeros::zeros_in` that goes field by field. The pattern names every field: one that
-/// is left out does not compile.
+/// The body of a `Zeros::zeros_in` that goes field by field: `place: weight, bias`, or for a tuple
+/// `place: (0, 1)`. The pattern is made of the same fields, so that to leave one out does not compile.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __zeros_in {
-    ($place:ident, $all:pat, $($field:tt),*) => {{
+    (@any $field:tt) => { _ };
+    ($place:ident: ($($field:tt),+)) => {
+        $crate::__zeros_in!(@checked $place, ($($crate::__zeros_in!(@any $field),)+), $($field),+)
+    };
+    ($place:ident: $($field:tt),+) => {
+        $crate::__zeros_in!(@checked $place, Self { $($field: _),+ }, $($field),+)
+    };
+    (@checked $place:ident, $all:pat, $($field:tt),+) => {{
         let _all_named = |whole: &Self| {
             let $all = whole;
         };
         let place: &mut ::core::mem::MaybeUninit<Self> = $place;
-        let _whole: *mut Self = place.as_mut_ptr();
+        let whole: *mut Self = place.as_mut_ptr();
         // SAFETY: each field lies in `place`, is borrowed by nobody else, and none is left out.
         unsafe {
-            $($crate::kernel::zero_field(&raw mut (*_whole).$field);)*
+            $($crate::kernel::zero_field(&raw mut (*whole).$field);)+
             place.assume_init_mut()
         }
     }};

@@ -62,7 +62,7 @@ impl<L: Zeros> Zeros for Frozen<L> {
     }
 
     fn zeros_in(place: &mut MaybeUninit<Self>) -> &mut Self {
-        crate::__zeros_in!(place, Frozen(_), 0)
+        crate::__zeros_in!(place: 0)
     }
 }
 

@@ -7,6 +7,31 @@ pub use sgd::Sgd;
 use crate::{params::Parameters, shape::Scalar};
 
 /// A rule that changes parameters by their gradient.
+///
+/// To write one, go through both trees leaf by leaf; what frozen leaves have for a gradient is empty.
+///
+/// ```
+/// use chainrule::{LeafMut, Optimizer, Parameters, Path, Scalar};
+/// use nalgebra::Vector2;
+///
+/// /// Steps of one size, by the sign of the gradient alone.
+/// struct SignDescent<T>(T);
+///
+/// impl<T: Scalar, L: Parameters<T>> Optimizer<T, L> for SignDescent<T> {
+///     fn step(&mut self, layers: &mut L, grad: &mut L::Gradient) {
+///         layers.visit_mut([grad], &Path::ROOT, &mut |leaf: LeafMut<T, 1>| {
+///             let [grad] = leaf.trees;
+///             for (w, dw) in leaf.values.iter_mut().zip(grad) {
+///                 *w -= self.0 * dw.signum();
+///             }
+///         });
+///     }
+/// }
+///
+/// let mut weight = Vector2::new(1.0, 2.0);
+/// SignDescent(0.5).step(&mut weight, &mut Vector2::new(10.0, -0.1));
+/// assert_eq!(weight, Vector2::new(0.5, 2.5));
+/// ```
 pub trait Optimizer<T: Scalar, L: Parameters<T>> {
     /// One step. The gradient is read only; what was kept of the steps before lies in `self`.
     fn step(&mut self, layers: &mut L, grad: &mut L::Gradient);
