@@ -29,7 +29,7 @@ macro_rules! chain {
                 $(self.$i.visit(&path.index($i), f);)*
             }
 
-            #[inline]
+            #[inline(always)]
             fn visit_mut<const N: usize>(
                 &mut self,
                 mut trees: [&mut Self::Gradient; N],
@@ -82,7 +82,7 @@ macro_rules! chain {
                 $((Batch<T, $before::Out, B>, Batch<T, $before::Out, B>, $l::Cache<B>),)*
             );
 
-            #[inline]
+            #[inline(always)]
             fn forward<B: BatchSize>(
                 &self,
                 x: &In::Batch<T, B>,
@@ -99,7 +99,7 @@ macro_rules! chain {
                 layer.forward::<B>(x, y, lent, pass);
             }
 
-            #[inline]
+            #[inline(always)]
             fn predict<B: BatchSize>(&self, x: &In::Batch<T, B>, y: &mut Batch<T, Self::Out, B>) {
                 let _size = In::size::<T, B>(x);
                 let layer = &self.0;
@@ -111,7 +111,7 @@ macro_rules! chain {
                 layer.predict::<B>(x, y);
             }
 
-            #[inline]
+            #[inline(always)]
             fn backward<B: BatchSize>(
                 &self,
                 x: &In::Batch<T, B>,

@@ -82,7 +82,7 @@ pub trait Layer<T: Scalar, In: Shape>: Parameters<T> {
 
     /// `forward` in a predicting pass, with no cache to keep. A container overrides it to lend
     /// less memory; the result is the same, so that to forget it costs memory and nothing else.
-    #[inline]
+    #[inline(always)]
     fn predict<B: BatchSize>(&self, x: &In::Batch<T, B>, y: &mut Batch<T, Self::Out, B>) {
         let mut cache = Buffer::lend(In::size::<T, B>(x));
         self.forward::<B>(x, y, &mut cache, &mut Pass::Predict);
@@ -184,7 +184,7 @@ impl<T: Scalar, S: Shape, L: Layer<T, S>> Layer<T, S> for Box<L> {
     type Out = L::Out;
     type Cache<B: BatchSize> = L::Cache<B>;
 
-    #[inline]
+    #[inline(always)]
     fn forward<B: BatchSize>(
         &self,
         x: &S::Batch<T, B>,
@@ -195,12 +195,12 @@ impl<T: Scalar, S: Shape, L: Layer<T, S>> Layer<T, S> for Box<L> {
         (**self).forward::<B>(x, y, cache, pass);
     }
 
-    #[inline]
+    #[inline(always)]
     fn predict<B: BatchSize>(&self, x: &S::Batch<T, B>, y: &mut Batch<T, L::Out, B>) {
         (**self).predict::<B>(x, y);
     }
 
-    #[inline]
+    #[inline(always)]
     fn backward<B: BatchSize>(
         &self,
         x: &S::Batch<T, B>,

@@ -2,6 +2,7 @@
 
 use crate::{
     Affine, Relu, SoftmaxCrossEntropy,
+    kernel::{self, Work},
     layer::{Layer, Pass},
     loss::{Classes, Loss, argmax},
     params::{ConstZeros, Grad, LeafMut, Parameters, Path, Role, Zeros},
@@ -94,9 +95,7 @@ impl<T: Scalar, In: Shape, L, E> Network<T, In, L, E> {
     where
         L: Layer<T, In>,
     {
-        let mut y = Buffer::lend(In::size::<T, B>(x));
-        self.layers.predict::<B>(x, &mut y);
-        y
+        kernel::run::<T, _>(Prediction { net: self, x })
     }
 
     /// The mean loss of a batch, in a predicting pass.
@@ -272,8 +271,8 @@ impl<T: Scalar, In: Shape, L, E> Network<T, In, L, E> {
         &self,
         x: &In::Batch<T, B>,
         target: &Y,
-        Flow { cache, y, dy, .. }: &mut Flow<T, In, L, B>,
-        mut pass: Pass,
+        flow: &mut Flow<T, In, L, B>,
+        pass: Pass,
         dx: Option<&mut In::Batch<T, B>>,
         grad: Grad<L::Gradient>,
     ) -> T
@@ -281,10 +280,7 @@ impl<T: Scalar, In: Shape, L, E> Network<T, In, L, E> {
         L: Layer<T, In>,
         E: Loss<T, L::Out, B, Y>,
     {
-        self.layers.forward::<B>(x, y, cache, &mut pass);
-        let loss = self.criterion.loss(y, target, Some(dy));
-        self.layers.backward::<B>(x, y, cache, dy, dx, grad);
-        loss
+        kernel::run::<T, _>(Step { net: self, x, target, flow, pass, dx, grad })
     }
 
     /// The same net over another scalar: `net.map(f64::from)`.
@@ -361,6 +357,52 @@ struct Flow<T: Scalar, In: Shape, L: Layer<T, In>, B: BatchSize> {
     y: Batch<T, L::Out, B>,
     dy: Batch<T, L::Out, B>,
     size: B,
+}
+
+struct Prediction<'a, T: Scalar, In: Shape, L, E, B: BatchSize> {
+    net: &'a Network<T, In, L, E>,
+    x: &'a In::Batch<T, B>,
+}
+
+impl<T: Scalar, In: Shape, L: Layer<T, In>, E, B: BatchSize> Work
+    for Prediction<'_, T, In, L, E, B>
+{
+    type Output = Batch<T, L::Out, B>;
+
+    #[inline(always)]
+    fn run(self) -> Self::Output {
+        let mut y = Buffer::lend(In::size::<T, B>(self.x));
+        self.net.layers.predict::<B>(self.x, &mut y);
+        y
+    }
+}
+
+/// Forward, loss and backward.
+struct Step<'a, T: Scalar, In: Shape, L: Layer<T, In>, E, B: BatchSize, Y: ?Sized> {
+    net: &'a Network<T, In, L, E>,
+    x: &'a In::Batch<T, B>,
+    target: &'a Y,
+    flow: &'a mut Flow<T, In, L, B>,
+    pass: Pass,
+    dx: Option<&'a mut In::Batch<T, B>>,
+    grad: Grad<'a, L::Gradient>,
+}
+
+impl<T: Scalar, In: Shape, L: Layer<T, In>, E, B: BatchSize, Y: ?Sized> Work
+    for Step<'_, T, In, L, E, B, Y>
+where
+    E: Loss<T, L::Out, B, Y>,
+{
+    type Output = T;
+
+    #[inline(always)]
+    fn run(mut self) -> T {
+        let (net, x, Flow { cache, y, dy, .. }) = (self.net, self.x, self.flow);
+        net.layers.forward::<B>(x, y, cache, &mut self.pass);
+        let loss = net.criterion.loss(y, self.target, Some(dy));
+        net.layers.backward::<B>(x, y, cache, dy, self.dx, self.grad);
+        loss
+    }
 }
 
 impl<T: Scalar, In: Shape, L: Layer<T, In>, B: BatchSize> Workspace<T, In, L, B> {

@@ -231,7 +231,7 @@ impl<T: Scalar> Parameters<T> for () {
     #[inline]
     fn visit(&self, _: &Path, _: &mut impl FnMut(Leaf<T>)) {}
 
-    #[inline]
+    #[inline(always)]
     fn visit_mut<const N: usize>(
         &mut self,
         _: [&mut (); N],
@@ -264,7 +264,7 @@ impl<T: Scalar, const R: usize, const C: usize> Parameters<T> for SMatrix<T, R, 
         f(Leaf { path, role, shape, values: self.as_slice() });
     }
 
-    #[inline]
+    #[inline(always)]
     fn visit_mut<const N: usize>(
         &mut self,
         trees: [&mut Self; N],
@@ -308,7 +308,7 @@ impl<T: Scalar, L: Parameters<T>> Parameters<T> for Box<L> {
         (**self).visit(path, f);
     }
 
-    #[inline]
+    #[inline(always)]
     fn visit_mut<const N: usize>(
         &mut self,
         trees: [&mut Self::Gradient; N],
@@ -416,7 +416,7 @@ macro_rules! parameters {
             }
             #[inline]
             fn visit(&self, _: &$crate::Path, _: &mut impl FnMut($crate::Leaf<ScalarOfTree>)) {}
-            #[inline]
+            #[inline(always)]
             fn visit_mut<const GRADIENT_TREES: usize>(
                 &mut self,
                 _: [&mut (); GRADIENT_TREES],
@@ -454,7 +454,7 @@ macro_rules! parameters {
             $($crate::Parameters::visit(&self.$field, &path.field(stringify!($field)), f);)+
         }
 
-        #[inline]
+        #[inline(always)]
         fn visit_mut<const GRADIENT_TREES: usize>(
             &mut self,
             mut trees: [&mut Self::Gradient; GRADIENT_TREES],

@@ -5,14 +5,86 @@
 //! column after column. The functions know no shape type: one instance serves every layer and
 //! batch of a scalar. Slices whose lengths do not agree are used as far as they do.
 
+mod loops;
 mod place;
-mod product;
+// With std the CPU is asked what it has, without the build.
+#[cfg(all(
+    target_arch = "x86_64",
+    any(feature = "std", all(target_feature = "avx2", target_feature = "fma"))
+))]
+mod simd;
+#[cfg(not(all(
+    target_arch = "x86_64",
+    any(feature = "std", all(target_feature = "avx2", target_feature = "fma"))
+)))]
+mod simd {
+    //! Nothing but the loops.
+    use crate::shape::Scalar;
+
+    #[inline(always)]
+    pub fn run<T: Scalar, W: super::Work>(work: W) -> W::Output {
+        work.run()
+    }
+
+    macro_rules! nothing {
+        ($($name:ident($($type:ty),*);)*) => { $(
+            #[inline(always)]
+            pub fn $name<T: Scalar>($(_: $type),*) -> bool {
+                false
+            }
+        )* };
+    }
+    nothing! {
+        affine(usize, &[T], &[T], &[T], &mut [T]);
+        pullback(usize, usize, &[T], &[T], &mut [T]);
+        outer(usize, usize, &[T], &[T], &mut [T], bool);
+        sum_columns(&[T], &mut [T], bool);
+        add_scaled(T, &[T], &mut [T]);
+    }
+}
 mod softmax;
+#[cfg(all(test, feature = "std", target_arch = "x86_64"))]
+mod tests;
+
+use crate::shape::Scalar;
 
 #[cfg(feature = "alloc")]
 pub(crate) use place::boxed;
 pub(crate) use place::fill;
 #[doc(hidden)]
 pub use place::zero_field;
-pub(crate) use product::{add_bias_gradient, affine, outer, pullback};
+pub(crate) use simd::run;
 pub(crate) use softmax::softmax;
+
+/// A step of a net, as a struct: an attribute on a closure is not stable.
+pub(crate) trait Work {
+    type Output;
+    /// To be `inline(always)`, as must be all that it calls, in order to have the features.
+    fn run(self) -> Self::Output;
+}
+
+/// Each by SIMD where scalar and CPU allow it, else by loops.
+macro_rules! kernels {
+    ($($(#[$doc:meta])* fn $name:ident($($argument:ident: $type:ty),*);)*) => { $(
+        $(#[$doc])*
+        #[inline(always)]
+        pub fn $name<T: Scalar>($($argument: $type),*) {
+            if !simd::$name($($argument),*) {
+                loops::$name($($argument),*);
+            }
+        }
+    )* };
+}
+
+kernels! {
+    /// y = W·x + b, sample by sample.
+    fn affine(inputs: usize, w: &[T], b: &[T], x: &[T], y: &mut [T]);
+    /// dx = Wᵀ·dy, sample by sample.
+    fn pullback(outputs: usize, inputs: usize, w: &[T], dy: &[T], dx: &mut [T]);
+    /// dW = dy·xᵀ, summed over the samples: put in the place of what is there, or added to it.
+    fn outer(outputs: usize, inputs: usize, dy: &[T], x: &[T], dw: &mut [T], overwrite: bool);
+    /// db = Σ dy over the samples: put in the place of what is there, or added to it.
+    fn sum_columns(dy: &[T], db: &mut [T], overwrite: bool);
+    /// w ← w + factor·g.
+    fn add_scaled(factor: T, g: &[T], w: &mut [T]);
+}

@@ -21,7 +21,7 @@ macro_rules! elementwise {
             type Out = S;
             type Cache<B: BatchSize> = ();
 
-            #[inline]
+            #[inline(always)]
             fn forward<B: BatchSize>(
                 &self,
                 x: &S::Batch<T, B>,
@@ -34,7 +34,7 @@ macro_rules! elementwise {
                 }
             }
 
-            #[inline]
+            #[inline(always)]
             fn backward<B: BatchSize>(
                 &self,
                 x: &S::Batch<T, B>,

@@ -78,7 +78,7 @@ impl<T: Scalar, const I: usize, const O: usize> Layer<T, D1<I>> for Affine<T, I,
     type Out = D1<O>;
     type Cache<B: BatchSize> = ();
 
-    #[inline]
+    #[inline(always)]
     fn forward<B: BatchSize>(
         &self,
         x: &Columns<T, I, B>,
@@ -90,7 +90,7 @@ impl<T: Scalar, const I: usize, const O: usize> Layer<T, D1<I>> for Affine<T, I,
         kernel::affine(I, w, b, x.as_slice(), y.as_mut_slice());
     }
 
-    #[inline]
+    #[inline(always)]
     fn backward<B: BatchSize>(
         &self,
         x: &Columns<T, I, B>,
@@ -103,7 +103,7 @@ impl<T: Scalar, const I: usize, const O: usize> Layer<T, D1<I>> for Affine<T, I,
         let (x, dy) = (x.as_slice(), dy.as_slice());
         if let Some((grad, overwrite)) = grad.raw() {
             kernel::outer(O, I, dy, x, grad.weight.as_mut_slice(), overwrite);
-            kernel::add_bias_gradient(dy, grad.bias.as_mut_slice(), overwrite);
+            kernel::sum_columns(dy, grad.bias.as_mut_slice(), overwrite);
         }
         if let Some(dx) = dx {
             kernel::pullback(O, I, self.weight.as_slice(), dy, dx.as_mut_slice());

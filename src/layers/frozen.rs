@@ -74,7 +74,7 @@ impl<T: Scalar, S: Shape, L: Layer<T, S>> Layer<T, S> for Frozen<L> {
     type Out = L::Out;
     type Cache<B: BatchSize> = L::Cache<B>;
 
-    #[inline]
+    #[inline(always)]
     fn forward<B: BatchSize>(
         &self,
         x: &S::Batch<T, B>,
@@ -85,12 +85,12 @@ impl<T: Scalar, S: Shape, L: Layer<T, S>> Layer<T, S> for Frozen<L> {
         self.0.forward::<B>(x, y, cache, &mut Pass::Predict);
     }
 
-    #[inline]
+    #[inline(always)]
     fn predict<B: BatchSize>(&self, x: &S::Batch<T, B>, y: &mut Batch<T, L::Out, B>) {
         self.0.predict::<B>(x, y);
     }
 
-    #[inline]
+    #[inline(always)]
     fn backward<B: BatchSize>(
         &self,
         x: &S::Batch<T, B>,

@@ -35,6 +35,7 @@ pub struct SoftmaxCrossEntropy;
 impl<T: Scalar, const N: usize, B: BatchSize, Y: Classes<T, N, B> + ?Sized> Loss<T, D1<N>, B, Y>
     for SoftmaxCrossEntropy
 {
+    #[inline(always)]
     fn loss(&self, y: &Columns<T, N, B>, t: &Y, mut dy: Option<&mut Columns<T, N, B>>) -> T {
         let samples = if t.samples() == y.ncols() { number(y.ncols()) } else { nan() };
         let mut loss = T::zero();

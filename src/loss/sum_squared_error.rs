@@ -29,6 +29,7 @@ pub struct SumSquaredError;
 impl<T: Scalar, const N: usize, B: BatchSize> Loss<T, D1<N>, B, Columns<T, N, B>>
     for SumSquaredError
 {
+    #[inline(always)]
     fn loss(
         &self,
         y: &Columns<T, N, B>,

@@ -2,6 +2,7 @@
 
 use super::Optimizer;
 use crate::{
+    kernel::{self, Work},
     params::{LeafMut, Parameters, Path},
     shape::Scalar,
 };
@@ -32,12 +33,24 @@ impl<T: Scalar> Sgd<T> {
 impl<T: Scalar, L: Parameters<T>> Optimizer<T, L> for Sgd<T> {
     #[inline]
     fn step(&mut self, layers: &mut L, grad: &mut L::Gradient) {
-        let rate = self.rate;
-        layers.visit_mut([grad], &Path::ROOT, &mut |leaf: LeafMut<T, 1>| {
+        kernel::run::<T, _>(Descent { rate: self.rate, layers, grad });
+    }
+}
+
+struct Descent<'a, T: Scalar, L: Parameters<T>> {
+    rate: T,
+    layers: &'a mut L,
+    grad: &'a mut L::Gradient,
+}
+
+impl<T: Scalar, L: Parameters<T>> Work for Descent<'_, T, L> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        self.layers.visit_mut([self.grad], &Path::ROOT, &mut |leaf: LeafMut<T, 1>| {
             let [grad] = leaf.trees;
-            for (w, &dw) in leaf.values.iter_mut().zip(&*grad) {
-                *w -= rate * dw;
-            }
+            kernel::add_scaled(-self.rate, grad, leaf.values);
         });
     }
 }

@@ -1,0 +1,357 @@
+//! Which instructions the CPU has, and the kernels for each.
+//!
+//! A kernel is `#[target_feature]` and generic over its pack. Small work is inlined where it is
+//! called, so that the sizes are constants there; large work goes through a table of functions,
+//! compiled once, here. For the former to be inlined the whole step of a net runs in a function with
+//! the features, see [`Work`].
+#![allow(unsafe_code)]
+
+mod pack;
+mod tile;
+
+use super::Work;
+use pack::{F32x8, F32x16, F64x4, F64x8, Pack};
+use crate::Scalar;
+use core::{
+    any::TypeId,
+    sync::atomic::{AtomicU8, Ordering::Relaxed},
+};
+use tile::{Product, Start};
+use num_traits::ConstZero;
+
+/// f32 or f64.
+pub trait Float: Scalar + ConstZero {
+    type Avx512: Pack<Element = Self>;
+    type Avx2: Pack<Element = Self>;
+    fn table(level: Level) -> &'static Kernels<Self>;
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Debug)]
+pub enum Level {
+    Avx2,
+    Avx512,
+}
+
+type Size = (usize, usize);
+
+/// The kernels for large work.
+pub struct Kernels<E> {
+    product: unsafe fn(Product<E>),
+    affine: unsafe fn(Size, *const E, *const E, *const E, *mut E),
+    outer: unsafe fn(Size, *const E, *const E, *mut E, bool),
+    pullback: unsafe fn(Size, *const E, *const E, *mut E),
+    sum_columns: unsafe fn(Size, *const E, *mut E, bool),
+}
+
+macro_rules! kernels {
+    ($module:ident, $features:literal: $(
+        fn $name:ident<$e:ident>($($argument:ident: $type:ty),*) = $body:ident;
+    )*) => {
+        mod $module {
+            use super::{Pack, Product, Size, tile};
+            $(
+                #[inline]
+                #[target_feature(enable = $features)]
+                pub unsafe fn $name<P: Pack<Element = $e>, $e: super::Float>($($argument: $type),*) {
+                    // SAFETY: as the caller promises; the features are on.
+                    unsafe { tile::$body::<P>($($argument),*) }
+                }
+            )*
+
+            pub const fn table<P: Pack<Element = E>, E: super::Float>() -> super::Kernels<E> {
+                super::Kernels {
+                    product: product::<P, E>,
+                    affine: affine::<P, E>,
+                    outer: outer::<P, E>,
+                    pullback: pullback::<P, E>,
+                    sum_columns: sum_columns::<P, E>,
+                }
+            }
+
+            #[target_feature(enable = $features)]
+            pub fn run<W: super::Work>(work: W) -> W::Output {
+                work.run()
+            }
+        }
+    };
+}
+
+macro_rules! levels {
+    ($($kernel:tt)*) => {
+        kernels!(avx512, "avx512f,avx512vl,avx512dq,avx512bw,avx2,fma,bmi2": $($kernel)*);
+        kernels!(avx2, "avx2,fma,bmi2": $($kernel)*);
+    };
+}
+
+levels! {
+    fn product<E>(product: Product<E>) = product;
+    fn affine<E>(size: Size, w: *const E, b: *const E, x: *const E, y: *mut E) = affine;
+    fn outer<E>(size: Size, dy: *const E, x: *const E, dw: *mut E, overwrite: bool) = outer;
+    fn pullback<E>(size: Size, w: *const E, dy: *const E, dx: *mut E) = pullback;
+    fn sum_columns<E>(size: Size, dy: *const E, db: *mut E, overwrite: bool) = sum_columns;
+    fn add_scaled<E>(factor: E, g: *const E, w: *mut E, len: usize) = add_scaled;
+}
+
+macro_rules! float {
+    ($e:ident, $avx512:ident, $avx2:ident) => {
+        impl Float for $e {
+            type Avx512 = $avx512;
+            type Avx2 = $avx2;
+
+            #[inline(always)]
+            fn table(level: Level) -> &'static Kernels<$e> {
+                static AVX2: Kernels<$e> = avx2::table::<$avx2, $e>();
+                static AVX512: Kernels<$e> = avx512::table::<$avx512, $e>();
+                match level {
+                    Level::Avx2 => &AVX2,
+                    Level::Avx512 => &AVX512,
+                }
+            }
+        }
+    };
+}
+float!(f32, F32x16, F32x8);
+float!(f64, F64x8, F64x4);
+
+/// What the CPU has: a constant where the build says so, else one cached byte.
+#[inline(always)]
+pub fn level() -> Option<Level> {
+    #[cfg(test)]
+    if let Some(level) = FORCED.get() {
+        return Some(level);
+    }
+    macro_rules! all {
+        ($says:ident: $($feature:tt)*) => { $($says!(target_feature = $feature))&&* };
+    }
+    if all!(cfg: "avx512f" "avx512vl" "avx512dq" "avx512bw" "avx2" "fma" "bmi2") {
+        return Some(Level::Avx512);
+    }
+    static LEVEL: AtomicU8 = AtomicU8::new(u8::MAX);
+    match LEVEL.load(Relaxed) {
+        0 => None,
+        1 => Some(Level::Avx2),
+        2 => Some(Level::Avx512),
+        _ => {
+            let level = detect();
+            LEVEL.store(level.map_or(0, |level| level as u8 + 1), Relaxed);
+            level
+        }
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn detect() -> Option<Level> {
+    #[cfg(feature = "std")]
+    {
+        use std::is_x86_feature_detected as has;
+        let avx2 = has!("avx2") && has!("fma") && has!("bmi2");
+        let avx512 = has!("avx512f") && has!("avx512vl") && has!("avx512dq") && has!("avx512bw");
+        if avx2 {
+            return Some(if avx512 { Level::Avx512 } else { Level::Avx2 });
+        }
+        return None;
+    }
+    #[cfg(not(feature = "std"))]
+    Some(Level::Avx2) // or this module would not be there
+}
+
+#[cfg(test)]
+thread_local! {
+    /// The level that a test wants.
+    pub static FORCED: core::cell::Cell<Option<Level>> = const { core::cell::Cell::new(None) };
+}
+
+/// All that this CPU has.
+#[cfg(test)]
+pub fn levels() -> Vec<Level> {
+    let best = detect();
+    [Level::Avx2, Level::Avx512].into_iter().filter(|&level| Some(level) <= best).collect()
+}
+
+/// Does the work with all that the CPU has.
+#[inline(always)]
+pub fn run<T: Scalar, W: Work>(work: W) -> W::Output {
+    let float = TypeId::of::<T>() == TypeId::of::<f32>() || TypeId::of::<T>() == TypeId::of::<f64>();
+    match level() {
+        // SAFETY: `level` has seen the features.
+        Some(Level::Avx512) if float => unsafe { avx512::run(work) },
+        // SAFETY: as above.
+        Some(Level::Avx2) if float => unsafe { avx2::run(work) },
+        _ => work.run(),
+    }
+}
+
+/// Products of no more than so many multiplications for one sample are inlined.
+const SMALL: usize = 1024;
+
+/// Runs `$body` with `$e` as f32 or f64 if that is what `$t` is, on a CPU that has a level, and
+/// returns true; the types are the same there, so that pointers may be cast from the one to the other.
+macro_rules! if_float {
+    ($t:ident is $e:ident, $level:ident: $body:expr) => {{
+        if let Some($level) = level() {
+            if TypeId::of::<$t>() == TypeId::of::<f32>() {
+                type $e = f32;
+                $body;
+                return true;
+            }
+            if TypeId::of::<$t>() == TypeId::of::<f64>() {
+                type $e = f64;
+                $body;
+                return true;
+            }
+        }
+        return false;
+    }};
+}
+
+/// A kernel of the level, to be inlined.
+macro_rules! inlined {
+    ($level:ident, $kernel:ident<$e:ident>($($argument:expr),*)) => {
+        match $level {
+            Level::Avx512 => avx512::$kernel::<<$e as Float>::Avx512, $e>($($argument),*),
+            Level::Avx2 => avx2::$kernel::<<$e as Float>::Avx2, $e>($($argument),*),
+        }
+    };
+}
+
+/// y = W·x + b, sample by sample; false if it was not done, here and below.
+#[inline(always)]
+pub fn affine<T: Scalar>(inputs: usize, w: &[T], b: &[T], x: &[T], y: &mut [T]) -> bool {
+    let (outputs, n) = (b.len(), samples(inputs, x));
+    if n == 0 || w.len() != outputs * inputs || y.len() != outputs * n {
+        return false;
+    }
+    let (w, b, x, y) = (w.as_ptr(), b.as_ptr(), x.as_ptr(), y.as_mut_ptr());
+    if_float!(T is E, level: {
+        let (w, b, x, y) = (w.cast::<E>(), b.cast::<E>(), x.cast::<E>(), y.cast::<E>());
+        // SAFETY: the slices are as long as the sizes say, and `y`, a mutable borrow, overlaps none
+        // of them; the CPU has the level.
+        unsafe {
+            if n == 1 && outputs * inputs <= SMALL {
+                inlined!(level, affine<E>((outputs, inputs), w, b, x, y));
+            } else if n == 1 {
+                (E::table(level).affine)((outputs, inputs), w, b, x, y);
+            } else if outputs == 1 {
+                // One output: y is a row, and lies as a column does.
+                for sample in 0..n {
+                    *y.add(sample) = *b;
+                }
+                let (x, w, y) = ((x, inputs, 1), (w, 1, inputs), (y, n));
+                (E::table(level).product)(Product::new([n, inputs, 1], x, w, y, Start::There));
+            } else {
+                let (w, x, y) = ((w, 1, outputs), (x, 1, inputs), (y, outputs));
+                let size = [outputs, inputs, n];
+                (E::table(level).product)(Product::new(size, w, x, y, Start::Column(b)));
+            }
+        }
+    })
+}
+
+/// dW = dy·xᵀ, or added to dW.
+#[inline(always)]
+pub fn outer<T: Scalar>(
+    outputs: usize,
+    inputs: usize,
+    dy: &[T],
+    x: &[T],
+    dw: &mut [T],
+    overwrite: bool,
+) -> bool {
+    let n = samples(inputs, x);
+    if n == 0 || dy.len() != outputs * n || dw.len() != outputs * inputs {
+        return false;
+    }
+    let (dy, x, dw) = (dy.as_ptr(), x.as_ptr(), dw.as_mut_ptr());
+    if_float!(T is E, level: {
+        let (dy, x, dw) = (dy.cast::<E>(), x.cast::<E>(), dw.cast::<E>());
+        let start = if overwrite { Start::Zero } else { Start::There };
+        // SAFETY: as in `affine`.
+        unsafe {
+            if n == 1 && outputs * inputs <= SMALL {
+                inlined!(level, outer<E>((outputs, inputs), dy, x, dw, overwrite));
+            } else if n == 1 {
+                (E::table(level).outer)((outputs, inputs), dy, x, dw, overwrite);
+            } else if outputs == 1 {
+                let (x, dy, dw) = ((x, 1, inputs), (dy, 1, n), (dw, inputs));
+                (E::table(level).product)(Product::new([inputs, n, 1], x, dy, dw, start));
+            } else {
+                let (dy, x, dw) = ((dy, 1, outputs), (x, inputs, 1), (dw, outputs));
+                (E::table(level).product)(Product::new([outputs, n, inputs], dy, x, dw, start));
+            }
+        }
+    })
+}
+
+/// dx = Wᵀ·dy.
+#[inline(always)]
+pub fn pullback<T: Scalar>(
+    outputs: usize,
+    inputs: usize,
+    w: &[T],
+    dy: &[T],
+    dx: &mut [T],
+) -> bool {
+    let n = samples(inputs, dx);
+    if n == 0 || dy.len() != outputs * n || w.len() != outputs * inputs {
+        return false;
+    }
+    let (w, dy, dx) = (w.as_ptr(), dy.as_ptr(), dx.as_mut_ptr());
+    if_float!(T is E, level: {
+        let (w, dy, dx) = (w.cast::<E>(), dy.cast::<E>(), dx.cast::<E>());
+        // SAFETY: as in `affine`.
+        unsafe {
+            if n == 1 && outputs * inputs <= SMALL {
+                inlined!(level, pullback<E>((outputs, inputs), w, dy, dx));
+            } else if n == 1 {
+                (E::table(level).pullback)((outputs, inputs), w, dy, dx);
+            } else {
+                let (w, dy, dx) = ((w, outputs, 1), (dy, 1, outputs), (dx, inputs));
+                let size = [inputs, outputs, n];
+                (E::table(level).product)(Product::new(size, w, dy, dx, Start::Zero));
+            }
+        }
+    })
+}
+
+/// db = Σ dy over the samples, or added to db.
+#[inline(always)]
+pub fn sum_columns<T: Scalar>(dy: &[T], db: &mut [T], overwrite: bool) -> bool {
+    let (m, n) = (db.len(), samples(db.len(), dy));
+    if n == 0 {
+        return false;
+    }
+    let (dy, db) = (dy.as_ptr(), db.as_mut_ptr());
+    if_float!(T is E, level: {
+        let (dy, db) = (dy.cast::<E>(), db.cast::<E>());
+        // SAFETY: as in `affine`.
+        unsafe {
+            if n == 1 && m <= SMALL {
+                inlined!(level, sum_columns<E>((m, n), dy, db, overwrite));
+            } else {
+                (E::table(level).sum_columns)((m, n), dy, db, overwrite);
+            }
+        }
+    })
+}
+
+/// w ← w + factor·g.
+#[inline(always)]
+pub fn add_scaled<T: Scalar>(factor: T, g: &[T], w: &mut [T]) -> bool {
+    let len = g.len().min(w.len());
+    let (g, w, factor) = (g.as_ptr(), w.as_mut_ptr(), &raw const factor);
+    if_float!(T is E, level: {
+        let (g, w, factor) = (g.cast::<E>(), w.cast::<E>(), factor.cast::<E>());
+        // SAFETY: as in `affine`.
+        unsafe { inlined!(level, add_scaled<E>(*factor, g, w, len)) };
+    })
+}
+
+/// How many columns of `m` are in `x`; 0 if that is not a whole number.
+#[inline(always)]
+fn samples<T>(m: usize, x: &[T]) -> usize {
+    match (x.len().checked_div(m), x.len().checked_rem(m)) {
+        (Some(n), Some(0)) => n,
+        _ => 0,
+    }
+}

@@ -1,0 +1,154 @@
+//! The SIMD kernels against the loops, at every level that this CPU has, every shape class, and
+//! with NaN around all memory: what is read beyond an end shows in the result, what is written
+//! there shows too.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+use super::{loops, simd};
+use crate::Scalar;
+use proptest::prelude::*;
+use rand::{RngExt, SeedableRng, rngs::Xoshiro128PlusPlus};
+
+const GUARD: usize = 67;
+
+/// Numbers with NaN on both sides.
+#[derive(Clone)]
+struct Guarded<T>(Vec<T>);
+
+impl<T: Scalar> Guarded<T> {
+    fn random(len: usize, rng: &mut Xoshiro128PlusPlus) -> Self {
+        let mut all = vec![crate::shape::nan(); len + 2 * GUARD];
+        all[GUARD..GUARD + len]
+            .fill_with(|| nalgebra::convert(f64::from(rng.random_range(-1.0f32..1.0))));
+        Guarded(all)
+    }
+
+    fn get(&self) -> &[T] {
+        &self.0[GUARD..self.0.len() - GUARD]
+    }
+
+    fn get_mut(&mut self) -> &mut [T] {
+        let end = self.0.len() - GUARD;
+        &mut self.0[GUARD..end]
+    }
+
+    fn intact(&self) -> bool {
+        let is_nan = |x: &T| x.partial_cmp(x).is_none();
+        let (first, last) = (&self.0[..GUARD], &self.0[self.0.len() - GUARD..]);
+        first.iter().all(is_nan) && last.iter().all(is_nan)
+    }
+}
+
+fn absolute<T: Scalar>(x: &[T]) -> Vec<T> {
+    x.iter().map(|x| x.abs()).collect()
+}
+
+/// Two sums of `terms` products, in any order, each product rounded or not, differ by no more than
+/// 2·(terms + 1)·ε of the sum of the sizes: each is within γ = (terms + 1)·ε/2 / (1 - …) of the exact
+/// one, and what is left of the other factor pays for the quotient and for `sizes` being rounded.
+fn close<T: Scalar>(
+    simd: &[T],
+    loops: &[T],
+    sizes: &[T],
+    terms: usize,
+) -> Result<(), TestCaseError> {
+    let bound: T = nalgebra::convert::<f64, T>(2.0 * (terms + 1) as f64) * T::default_epsilon();
+    for (i, ((&a, &b), &size)) in simd.iter().zip(loops).zip(sizes).enumerate() {
+        prop_assert!((a - b).abs() <= bound * size, "entry {i}: {a} and {b}");
+    }
+    Ok(())
+}
+
+fn check<T: Scalar>(i: usize, o: usize, n: usize, seed: u64) -> Result<(), TestCaseError> {
+    let rng = &mut Xoshiro128PlusPlus::seed_from_u64(seed);
+    let mut random = |len| Guarded::<T>::random(len, rng);
+    let (w, b, x, dy) = (random(i * o), random(o), random(i * n), random(o * n));
+    let (y0, dw0, db0, dx0) = (random(o * n), random(i * o), random(o), random(i * n));
+    let (w_abs, b_abs) = (absolute(w.get()), absolute(b.get()));
+    let (x_abs, dy_abs) = (absolute(x.get()), absolute(dy.get()));
+
+    macro_rules! agree {
+        ($terms:expr, $start:expr, $sizes_start:expr, $name:ident($($before:expr),*; $($after:expr),*), ($($abs:expr),*)) => {{
+            let (mut by_simd, mut by_loops, mut sizes) = ($start.clone(), $start.clone(), $sizes_start);
+            prop_assert!(simd::$name($($before,)* by_simd.get_mut() $(, $after)*));
+            loops::$name($($before,)* by_loops.get_mut() $(, $after)*);
+            loops::$name($($abs,)* &mut sizes $(, $after)*);
+            prop_assert!(by_simd.intact(), "{} wrote beyond an end", stringify!($name));
+            close(by_simd.get(), by_loops.get(), &sizes, $terms)?;
+        }};
+    }
+    agree!(i + 1, y0, vec![T::zero(); o * n], affine(i, w.get(), b.get(), x.get();), (i, &w_abs, &b_abs, &x_abs));
+    agree!(o, dx0, vec![T::zero(); i * n], pullback(o, i, w.get(), dy.get();), (o, i, &w_abs, &dy_abs));
+    for overwrite in [true, false] {
+        agree!(n + 1, dw0, absolute(dw0.get()), outer(o, i, dy.get(), x.get(); overwrite), (o, i, &dy_abs, &x_abs));
+        agree!(n + 1, db0, absolute(db0.get()), sum_columns(dy.get(); overwrite), (&dy_abs));
+    }
+    let half: T = nalgebra::convert(0.5);
+    agree!(2, dw0, absolute(dw0.get()), add_scaled(-half, w.get();), (half, &w_abs));
+    Ok(())
+}
+
+fn at_all_levels(i: usize, o: usize, n: usize, seed: u64) -> Result<(), TestCaseError> {
+    for level in simd::levels() {
+        simd::FORCED.set(Some(level));
+        let checked = check::<f32>(i, o, n, seed).and_then(|()| check::<f64>(i, o, n, seed));
+        simd::FORCED.set(None);
+        checked.map_err(|error| match error {
+            TestCaseError::Fail(why) => {
+                TestCaseError::fail(format!("{level:?}, {i} to {o}, batch {n}: {why}"))
+            }
+            reject => reject,
+        })?;
+    }
+    Ok(())
+}
+
+#[test]
+fn there_is_a_level_to_test() {
+    if simd::levels().is_empty() {
+        println!("skipped: this CPU has neither AVX2 nor AVX-512");
+    }
+    for level in simd::levels() {
+        simd::FORCED.set(Some(level));
+        assert_eq!(simd::level(), Some(level));
+        simd::FORCED.set(None);
+    }
+}
+
+/// Every remainder of every tile: widths around the packs and panels of both types and levels.
+#[test]
+fn agrees_with_the_loops_at_every_width() {
+    for o in 1..=70 {
+        for (i, n) in [(1, 1), (3, 2), (17, 5), (33, 33), (64, 16), (7, 1)] {
+            at_all_levels(i, o, n, o as u64).unwrap();
+            at_all_levels(o, i, n, o as u64).unwrap();
+            at_all_levels(i, n, o, o as u64).unwrap();
+        }
+    }
+}
+
+/// Where operands are packed, in more blocks of k than one.
+#[test]
+fn agrees_with_the_loops_at_large_shapes() {
+    for (i, o, n) in [(784, 50, 100), (300, 130, 40), (513, 257, 17), (1100, 20, 9), (130, 700, 20)]
+    {
+        at_all_levels(i, o, n, 1).unwrap();
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+    #[test]
+    fn agrees_with_the_loops(i in 1usize..150, o in 1usize..150, n in 1usize..60, seed: u64) {
+        at_all_levels(i, o, n, seed)?;
+    }
+}
+
+#[test]
+fn lengths_that_do_not_agree_are_left_to_the_loops() {
+    let mut y = [0.0; 4];
+    assert!(!simd::affine(3, &[1.0f32; 6], &[0.0; 2], &[1.0; 5], &mut y));
+    assert!(!simd::affine(3, &[1.0f32; 5], &[0.0; 2], &[1.0; 6], &mut y));
+    assert!(!simd::affine(0, &[], &[0.0f32; 2], &[], &mut y));
+    assert!(!simd::pullback(2, 3, &[1.0f32; 6], &[1.0; 3], &mut [0.0; 6]));
+    assert!(!simd::outer(2, 3, &[1.0f32; 4], &[1.0; 6], &mut [0.0; 5], true));
+}
