@@ -2,11 +2,12 @@
 #![allow(unsafe_code)] // of `__zeros_in!`, which stands in `kernel::place`
 
 use crate::{
+    export::{Export, Type, Value},
     layer::{Layer, Pass},
     params::{ConstZeros, Grad, Leaf, LeafMut, Parameters, Path, Zeros},
     shape::{Batch, BatchSize, Buffer, Scalar, Shape},
 };
-use core::mem::MaybeUninit;
+use core::{fmt, marker::PhantomData, mem::MaybeUninit};
 
 macro_rules! chain {
     // One tuple: the first layer and the last, the others in order with the one before each, and
@@ -63,6 +64,18 @@ macro_rules! chain {
 
         impl<$first: ConstZeros, $($l: ConstZeros),*> ConstZeros for ($first, $($l,)*) {
             const ZEROS: Self = ($first::ZEROS, $($l::ZEROS,)*);
+        }
+
+        impl<$first: Export, $($l: Export),*> Export for ($first, $($l,)*) {
+            fn fmt_type(f: &mut fmt::Formatter) -> fmt::Result {
+                f.debug_tuple("").field(&Type::<$first>(PhantomData))
+                    $(.field(&Type::<$l>(PhantomData)))*
+                    .finish()
+            }
+
+            fn fmt_value(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.debug_tuple("").field(&Value(&self.0))$(.field(&Value(&self.$i)))*.finish()
+            }
         }
 
         impl<Z: BatchSize, $first: Buffer<Z>, $($l: Buffer<Z>),*> Buffer<Z> for ($first, $($l,)*) {

@@ -118,6 +118,7 @@ struct Readme;
 mod params;
 mod chain;
 pub mod data;
+pub mod export;
 #[cfg(feature = "gradcheck")]
 pub mod gradcheck;
 pub mod init;

@@ -2,6 +2,7 @@
 
 use crate::{
     Affine, Relu, SoftmaxCrossEntropy,
+    export::{Export, Source},
     layer::{Layer, Pass},
     loss::{Classes, Loss, argmax},
     params::{ConstZeros, Grad, LeafMut, Parameters, Path, Role, Zeros},
@@ -295,6 +296,16 @@ impl<T: Scalar, In: Shape, L, E> Network<T, In, L, E> {
         E: Clone,
     {
         Network::new(self.layers.map_scalar(&mut f), self.criterion.clone())
+    }
+
+    /// This net as a Rust source file, in which it is a `static` of that `name`: see
+    /// [`export`](crate::export). Whether `name` is an identifier, rustc will tell.
+    pub fn export<'a>(&'a self, name: &'a str) -> impl fmt::Display
+    where
+        Self: Export,
+        L: Parameters<T>,
+    {
+        Source(self, L::COUNT, name)
     }
 
     /// The number of parameters.

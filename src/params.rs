@@ -360,9 +360,11 @@ impl<Z: Zeros> Zeros for Box<Z> {
 macro_rules! parameters {
     ($name:ident {}) => {
         $crate::parameters!(@none ($name) ($name) ());
+        $crate::parameters!(@export $name () [] [] ());
     };
     ($name:ident < $(const $n:ident : $ty:ty),+ > {}) => {
         $crate::parameters!(@none ($name) ($name<$($n),+>) ($(const $n: $ty),+));
+        $crate::parameters!(@export $name ($(const $n: $ty),+) [] [$($n)+] ());
     };
     ($name:ident < $t:ident $(; $($n:ident),+)? > { $($field:ident),+ $(,)? }) => {
         impl<$t: $crate::Scalar $($(, const $n: usize)+)?> $crate::Parameters<$t>
@@ -384,6 +386,11 @@ macro_rules! parameters {
         {
             const ZEROS: Self = $name { $($field: $crate::ConstZeros::ZEROS),+ };
         }
+
+        $crate::parameters!(
+            @export $name ($t: $crate::Scalar + $crate::export::Export $($(, const $n: usize)+)?)
+            [$t] [$($($n)+)?] ($($field)+)
+        );
     };
     ($name:ident [ $($l:ident),+ ] { $($field:ident),+ $(,)? }) => {
         impl<ScalarOfTree: $crate::Scalar, $($l: $crate::Parameters<ScalarOfTree>),+>
@@ -400,6 +407,28 @@ macro_rules! parameters {
 
         impl<$($l: $crate::ConstZeros),+> $crate::ConstZeros for $name<$($l),+> {
             const ZEROS: Self = $name { $($field: $crate::ConstZeros::ZEROS),+ };
+        }
+
+        $crate::parameters!(@export $name ($($l: $crate::export::Export),+) [$($l)+] [] ($($field)+));
+    };
+    // What is written of it as source: its type with the types and constants that it takes, then
+    // its fields.
+    (@export $name:ident ($($generics:tt)*) [$($t:ident)*] [$($n:ident)*] ($($field:tt)*)) => {
+        impl<$($generics)*> $crate::export::Export for $name<$($t,)* $($n),*> {
+            fn fmt_type(f: &mut ::core::fmt::Formatter) -> ::core::fmt::Result {
+                let path = concat!("::chainrule::", stringify!($name));
+                $crate::export::__fmt_type(f, $crate::export::__path(module_path!(), path), &[
+                    $(&$crate::export::Type::<$t>(::core::marker::PhantomData),)*
+                    $(&$n),*
+                ])
+            }
+
+            fn fmt_value(&self, f: &mut ::core::fmt::Formatter) -> ::core::fmt::Result {
+                let path = concat!("::chainrule::", stringify!($name));
+                f.debug_struct($crate::export::__path(module_path!(), path))
+                    $(.field(stringify!($field), &$crate::export::Value(&self.$field)))*
+                    .finish()
+            }
         }
     };
     (@none ($make:expr) ($name:ty) ($($const:tt)*)) => {
