@@ -5,6 +5,7 @@ use crate::{
     export::{Export, Source},
     layer::{Layer, Pass},
     loss::{Classes, Loss, argmax},
+    memory::Memory,
     params::{ConstZeros, Grad, LeafMut, Parameters, Path, Role, Zeros},
     shape::{Batch, BatchSize, Buffer, D1, Flat, Scalar, Shape, nan, number},
 };
@@ -341,7 +342,24 @@ impl<T: Scalar, In: Shape, L, E> Network<T, In, L, E> {
     where
         L: Layer<T, In>,
     {
-        size_of::<Self>() + size_of::<Workspace<T, In, L, Const<B>>>()
+        Self::memory::<B>().total()
+    }
+
+    /// The same, part by part; it prints as a table.
+    ///
+    /// ```
+    /// use chainrule::TwoLayerNet;
+    /// println!("{}", TwoLayerNet::<f32, 8, 16, 4>::memory::<8>());
+    /// ```
+    pub const fn memory<const B: usize>() -> Memory
+    where
+        L: Layer<T, In>,
+    {
+        let all = size_of::<Self>() + size_of::<Workspace<T, In, L, Const<B>>>();
+        let (parameters, gradient) = (size_of::<L>(), size_of::<L::Gradient>());
+        let activations = size_of::<Flow<T, In, L, Const<B>>>();
+        let rest = all - parameters - gradient - activations;
+        Memory { parameters, gradient, optimizer: 0, activations, rest }
     }
 
     /// The bytes that predicting a batch of `B` takes at most: parameters, outputs, and what flows
