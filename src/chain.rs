@@ -2,12 +2,12 @@
 #![allow(unsafe_code)] // of `__zeros_in!`, which stands in `kernel::place`
 
 use crate::{
-    export::{Export, Type, Value},
+    export::{Export, Source},
     layer::{Layer, Pass},
     params::{ConstZeros, Grad, Leaf, LeafMut, Parameters, Path, Zeros},
     shape::{Batch, BatchSize, Buffer, Scalar, Shape},
 };
-use core::{fmt, marker::PhantomData, mem::MaybeUninit};
+use core::{fmt, mem::MaybeUninit};
 
 macro_rules! chain {
     // One tuple: the first layer and the last, the others in order with the one before each, and
@@ -67,14 +67,10 @@ macro_rules! chain {
         }
 
         impl<$first: Export, $($l: Export),*> Export for ($first, $($l,)*) {
-            fn fmt_type(f: &mut fmt::Formatter) -> fmt::Result {
-                f.debug_tuple("").field(&Type::<$first>(PhantomData))
-                    $(.field(&Type::<$l>(PhantomData)))*
+            fn source(value: Option<&Self>, f: &mut fmt::Formatter) -> fmt::Result {
+                f.debug_tuple("").field(&Source(value.map(|chain| &chain.0)))
+                    $(.field(&Source(value.map(|chain| &chain.$i))))*
                     .finish()
-            }
-
-            fn fmt_value(&self, f: &mut fmt::Formatter) -> fmt::Result {
-                f.debug_tuple("").field(&Value(&self.0))$(.field(&Value(&self.$i)))*.finish()
             }
         }
 

@@ -29,37 +29,21 @@
 use crate::{D1, Frozen, Network, Scalar, SoftmaxCrossEntropy, SumSquaredError};
 #[cfg(feature = "alloc")]
 use alloc::boxed::Box;
-use core::{fmt, marker::PhantomData};
+use core::fmt;
 use nalgebra::{ArrayStorage, Matrix, SMatrix};
 
-/// What Rust source can be written of: a scalar, a layer, a loss, a shape.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be exported as source",
-    note = "`parameters!` makes a layer that can"
-)]
-pub trait Export {
-    /// Writes the type.
-    fn fmt_type(f: &mut fmt::Formatter) -> fmt::Result;
-
-    /// Writes an expression of that type, one that a constant may have.
-    fn fmt_value(&self, f: &mut fmt::Formatter) -> fmt::Result;
+/// What can be written as Rust source: a scalar, a layer, a loss, a shape.
+pub trait Export: Sized {
+    /// Writes `value` as an expression that a constant may have; without a value, the type.
+    fn source(value: Option<&Self>, f: &mut fmt::Formatter) -> fmt::Result;
 }
 
-/// The type of an `E`; its `{:?}` is source.
-pub struct Type<E>(pub PhantomData<E>);
+/// A value, or without one the type `E`; its `{:?}` is source.
+pub struct Source<'a, E>(pub Option<&'a E>);
 
-/// The value of an `E`; its `{:?}` is source.
-pub struct Value<'a, E>(pub &'a E);
-
-impl<E: Export> fmt::Debug for Type<E> {
+impl<E: Export> fmt::Debug for Source<'_, E> {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        E::fmt_type(f)
-    }
-}
-
-impl<E: Export> fmt::Debug for Value<'_, E> {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        self.0.fmt_value(f)
+        E::source(self.0, f)
     }
 }
 
@@ -78,16 +62,12 @@ pub const fn matrix<T, const R: usize, const C: usize>(columns: [[T; R]; C]) -> 
 macro_rules! float {
     ($($t:ident)+) => {$(
         impl Export for $t {
-            fn fmt_type(f: &mut fmt::Formatter) -> fmt::Result {
-                f.write_str(stringify!($t))
-            }
-
-            fn fmt_value(&self, f: &mut fmt::Formatter) -> fmt::Result {
-                if self.is_finite() {
+            fn source(value: Option<&Self>, f: &mut fmt::Formatter) -> fmt::Result {
+                match value {
+                    None => f.write_str(stringify!($t)),
                     // The shortest decimal that is read as the same number.
-                    write!(f, "{self:?}")
-                } else {
-                    write!(f, "{}::from_bits({:#x})", stringify!($t), self.to_bits())
+                    Some(x) if x.is_finite() => write!(f, "{x:?}"),
+                    Some(x) => write!(f, "{}::from_bits({:#x})", stringify!($t), x.to_bits()),
                 }
             }
         }
@@ -97,43 +77,29 @@ macro_rules! float {
 float!(f32 f64);
 
 impl<T: Scalar + Export, const R: usize, const C: usize> Export for SMatrix<T, R, C> {
-    fn fmt_type(f: &mut fmt::Formatter) -> fmt::Result {
-        write!(f, "::nalgebra::SMatrix<{:?}, {R}, {C}>", Type::<T>(PhantomData))
-    }
-
-    fn fmt_value(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str("::chainrule::export::matrix(")?;
-        f.debug_list().entries(self.data.0.iter().map(|column| Column(column))).finish()?;
-        f.write_str(")")
-    }
-}
-
-/// A column on a line, or on as many as it needs.
-struct Column<'a, T>(&'a [T]);
-
-impl<T: Export> fmt::Debug for Column<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str("[")?;
-        for (i, number) in self.0.iter().enumerate() {
-            f.write_str(match i {
-                0 => "",
-                _ if i % 8 == 0 => ",\n ",
-                _ => ", ",
-            })?;
-            number.fmt_value(f)?;
+    fn source(value: Option<&Self>, f: &mut fmt::Formatter) -> fmt::Result {
+        let Some(matrix) = value else {
+            return __type(f, "::nalgebra::SMatrix", &[&Source::<T>(None), &R, &C]);
+        };
+        f.write_str("::chainrule::export::matrix([\n")?;
+        for column in &matrix.data.0 {
+            f.write_str("    [")?;
+            for (i, number) in column.iter().enumerate() {
+                // Eight on a line.
+                let gap = if i % 8 == 0 { ",\n     " } else { ", " };
+                f.write_str(if i == 0 { "" } else { gap })?;
+                write!(f, "{:?}", Source(Some(number)))?;
+            }
+            f.write_str("],\n")?;
         }
-        f.write_str("]")
+        f.write_str("])")
     }
 }
 
 #[cfg(feature = "alloc")]
 impl<L: Export> Export for Box<L> {
-    fn fmt_type(f: &mut fmt::Formatter) -> fmt::Result {
-        L::fmt_type(f)
-    }
-
-    fn fmt_value(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        (**self).fmt_value(f)
+    fn source(value: Option<&Self>, f: &mut fmt::Formatter) -> fmt::Result {
+        L::source(value.map(|boxed| &**boxed), f)
     }
 }
 
@@ -143,25 +109,24 @@ parameters!(@export SoftmaxCrossEntropy () [] [] ());
 parameters!(@export SumSquaredError () [] [] ());
 
 impl<T: Export, In: Export, L: Export, E: Export> Export for Network<T, In, L, E> {
-    fn fmt_type(f: &mut fmt::Formatter) -> fmt::Result {
-        let (scalar, shape) = (&Type::<T>(PhantomData), &Type::<In>(PhantomData));
-        let (layers, criterion) = (&Type::<L>(PhantomData), &Type::<E>(PhantomData));
-        __fmt_type(f, "::chainrule::Network", &[scalar, shape, layers, criterion])
-    }
-
-    fn fmt_value(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        let (layers, criterion) = (Value(&self.layers), Value(&self.criterion));
-        f.debug_tuple("::chainrule::Network::new").field(&layers).field(&criterion).finish()
+    fn source(value: Option<&Self>, f: &mut fmt::Formatter) -> fmt::Result {
+        let layers = Source(value.map(|net| &net.layers));
+        let criterion = Source(value.map(|net| &net.criterion));
+        if value.is_some() {
+            f.debug_tuple("::chainrule::Network::new").field(&layers).field(&criterion).finish()
+        } else {
+            let (scalar, shape) = (Source::<T>(None), Source::<In>(None));
+            __type(f, "::chainrule::Network", &[&scalar, &shape, &layers, &criterion])
+        }
     }
 }
 
 /// A file that declares a net, of so many parameters, as a `static` of this name.
-pub(crate) struct Source<'a, E>(pub &'a E, pub usize, pub &'a str);
+pub(crate) struct File<'a, E>(pub &'a E, pub usize, pub &'a str);
 
-impl<E: Export> fmt::Display for Source<'_, E> {
+impl<E: Export> fmt::Display for File<'_, E> {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        let Source(net, parameters, name) = *self;
-        let (ty, value, version) = (Type::<E>(PhantomData), Value(net), env!("CARGO_PKG_VERSION"));
+        let (&File(net, parameters, name), version) = (self, env!("CARGO_PKG_VERSION"));
         write!(
             f,
             "// Written by chainrule {version}.
@@ -171,8 +136,10 @@ use super::*; // layers and losses that are not chainrule's own
 /// A net of {parameters} parameters.
 #[rustfmt::skip]
 #[allow(clippy::all, clippy::pedantic)]
-pub static {name}: {ty:#?} = {value:#?};
-"
+pub static {name}: {:#?} = {:#?};
+",
+            Source::<E>(None),
+            Source(Some(net))
         )
     }
 }
@@ -186,11 +153,7 @@ pub fn __path(module: &str, path: &'static str) -> &'static str {
 
 /// A type with its arguments.
 #[doc(hidden)]
-pub fn __fmt_type(
-    f: &mut fmt::Formatter,
-    name: &str,
-    arguments: &[&dyn fmt::Debug],
-) -> fmt::Result {
+pub fn __type(f: &mut fmt::Formatter, name: &str, arguments: &[&dyn fmt::Debug]) -> fmt::Result {
     f.write_str(name)?;
     for (i, argument) in arguments.iter().enumerate() {
         f.write_str(if i == 0 { "<" } else { ", " })?;

@@ -2,7 +2,7 @@
 
 use crate::{
     Affine, Relu, SoftmaxCrossEntropy,
-    export::{Export, Source},
+    export::{Export, File},
     layer::{Layer, Pass},
     loss::{Classes, Loss, argmax},
     memory::Memory,
@@ -306,7 +306,7 @@ impl<T: Scalar, In: Shape, L, E> Network<T, In, L, E> {
         Self: Export,
         L: Parameters<T>,
     {
-        Source(self, L::COUNT, name)
+        File(self, L::COUNT, name)
     }
 
     /// The number of parameters.

@@ -415,18 +415,19 @@ macro_rules! parameters {
     // its fields.
     (@export $name:ident ($($generics:tt)*) [$($t:ident)*] [$($n:ident)*] ($($field:tt)*)) => {
         impl<$($generics)*> $crate::export::Export for $name<$($t,)* $($n),*> {
-            fn fmt_type(f: &mut ::core::fmt::Formatter) -> ::core::fmt::Result {
+            fn source(
+                value: Option<&Self>,
+                f: &mut ::core::fmt::Formatter,
+            ) -> ::core::fmt::Result {
                 let path = concat!("::chainrule::", stringify!($name));
-                $crate::export::__fmt_type(f, $crate::export::__path(module_path!(), path), &[
-                    $(&$crate::export::Type::<$t>(::core::marker::PhantomData),)*
-                    $(&$n),*
-                ])
-            }
-
-            fn fmt_value(&self, f: &mut ::core::fmt::Formatter) -> ::core::fmt::Result {
-                let path = concat!("::chainrule::", stringify!($name));
-                f.debug_struct($crate::export::__path(module_path!(), path))
-                    $(.field(stringify!($field), &$crate::export::Value(&self.$field)))*
+                let path = $crate::export::__path(module_path!(), path);
+                let Some(_value) = value else {
+                    return $crate::export::__type(f, path, &[
+                        $(&$crate::export::Source::<$t>(None),)* $(&$n),*
+                    ]);
+                };
+                f.debug_struct(path)
+                    $(.field(stringify!($field), &$crate::export::Source(Some(&_value.$field))))*
                     .finish()
             }
         }

@@ -3,10 +3,10 @@
 //! The files in `tests/export` are what the nets below print; after a change that is meant,
 //! `UPDATE=1 cargo test --test export` writes them again.
 
-use chainrule::{export::Value, *};
+use chainrule::{export::Source, *};
 use nalgebra::{SMatrix, SVector};
 use rand::{Rng, SeedableRng, rngs::Xoshiro128PlusPlus};
-use std::{env, fs, hint::black_box, path::Path as File};
+use std::{env, fs, hint::black_box};
 
 #[path = "export/awkward.rs"]
 mod awkward;
@@ -157,7 +157,7 @@ fn files_are_what_is_printed() {
         ("awkward.rs", awkward().export("AWKWARD").to_string()),
         ("wide.rs", wide().export("WIDE").to_string()),
     ] {
-        let path = File::new(env!("CARGO_MANIFEST_DIR")).join("tests/export").join(file);
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/export").join(file);
         if env::var_os("UPDATE").is_some() {
             fs::write(&path, &source).unwrap();
         }
@@ -180,7 +180,7 @@ fn every_number_survives() {
     macro_rules! survives {
         ($t:ident, $bits:expr) => {{
             let x = $t::from_bits($bits);
-            let text = format!("{:?}", Value(&x));
+            let text = format!("{:?}", Source(Some(&x)));
             let back = match text.strip_prefix(concat!(stringify!($t), "::from_bits(0x")) {
                 Some(bits) => u64::from_str_radix(bits.trim_end_matches(')'), 16).unwrap(),
                 None => text.parse::<$t>().unwrap().to_bits().into(),
