@@ -11,10 +11,7 @@
 //! let layer = Affine::new(Matrix1x2::new(2.0, -0.0), Vector1::new(0.1));
 //! let net = Network::<f32, D1<2>, _, _>::new(layer, SumSquaredError);
 //! let source = net.export("NET").to_string(); // `std::fs::write("net.rs", source)`
-//! # let expected =
-//! # "pub static NET: ::chainrule::Network<f32, ::chainrule::D1<2>, ::chainrule::Affine<f32, 2, 1>, \
-//! # ::chainrule::SumSquaredError> =";
-//! # assert!(source.contains(expected), "{source}");
+//! assert!(source.contains("pub static NET: ::chainrule::Network<f32, ::chainrule::D1<2>, "));
 //! assert!(source.contains("[2.0],\n") && source.contains("[-0.0],\n"));
 //! ```
 //!

@@ -11,7 +11,7 @@ use core::fmt;
 /// use chainrule::{Memory, Sgd, TwoLayerNet};
 /// type Net = TwoLayerNet<f32, 8, 16, 4>;
 /// const NEED: Memory = Memory { optimizer: size_of::<Sgd<f32>>(), ..Net::memory::<8>() };
-/// const _: () = assert!(NEED.total() <= 4096, "too large");
+/// const _: () = assert!(NEED.total() <= 5 * 1024, "too large");
 /// assert_eq!(NEED.gradient, Net::parameter_bytes());
 /// assert_eq!(NEED.total(), Net::train_bytes::<8>() + 4);
 /// ```

@@ -346,11 +346,6 @@ impl<T: Scalar, In: Shape, L, E> Network<T, In, L, E> {
     }
 
     /// The same, part by part; it prints as a table.
-    ///
-    /// ```
-    /// use chainrule::TwoLayerNet;
-    /// println!("{}", TwoLayerNet::<f32, 8, 16, 4>::memory::<8>());
-    /// ```
     pub const fn memory<const B: usize>() -> Memory
     where
         L: Layer<T, In>,
