@@ -339,7 +339,7 @@ impl<Z: Zeros> Zeros for Box<Z> {
 /// - `parameters!(Residual[L] { inner })`: generic over its parts; its gradient is the same struct
 ///   of their gradients, so that a frozen part has none.
 ///
-/// Every field must be named.
+/// Every field must be named. What the macro makes can be [exported](crate::export), too.
 ///
 /// ```
 /// use chainrule::{parameters, Parameters, Path};
