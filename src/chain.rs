@@ -2,11 +2,12 @@
 #![allow(unsafe_code)] // of `__zeros_in!`, which stands in `kernel::place`
 
 use crate::{
+    export::{Export, Source},
     layer::{Layer, Pass},
     params::{ConstZeros, Grad, Leaf, LeafMut, Parameters, Path, Zeros},
     shape::{Batch, BatchSize, Buffer, Scalar, Shape},
 };
-use core::mem::MaybeUninit;
+use core::{fmt, mem::MaybeUninit};
 
 macro_rules! chain {
     // One tuple: the first layer and the last, the others in order with the one before each, and
@@ -63,6 +64,14 @@ macro_rules! chain {
 
         impl<$first: ConstZeros, $($l: ConstZeros),*> ConstZeros for ($first, $($l,)*) {
             const ZEROS: Self = ($first::ZEROS, $($l::ZEROS,)*);
+        }
+
+        impl<$first: Export, $($l: Export),*> Export for ($first, $($l,)*) {
+            fn source(value: Option<&Self>, f: &mut fmt::Formatter) -> fmt::Result {
+                f.debug_tuple("").field(&Source(value.map(|chain| &chain.0)))
+                    $(.field(&Source(value.map(|chain| &chain.$i))))*
+                    .finish()
+            }
         }
 
         impl<Z: BatchSize, $first: Buffer<Z>, $($l: Buffer<Z>),*> Buffer<Z> for ($first, $($l,)*) {

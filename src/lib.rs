@@ -62,6 +62,8 @@
 //! | ask a net for anything | [`Network`], [`TwoLayerNet`] |
 //! | train it | [`Training`] with a [`data::Dataset`], or [`Network::backprop`] and an [`Optimizer`] by hand |
 //! | read MNIST, or a matrix of run-time size | [`data`] |
+//! | put weights into flash | [`Network::export`] |
+//! | know the memory before it runs | [`Network::memory`], [`Network::predict_bytes`] |
 //! | keep a part as it is | [`Frozen`] |
 //! | put 64 MB of weights on the heap | [`Zeros`] |
 //! | write a layer | [`Layer`], [`parameters!`] |
@@ -118,6 +120,7 @@ struct Readme;
 mod params;
 mod chain;
 pub mod data;
+pub mod export;
 #[cfg(feature = "gradcheck")]
 pub mod gradcheck;
 pub mod init;
@@ -130,6 +133,7 @@ pub use params::count as __count;
 mod layer;
 mod layers;
 mod loss;
+mod memory;
 mod network;
 pub mod node;
 mod optim;
@@ -139,6 +143,7 @@ mod train;
 pub use layer::{ByValue, Layer, Pass, Trace};
 pub use layers::{Affine, Frozen, Identity, Relu, Sigmoid, Softmax, Tanh};
 pub use loss::{Classes, Loss, SoftmaxCrossEntropy, SumSquaredError};
+pub use memory::Memory;
 pub use network::{Network, TwoLayerNet, Workspace};
 pub use optim::{Optimizer, Sgd};
 pub use params::{ConstZeros, Grad, Leaf, LeafMut, Parameters, Path, Role, Zeros};

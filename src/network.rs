@@ -2,9 +2,11 @@
 
 use crate::{
     Affine, Relu, SoftmaxCrossEntropy,
+    export::{Export, File},
     kernel::{self, Work},
     layer::{Layer, Pass},
     loss::{Classes, Loss, argmax},
+    memory::Memory,
     params::{ConstZeros, Grad, LeafMut, Parameters, Path, Role, Zeros},
     shape::{Batch, BatchSize, Buffer, D1, Flat, Scalar, Shape, nan, number},
 };
@@ -293,6 +295,16 @@ impl<T: Scalar, In: Shape, L, E> Network<T, In, L, E> {
         Network::new(self.layers.map_scalar(&mut f), self.criterion.clone())
     }
 
+    /// This net as a Rust source file, in which it is a `static` of that `name`: see
+    /// [`export`](crate::export). Whether `name` is an identifier, rustc will tell.
+    pub fn export<'a>(&'a self, name: &'a str) -> impl fmt::Display
+    where
+        Self: Export,
+        L: Parameters<T>,
+    {
+        File(self, L::COUNT, name)
+    }
+
     /// The number of parameters.
     pub const fn parameters() -> usize
     where
@@ -326,7 +338,19 @@ impl<T: Scalar, In: Shape, L, E> Network<T, In, L, E> {
     where
         L: Layer<T, In>,
     {
-        size_of::<Self>() + size_of::<Workspace<T, In, L, Const<B>>>()
+        Self::memory::<B>().total()
+    }
+
+    /// The same, part by part; it prints as a table.
+    pub const fn memory<const B: usize>() -> Memory
+    where
+        L: Layer<T, In>,
+    {
+        let all = size_of::<Self>() + size_of::<Workspace<T, In, L, Const<B>>>();
+        let (parameters, gradient) = (size_of::<L>(), size_of::<L::Gradient>());
+        let activations = size_of::<Flow<T, In, L, Const<B>>>();
+        let rest = all - parameters - gradient - activations;
+        Memory { parameters, gradient, optimizer: 0, activations, rest }
     }
 
     /// The bytes that predicting a batch of `B` takes at most: parameters, outputs, and what flows

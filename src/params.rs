@@ -339,7 +339,7 @@ impl<Z: Zeros> Zeros for Box<Z> {
 /// - `parameters!(Residual[L] { inner })`: generic over its parts; its gradient is the same struct
 ///   of their gradients, so that a frozen part has none.
 ///
-/// Every field must be named.
+/// Every field must be named. What the macro makes can be [exported](crate::export), too.
 ///
 /// ```
 /// use chainrule::{parameters, Parameters, Path};
@@ -360,9 +360,11 @@ impl<Z: Zeros> Zeros for Box<Z> {
 macro_rules! parameters {
     ($name:ident {}) => {
         $crate::parameters!(@none ($name) ($name) ());
+        $crate::parameters!(@export $name () [] [] ());
     };
     ($name:ident < $(const $n:ident : $ty:ty),+ > {}) => {
         $crate::parameters!(@none ($name) ($name<$($n),+>) ($(const $n: $ty),+));
+        $crate::parameters!(@export $name ($(const $n: $ty),+) [] [$($n)+] ());
     };
     ($name:ident < $t:ident $(; $($n:ident),+)? > { $($field:ident),+ $(,)? }) => {
         impl<$t: $crate::Scalar $($(, const $n: usize)+)?> $crate::Parameters<$t>
@@ -384,6 +386,11 @@ macro_rules! parameters {
         {
             const ZEROS: Self = $name { $($field: $crate::ConstZeros::ZEROS),+ };
         }
+
+        $crate::parameters!(
+            @export $name ($t: $crate::Scalar + $crate::export::Export $($(, const $n: usize)+)?)
+            [$t] [$($($n)+)?] ($($field)+)
+        );
     };
     ($name:ident [ $($l:ident),+ ] { $($field:ident),+ $(,)? }) => {
         impl<ScalarOfTree: $crate::Scalar, $($l: $crate::Parameters<ScalarOfTree>),+>
@@ -400,6 +407,29 @@ macro_rules! parameters {
 
         impl<$($l: $crate::ConstZeros),+> $crate::ConstZeros for $name<$($l),+> {
             const ZEROS: Self = $name { $($field: $crate::ConstZeros::ZEROS),+ };
+        }
+
+        $crate::parameters!(@export $name ($($l: $crate::export::Export),+) [$($l)+] [] ($($field)+));
+    };
+    // What is written of it as source: its type with the types and constants that it takes, then
+    // its fields.
+    (@export $name:ident ($($generics:tt)*) [$($t:ident)*] [$($n:ident)*] ($($field:tt)*)) => {
+        impl<$($generics)*> $crate::export::Export for $name<$($t,)* $($n),*> {
+            fn source(
+                value: Option<&Self>,
+                f: &mut ::core::fmt::Formatter,
+            ) -> ::core::fmt::Result {
+                let path = concat!("::chainrule::", stringify!($name));
+                let path = $crate::export::__path(module_path!(), path);
+                let Some(_value) = value else {
+                    return $crate::export::__type(f, path, &[
+                        $(&$crate::export::Source::<$t>(None),)* $(&$n),*
+                    ]);
+                };
+                f.debug_struct(path)
+                    $(.field(stringify!($field), &$crate::export::Source(Some(&_value.$field))))*
+                    .finish()
+            }
         }
     };
     (@none ($make:expr) ($name:ty) ($($const:tt)*)) => {

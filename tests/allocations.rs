@@ -1,4 +1,5 @@
-//! A training step and a prediction with batches of constant size allocate nothing.
+//! A training step and a prediction with batches of constant size allocate nothing, and the memory
+//! that they are lent is as large as the constants say.
 //!
 //! Products of 4,096 multiplications and more do, with std: they are packed in a buffer.
 
@@ -73,4 +74,28 @@ fn workspace<L: Layer<f32, D1<6>>, E>(
     _: &Network<f32, D1<6>, L, E>,
 ) -> Workspace<f32, D1<6>, L, Const<16>> {
     Network::<f32, D1<6>, L, E>::workspace(Const)
+}
+
+#[test]
+fn memory_by_hand() {
+    type Layers = (Frozen<Affine<f32, 2, 8>>, Tanh, Affine<f32, 8, 2>);
+    type Net = Network<f32, D1<2>, Layers, SoftmaxCrossEntropy>;
+    type Work = Workspace<f32, D1<2>, Layers, Const<4>>;
+    // Two trees that an optimizer keeps.
+    type Trees = [<Layers as Parameters<f32>>::Gradient; 2];
+    const NEED: Memory = Memory { optimizer: size_of::<Trees>(), ..Net::memory::<4>() };
+    let Memory { parameters, gradient, optimizer, activations, rest } = NEED;
+    assert_eq!(parameters, 4 * (2 * 8 + 8 + 8 * 2 + 2));
+    assert_eq!(gradient, 4 * (8 * 2 + 2));
+    assert_eq!(optimizer, 2 * gradient);
+    // The outputs of three layers for four samples, and the gradients on them.
+    assert_eq!(activations, 4 * 4 * 2 * (8 + 8 + 2));
+    // A seed, and two alignments of at most 64.
+    assert!((8..8 + 2 * 64).contains(&rest), "{rest}");
+    assert_eq!(NEED.total(), size_of::<Net>() + size_of::<Work>() + size_of::<Trees>());
+    assert_eq!(NEED.total(), Net::train_bytes::<4>() + optimizer);
+    let table = NEED.to_string();
+    let numbers = table.split_whitespace().filter_map(|word| word.parse::<usize>().ok());
+    let parts = [parameters, gradient, optimizer, activations, rest, NEED.total()];
+    assert!(numbers.eq(parts), "{table}");
 }

@@ -36,6 +36,18 @@ fn layers_and_nets() {
 }
 
 #[test]
+fn no_heap() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("sine.rs");
+    let said = prints("08_no_heap", &["--export", file.to_str().unwrap()]);
+    assert!(said.contains("parameters       1284 bytes\ngradient         1284\n"), "{said}");
+    assert!(said.contains("allocations while it trained: 0\n"), "{said}");
+    let source = std::fs::read_to_string(file).unwrap();
+    assert!(source.contains("pub static SINE: ::chainrule::Network<f32, ::chainrule::D1<1>, ("));
+    assert!(said.contains(&format!("as Rust source: {} bytes, 1284 in flash", source.len())));
+}
+
+#[test]
 fn training() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().to_str().unwrap();

@@ -1,0 +1,160 @@
+//! A net as Rust source: weights that live in flash.
+//!
+//! [`Network::export`](crate::Network::export) prints a file with one `static`. Where that is compiled,
+//! the net predicts from read-only memory: its parameters take no RAM, and nothing is loaded or parsed.
+//! Every number comes back bit for bit: -0.0, subnormal numbers, infinities and the payload of a NaN.
+//!
+//! ```
+//! use chainrule::{Affine, D1, Network, SumSquaredError};
+//! use nalgebra::{Matrix1x2, Vector1};
+//!
+//! let layer = Affine::new(Matrix1x2::new(2.0, -0.0), Vector1::new(0.1));
+//! let net = Network::<f32, D1<2>, _, _>::new(layer, SumSquaredError);
+//! let source = net.export("NET").to_string(); // `std::fs::write("net.rs", source)`
+//! assert!(source.contains("pub static NET: ::chainrule::Network<f32, ::chainrule::D1<2>, "));
+//! assert!(source.contains("[2.0],\n") && source.contains("[-0.0],\n"));
+//! ```
+//!
+//! A file `net.rs` becomes a part of a program by `mod net;`, and is called by `net::NET.predict(&x)`.
+//! chainrule's own items stand in it with their paths. Layers and losses of other crates stand with
+//! their bare names, and are found by `use super::*`: they, and their fields, must be in sight of the
+//! module in which `mod net;` stands.
+//!
+//! [`parameters!`](crate::parameters) makes a layer that can be exported; a loss or a shape without
+//! fields too, `parameters!(Huber {})`. A box is exported as what is in it, since a `static` has none.
+
+use crate::{D1, Frozen, Network, Scalar, SoftmaxCrossEntropy, SumSquaredError};
+#[cfg(feature = "alloc")]
+use alloc::boxed::Box;
+use core::fmt;
+use nalgebra::{ArrayStorage, Matrix, SMatrix};
+
+/// What can be written as Rust source: a scalar, a layer, a loss, a shape.
+pub trait Export: Sized {
+    /// Writes `value` as an expression that a constant may have; without a value, the type.
+    fn source(value: Option<&Self>, f: &mut fmt::Formatter) -> fmt::Result;
+}
+
+/// A value, or without one the type `E`; its `{:?}` is source.
+pub struct Source<'a, E>(pub Option<&'a E>);
+
+impl<E: Export> fmt::Debug for Source<'_, E> {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        E::source(self.0, f)
+    }
+}
+
+/// A matrix of these columns, at compile time.
+///
+/// ```
+/// use chainrule::export::matrix;
+/// use nalgebra::Matrix2x3;
+/// static M: Matrix2x3<f32> = matrix([[1.0, 4.0], [2.0, 5.0], [3.0, 6.0]]);
+/// assert_eq!(M, Matrix2x3::new(1.0, 2.0, 3.0, 4.0, 5.0, 6.0));
+/// ```
+pub const fn matrix<T, const R: usize, const C: usize>(columns: [[T; R]; C]) -> SMatrix<T, R, C> {
+    Matrix::from_array_storage(ArrayStorage(columns))
+}
+
+macro_rules! float {
+    ($($t:ident)+) => {$(
+        impl Export for $t {
+            fn source(value: Option<&Self>, f: &mut fmt::Formatter) -> fmt::Result {
+                match value {
+                    None => f.write_str(stringify!($t)),
+                    // The shortest decimal that is read as the same number.
+                    Some(x) if x.is_finite() => write!(f, "{x:?}"),
+                    Some(x) => write!(f, "{}::from_bits({:#x})", stringify!($t), x.to_bits()),
+                }
+            }
+        }
+    )+};
+}
+
+float!(f32 f64);
+
+impl<T: Scalar + Export, const R: usize, const C: usize> Export for SMatrix<T, R, C> {
+    fn source(value: Option<&Self>, f: &mut fmt::Formatter) -> fmt::Result {
+        let Some(matrix) = value else {
+            return __type(f, "::nalgebra::SMatrix", &[&Source::<T>(None), &R, &C]);
+        };
+        f.write_str("::chainrule::export::matrix([\n")?;
+        for column in &matrix.data.0 {
+            f.write_str("    [")?;
+            for (i, number) in column.iter().enumerate() {
+                // Eight on a line.
+                let gap = if i % 8 == 0 { ",\n     " } else { ", " };
+                f.write_str(if i == 0 { "" } else { gap })?;
+                write!(f, "{:?}", Source(Some(number)))?;
+            }
+            f.write_str("],\n")?;
+        }
+        f.write_str("])")
+    }
+}
+
+#[cfg(feature = "alloc")]
+impl<L: Export> Export for Box<L> {
+    fn source(value: Option<&Self>, f: &mut fmt::Formatter) -> fmt::Result {
+        L::source(value.map(|boxed| &**boxed), f)
+    }
+}
+
+parameters!(@export Frozen (L: Export) [L] [] (0));
+parameters!(@export D1 (const N: usize) [] [N] ());
+parameters!(@export SoftmaxCrossEntropy () [] [] ());
+parameters!(@export SumSquaredError () [] [] ());
+
+impl<T: Export, In: Export, L: Export, E: Export> Export for Network<T, In, L, E> {
+    fn source(value: Option<&Self>, f: &mut fmt::Formatter) -> fmt::Result {
+        let layers = Source(value.map(|net| &net.layers));
+        let criterion = Source(value.map(|net| &net.criterion));
+        if value.is_some() {
+            f.debug_tuple("::chainrule::Network::new").field(&layers).field(&criterion).finish()
+        } else {
+            let (scalar, shape) = (Source::<T>(None), Source::<In>(None));
+            __type(f, "::chainrule::Network", &[&scalar, &shape, &layers, &criterion])
+        }
+    }
+}
+
+/// A file that declares a net, of so many parameters, as a `static` of this name.
+pub(crate) struct File<'a, E>(pub &'a E, pub usize, pub &'a str);
+
+impl<E: Export> fmt::Display for File<'_, E> {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let (&File(net, parameters, name), version) = (self, env!("CARGO_PKG_VERSION"));
+        write!(
+            f,
+            "// Written by chainrule {version}.
+#[allow(unused_imports, clippy::wildcard_imports)]
+use super::*; // layers and losses that are not chainrule's own
+
+/// A net of {parameters} parameters.
+#[rustfmt::skip]
+#[allow(clippy::all, clippy::pedantic)]
+pub static {name}: {:#?} = {:#?};
+",
+            Source::<E>(None),
+            Source(Some(net))
+        )
+    }
+}
+
+/// `path` for what is made in this crate, its last name for what is made elsewhere.
+#[doc(hidden)]
+pub fn __path(module: &str, path: &'static str) -> &'static str {
+    let here = module.split("::").next() == module_path!().split("::").next();
+    if here { path } else { path.trim_start_matches("::chainrule::") }
+}
+
+/// A type with its arguments.
+#[doc(hidden)]
+pub fn __type(f: &mut fmt::Formatter, name: &str, arguments: &[&dyn fmt::Debug]) -> fmt::Result {
+    f.write_str(name)?;
+    for (i, argument) in arguments.iter().enumerate() {
+        f.write_str(if i == 0 { "<" } else { ", " })?;
+        argument.fmt(f)?;
+    }
+    f.write_str(if arguments.is_empty() { "" } else { ">" })
+}
