@@ -152,3 +152,40 @@ fn lengths_that_do_not_agree_are_left_to_the_loops() {
     assert!(!simd::pullback(2, 3, &[1.0f32; 6], &[1.0; 3], &mut [0.0; 6]));
     assert!(!simd::outer(2, 3, &[1.0f32; 4], &[1.0; 6], &mut [0.0; 5], true));
 }
+#[test]
+#[ignore]
+fn tmp_bench() {
+    fn go<T: Scalar>(name: &str) {
+        for (i, o, n) in
+            [(128, 64, 96), (128, 48, 96), (784, 50, 100), (784, 512, 128), (512, 256, 128)]
+        {
+            let w = vec![T::one(); i * o];
+            let b = vec![T::one(); o];
+            let x = vec![T::one(); i * n];
+            let mut y = vec![T::one(); o * n];
+            let mut dw = w.clone();
+            let mut dx = x.clone();
+            let mut best = [f64::MAX; 3];
+            for _ in 0..3000000000 / (i * o * n) {
+                let t = std::time::Instant::now();
+                simd::affine(i, &w, &b, &x, &mut y);
+                best[0] = best[0].min(t.elapsed().as_secs_f64());
+                let t = std::time::Instant::now();
+                simd::outer(o, i, &y, &x, &mut dw, true);
+                best[1] = best[1].min(t.elapsed().as_secs_f64());
+                let t = std::time::Instant::now();
+                simd::pullback(o, i, &w, &y, &mut dx);
+                best[2] = best[2].min(t.elapsed().as_secs_f64());
+            }
+            let f = 2.0 * (i * o * n) as f64 / 1e9;
+            println!(
+                "{name} {i}-{o} batch {n}: affine {:.0} outer {:.0} pullback {:.0} GF/s",
+                f / best[0],
+                f / best[1],
+                f / best[2]
+            );
+        }
+    }
+    go::<f32>("f32");
+    go::<f64>("f64");
+}

@@ -10,14 +10,14 @@ mod pack;
 mod tile;
 
 use super::Work;
-use pack::{F32x8, F32x16, F64x4, F64x8, Pack};
 use crate::Scalar;
 use core::{
     any::TypeId,
     sync::atomic::{AtomicU8, Ordering::Relaxed},
 };
-use tile::{Product, Start};
 use num_traits::ConstZero;
+use pack::{F32x8, F32x16, F64x4, F64x8, Pack};
+use tile::{Product, Start};
 
 /// f32 or f64.
 pub trait Float: Scalar + ConstZero {
@@ -172,7 +172,8 @@ pub fn levels() -> Vec<Level> {
 /// Does the work with all that the CPU has.
 #[inline(always)]
 pub fn run<T: Scalar, W: Work>(work: W) -> W::Output {
-    let float = TypeId::of::<T>() == TypeId::of::<f32>() || TypeId::of::<T>() == TypeId::of::<f64>();
+    let float =
+        TypeId::of::<T>() == TypeId::of::<f32>() || TypeId::of::<T>() == TypeId::of::<f64>();
     match level() {
         // SAFETY: `level` has seen the features.
         Some(Level::Avx512) if float => unsafe { avx512::run(work) },
@@ -285,13 +286,7 @@ pub fn outer<T: Scalar>(
 
 /// dx = Wᵀ·dy.
 #[inline(always)]
-pub fn pullback<T: Scalar>(
-    outputs: usize,
-    inputs: usize,
-    w: &[T],
-    dy: &[T],
-    dx: &mut [T],
-) -> bool {
+pub fn pullback<T: Scalar>(outputs: usize, inputs: usize, w: &[T], dy: &[T], dx: &mut [T]) -> bool {
     let n = samples(inputs, dx);
     if n == 0 || dy.len() != outputs * n || w.len() != outputs * inputs {
         return false;

@@ -48,15 +48,27 @@ pub trait Pack: Copy {
     fn sub(self, other: Self) -> Self;
     fn mul(self, other: Self) -> Self;
     fn div(self, other: Self) -> Self;
+    /// Has the cache line of this address fetched to the second-level cache; it need not exist.
+    #[inline(always)]
+    fn prefetch(from: *const Self::Element) {
+        // SAFETY: a hint; every x86-64 CPU has it.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(from.cast()) }
+    }
     /// The lanes of both in turn: `a0 b0 a1 b1 …`, in two packs.
     fn interleave(self, other: Self) -> (Self, Self);
 }
 
 /// AVX-512 has the mask first, AVX2 last.
 macro_rules! load {
-    (_mm512_maskz_loadu_ps($from:ident, $mask:ident)) => { _mm512_maskz_loadu_ps($mask, $from) };
-    (_mm512_maskz_loadu_pd($from:ident, $mask:ident)) => { _mm512_maskz_loadu_pd($mask, $from) };
-    ($load:ident($from:ident, $mask:ident)) => { $load($from, $mask) };
+    (_mm512_maskz_loadu_ps($from:ident, $mask:ident)) => {
+        _mm512_maskz_loadu_ps($mask, $from)
+    };
+    (_mm512_maskz_loadu_pd($from:ident, $mask:ident)) => {
+        _mm512_maskz_loadu_pd($mask, $from)
+    };
+    ($load:ident($from:ident, $mask:ident)) => {
+        $load($from, $mask)
+    };
 }
 
 macro_rules! pack {

@@ -45,6 +45,32 @@ const BLOCK: usize = 32 * 1024;
 #[repr(align(64))]
 struct Block(MaybeUninit<[u8; BLOCK]>);
 
+/// What the next panel will be packed from: it is fetched while the tiles of this one are summed up.
+struct Ahead<E> {
+    at: *const E,
+    strips: usize,
+    stride: usize,
+    len: usize,
+}
+
+impl<E> Ahead<E> {
+    const NOTHING: Self = Ahead { at: core::ptr::null(), strips: 0, stride: 0, len: 0 };
+
+    #[inline(always)]
+    fn prefetch<P: Pack<Element = E>>(&mut self, strips: usize) {
+        const LINE: usize = 64;
+        for _ in 0..strips.min(self.strips) {
+            let mut i = 0;
+            while i < self.len {
+                P::prefetch(self.at.wrapping_add(i));
+                i += LINE / size_of::<E>();
+            }
+            self.at = self.at.wrapping_add(self.stride);
+            self.strips -= 1;
+        }
+    }
+}
+
 // SAFETY, for all of this file: every function may be called if the CPU has the instructions of `P`,
 // A, B and the start can be read and C written in all their rows and columns, and C overlaps none
 // of them. Each hands on parts that lie within.
@@ -106,7 +132,7 @@ impl<E: Float> Product<E> {
         unsafe {
             while self.m > 0 {
                 let rows = self.m.min(P::LANES * panel::<P>(self.m));
-                Product { m: rows, ..self }.columns_of_panel::<P>();
+                Product { m: rows, ..self }.columns_of_panel::<P, false>(Ahead::NOTHING);
                 self = self.below(rows);
             }
         }
@@ -132,8 +158,16 @@ impl<E: Float> Product<E> {
                     let rows = part.m.min(height);
                     part.pack::<P>(rows, height, block);
                     let (a, a_row, a_column) = (block.cast_const(), 1, height);
-                    Product { m: rows, a, a_row, a_column, ..part }.columns_of_panel::<P>();
+                    let ready = Product { m: rows, a, a_row, a_column, ..part };
                     part = part.below(rows);
+                    let ahead = if part.m == 0 {
+                        Ahead::NOTHING
+                    } else if self.a_row == 1 {
+                        Ahead { at: part.a, stride: self.a_column, strips: k, len: height }
+                    } else {
+                        Ahead { at: part.a, stride: self.a_row, strips: part.m.min(height), len: k }
+                    };
+                    ready.columns_of_panel::<P, true>(ahead);
                 }
                 done += k;
                 if done >= self.k {
@@ -180,38 +214,48 @@ impl<E: Float> Product<E> {
 
     /// All columns of a panel of at most four packs, which lies ready.
     #[inline(always)]
-    unsafe fn columns_of_panel<P: Pack<Element = E>>(self) {
+    unsafe fn columns_of_panel<P: Pack<Element = E>, const WHOLE: bool>(self, ahead: Ahead<E>) {
         unsafe {
             match (P::PANEL, self.m.div_ceil(P::LANES)) {
-                (3, 1) => self.columns::<P, 1, 16>(),
-                (3, 2) => self.columns::<P, 2, 12>(),
-                (3, 3) => self.columns::<P, 3, 8>(),
-                (3, _) => self.columns::<P, 4, 6>(),
-                (_, 1) => self.columns::<P, 1, 12>(),
-                (_, 2) => self.columns::<P, 2, 6>(),
-                (_, _) => self.columns::<P, 3, 4>(),
+                (3, 1) => self.columns::<P, 1, 16, WHOLE>(ahead),
+                (3, 2) => self.columns::<P, 2, 12, WHOLE>(ahead),
+                (3, 3) => self.columns::<P, 3, 8, WHOLE>(ahead),
+                (3, _) => self.columns::<P, 4, 6, WHOLE>(ahead),
+                (_, 1) => self.columns::<P, 1, 12, WHOLE>(ahead),
+                (_, 2) => self.columns::<P, 2, 6, WHOLE>(ahead),
+                (_, _) => self.columns::<P, 3, 4, WHOLE>(ahead),
             }
         }
     }
 
     #[inline(always)]
-    unsafe fn columns<P: Pack<Element = E>, const PACKS: usize, const COLUMNS: usize>(self) {
+    unsafe fn columns<
+        P: Pack<Element = E>,
+        const PACKS: usize,
+        const COLUMNS: usize,
+        const WHOLE: bool,
+    >(
+        self,
+        mut ahead: Ahead<E>,
+    ) {
+        let each = (ahead.strips * COLUMNS).div_ceil(self.n);
         unsafe {
             let mut done = 0;
             while done + COLUMNS <= self.n {
-                self.tile::<P, PACKS, COLUMNS, 1>(done);
+                ahead.prefetch::<P>(each);
+                self.tile::<P, PACKS, COLUMNS, 1, WHOLE>(done);
                 done += COLUMNS;
             }
             while COLUMNS > 4 && done + 4 <= self.n {
-                self.tile::<P, PACKS, 4, 1>(done);
+                self.tile::<P, PACKS, 4, 1, WHOLE>(done);
                 done += 4;
             }
             while done + 2 <= self.n {
-                self.tile::<P, PACKS, 2, 2>(done);
+                self.tile::<P, PACKS, 2, 2, WHOLE>(done);
                 done += 2;
             }
             if done < self.n {
-                self.tile::<P, PACKS, 1, 4>(done);
+                self.tile::<P, PACKS, 1, 4, WHOLE>(done);
             }
         }
     }
@@ -224,6 +268,7 @@ impl<E: Float> Product<E> {
         const PACKS: usize,
         const COLUMNS: usize,
         const SUMS: usize,
+        const WHOLE: bool,
     >(
         self,
         column: usize,
@@ -261,7 +306,8 @@ impl<E: Float> Product<E> {
                 ($sum:expr) => {{
                     let mut pack = [P::splat(E::ZERO); PACKS];
                     for i in 0..PACKS {
-                        pack[i] = load!(a.add(i * l), i);
+                        let a = a.add(i * l);
+                        pack[i] = if WHOLE { P::load(a) } else { load!(a, i) };
                     }
                     for j in 0..COLUMNS {
                         let b = P::splat(*b.add(j * self.b_column));
@@ -448,9 +494,9 @@ impl<E: Float> Product<E> {
                     Start::Zero,
                 );
                 if m > P::LANES {
-                    swapped.columns::<P, 2, 2>();
+                    swapped.columns::<P, 2, 2, false>(Ahead::NOTHING);
                 } else {
-                    swapped.columns::<P, 1, 2>();
+                    swapped.columns::<P, 1, 2, false>(Ahead::NOTHING);
                 }
                 for j in 0..m {
                     for r in 0..self.m {
@@ -490,15 +536,15 @@ pub unsafe fn affine<P: Pack>(
         loop {
             match left.m.div_ceil(P::LANES) {
                 0 => return,
-                1 => return left.tile::<P, 1, 1, 4>(0),
-                2 => return left.tile::<P, 2, 1, 4>(0),
-                3 => return left.tile::<P, 3, 1, 4>(0),
-                4 => return left.tile::<P, 4, 1, 2>(0),
-                5 if P::PANEL == 3 => return left.tile::<P, 5, 1, 2>(0),
-                6 if P::PANEL == 3 => return left.tile::<P, 6, 1, 2>(0),
-                7 if P::PANEL == 3 => return left.tile::<P, 7, 1, 2>(0),
-                8 if P::PANEL == 3 => return left.tile::<P, 8, 1, 2>(0),
-                _ => Product { m: 4 * P::LANES, ..left }.tile::<P, 4, 1, 2>(0),
+                1 => return left.tile::<P, 1, 1, 4, false>(0),
+                2 => return left.tile::<P, 2, 1, 4, false>(0),
+                3 => return left.tile::<P, 3, 1, 4, false>(0),
+                4 => return left.tile::<P, 4, 1, 2, false>(0),
+                5 if P::PANEL == 3 => return left.tile::<P, 5, 1, 2, false>(0),
+                6 if P::PANEL == 3 => return left.tile::<P, 6, 1, 2, false>(0),
+                7 if P::PANEL == 3 => return left.tile::<P, 7, 1, 2, false>(0),
+                8 if P::PANEL == 3 => return left.tile::<P, 8, 1, 2, false>(0),
+                _ => Product { m: 4 * P::LANES, ..left }.tile::<P, 4, 1, 2, true>(0),
             }
             left = left.below(4 * P::LANES);
         }
