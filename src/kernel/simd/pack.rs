@@ -48,11 +48,18 @@ pub trait Pack: Copy {
     fn sub(self, other: Self) -> Self;
     fn mul(self, other: Self) -> Self;
     fn div(self, other: Self) -> Self;
-    /// Has the cache line of this address fetched to the second-level cache; it need not exist.
+    /// Has the cache line of this address, which need not exist, fetched to the first-level cache,
+    /// or to the second for later.
     #[inline(always)]
-    fn prefetch(from: *const Self::Element) {
+    fn prefetch<const SOON: bool>(from: *const Self::Element) {
         // SAFETY: a hint; every x86-64 CPU has it.
-        unsafe { _mm_prefetch::<_MM_HINT_T1>(from.cast()) }
+        unsafe {
+            if SOON {
+                _mm_prefetch::<_MM_HINT_T0>(from.cast());
+            } else {
+                _mm_prefetch::<_MM_HINT_T1>(from.cast());
+            }
+        }
     }
     /// The lanes of both in turn: `a0 b0 a1 b1 …`, in two packs.
     fn interleave(self, other: Self) -> (Self, Self);

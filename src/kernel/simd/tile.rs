@@ -45,6 +45,9 @@ const BLOCK: usize = 32 * 1024;
 #[repr(align(64))]
 struct Block(MaybeUninit<[u8; BLOCK]>);
 
+/// The bytes of a cache line.
+const LINE: usize = 64;
+
 /// What the next panel will be packed from: it is fetched while the tiles of this one are summed up.
 struct Ahead<E> {
     at: *const E,
@@ -57,12 +60,11 @@ impl<E> Ahead<E> {
     const NOTHING: Self = Ahead { at: core::ptr::null(), strips: 0, stride: 0, len: 0 };
 
     #[inline(always)]
-    fn prefetch<P: Pack<Element = E>>(&mut self, strips: usize) {
-        const LINE: usize = 64;
+    fn prefetch<P: Pack<Element = E>, const SOON: bool>(&mut self, strips: usize) {
         for _ in 0..strips.min(self.strips) {
             let mut i = 0;
             while i < self.len {
-                P::prefetch(self.at.wrapping_add(i));
+                P::prefetch::<SOON>(self.at.wrapping_add(i));
                 i += LINE / size_of::<E>();
             }
             self.at = self.at.wrapping_add(self.stride);
@@ -242,7 +244,7 @@ impl<E: Float> Product<E> {
         unsafe {
             let mut done = 0;
             while done + COLUMNS <= self.n {
-                ahead.prefetch::<P>(each);
+                ahead.prefetch::<P, false>(each);
                 self.tile::<P, PACKS, COLUMNS, 1, WHOLE>(done);
                 done += COLUMNS;
             }
@@ -304,6 +306,9 @@ impl<E: Float> Product<E> {
             }
             macro_rules! step {
                 ($sum:expr) => {{
+                    if WHOLE && COLUMNS > 4 {
+                        P::prefetch::<true>(b.wrapping_add(2 * COLUMNS));
+                    }
                     let mut pack = [P::splat(E::ZERO); PACKS];
                     for i in 0..PACKS {
                         let a = a.add(i * l);
