@@ -86,6 +86,7 @@ macro_rules! levels {
 levels! {
     fn product<E>(product: Product<E>) = product;
     fn affine<E>(size: Size, w: *const E, b: *const E, x: *const E, y: *mut E) = affine;
+    fn small_affine<E>(size: Size, w: *const E, b: *const E, x: *const E, y: *mut E) = small_affine;
     fn outer<E>(size: Size, dy: *const E, x: *const E, dw: *mut E, overwrite: bool) = outer;
     fn pullback<E>(size: Size, w: *const E, dy: *const E, dx: *mut E) = pullback;
     fn sum_columns<E>(size: Size, dy: *const E, db: *mut E, overwrite: bool) = sum_columns;
@@ -229,8 +230,8 @@ pub fn affine<T: Scalar>(inputs: usize, w: &[T], b: &[T], x: &[T], y: &mut [T]) 
         // SAFETY: the slices are as long as the sizes say, and `y`, a mutable borrow, overlaps none
         // of them; the CPU has the level.
         unsafe {
-            if n == 1 && outputs * inputs <= SMALL {
-                inlined!(level, affine<E>((outputs, inputs), w, b, x, y));
+            if n == 1 && outputs * inputs <= SMALL && outputs <= 4 * <E as Float>::Avx2::LANES {
+                inlined!(level, small_affine<E>((outputs, inputs), w, b, x, y));
             } else if n == 1 {
                 (E::table(level).affine)((outputs, inputs), w, b, x, y);
             } else if outputs == 1 {

@@ -245,19 +245,33 @@ impl<E: Float> Product<E> {
             let mut done = 0;
             while done + COLUMNS <= self.n {
                 ahead.prefetch::<P, false>(each);
-                self.tile::<P, PACKS, COLUMNS, 1, WHOLE>(done);
+                self.tile::<P, PACKS, COLUMNS, 1, WHOLE, 0>(done);
                 done += COLUMNS;
             }
             while COLUMNS > 4 && done + 4 <= self.n {
-                self.tile::<P, PACKS, 4, 1, WHOLE>(done);
+                self.tile::<P, PACKS, 4, 1, WHOLE, 0>(done);
                 done += 4;
             }
             while done + 2 <= self.n {
-                self.tile::<P, PACKS, 2, 2, WHOLE>(done);
+                self.tile::<P, PACKS, 2, 2, WHOLE, 0>(done);
                 done += 2;
             }
             if done < self.n {
-                self.tile::<P, PACKS, 1, 4, WHOLE>(done);
+                self.tile::<P, PACKS, 1, 4, WHOLE, 0>(done);
+            }
+        }
+    }
+
+    /// The only column, of at most four packs, with A fetched so many columns ahead.
+    #[inline(always)]
+    unsafe fn column<P: Pack<Element = E>, const AHEAD: usize>(self) {
+        unsafe {
+            match self.m.div_ceil(P::LANES) {
+                0 => {}
+                1 => self.tile::<P, 1, 1, 4, false, AHEAD>(0),
+                2 => self.tile::<P, 2, 1, 4, false, AHEAD>(0),
+                3 => self.tile::<P, 3, 1, 4, false, AHEAD>(0),
+                _ => self.tile::<P, 4, 1, 2, false, AHEAD>(0),
             }
         }
     }
@@ -271,6 +285,7 @@ impl<E: Float> Product<E> {
         const COLUMNS: usize,
         const SUMS: usize,
         const WHOLE: bool,
+        const AHEAD: usize,
     >(
         self,
         column: usize,
@@ -308,6 +323,11 @@ impl<E: Float> Product<E> {
                 ($sum:expr) => {{
                     if WHOLE && COLUMNS > 4 {
                         P::prefetch::<true>(b.wrapping_add(2 * COLUMNS));
+                    }
+                    if AHEAD > 0 {
+                        for i in 0..PACKS {
+                            P::prefetch::<true>(a.wrapping_add(AHEAD * self.a_column + i * l));
+                        }
                     }
                     let mut pack = [P::splat(E::ZERO); PACKS];
                     for i in 0..PACKS {
@@ -522,9 +542,9 @@ pub unsafe fn product<P: Pack>(product: Product<P::Element>) {
     unsafe { product.product::<P>() }
 }
 
-/// y = W·x + b for one sample, all rows in one pass over W.
+/// y = W·x + b for one sample, where y takes at most four packs.
 #[inline(always)]
-pub unsafe fn affine<P: Pack>(
+pub unsafe fn small_affine<P: Pack>(
     (outputs, inputs): (usize, usize),
     w: *const P::Element,
     b: *const P::Element,
@@ -533,26 +553,35 @@ pub unsafe fn affine<P: Pack>(
 ) {
     let (w_of, x, y) = ((w, 1, outputs), (x, 1, inputs), (y, outputs));
     let all = Product::new([outputs, inputs, 1], w_of, x, y, Start::Column(b));
+    unsafe { if outputs == 1 { all.dot::<P, 1, 1>([w], 0, 0) } else { all.column::<P, 0>() } }
+}
+
+/// y = W·x + b for one sample, as many rows in one pass over W as there are registers for.
+#[inline(always)]
+pub unsafe fn affine<P: Pack>(
+    (outputs, inputs): (usize, usize),
+    w: *const P::Element,
+    b: *const P::Element,
+    x: *const P::Element,
+    y: *mut P::Element,
+) {
+    let (w_of, x_of, y_of) = ((w, 1, outputs), (x, 1, inputs), (y, outputs));
+    let mut left = Product::new([outputs, inputs, 1], w_of, x_of, y_of, Start::Column(b));
     unsafe {
         if outputs == 1 {
-            return all.dot::<P, 1, 1>([w], 0, 0);
+            return left.dot::<P, 1, 1>([w], 0, 0);
         }
-        let mut left = all;
-        loop {
+        while left.m > 4 * P::LANES {
             match left.m.div_ceil(P::LANES) {
-                0 => return,
-                1 => return left.tile::<P, 1, 1, 4, false>(0),
-                2 => return left.tile::<P, 2, 1, 4, false>(0),
-                3 => return left.tile::<P, 3, 1, 4, false>(0),
-                4 => return left.tile::<P, 4, 1, 2, false>(0),
-                5 if P::PANEL == 3 => return left.tile::<P, 5, 1, 2, false>(0),
-                6 if P::PANEL == 3 => return left.tile::<P, 6, 1, 2, false>(0),
-                7 if P::PANEL == 3 => return left.tile::<P, 7, 1, 2, false>(0),
-                8 if P::PANEL == 3 => return left.tile::<P, 8, 1, 2, false>(0),
-                _ => Product { m: 4 * P::LANES, ..left }.tile::<P, 4, 1, 2, true>(0),
+                5 if P::PANEL == 3 => return left.tile::<P, 5, 1, 2, false, 4>(0),
+                6 if P::PANEL == 3 => return left.tile::<P, 6, 1, 2, false, 4>(0),
+                7 if P::PANEL == 3 => return left.tile::<P, 7, 1, 2, false, 4>(0),
+                8 if P::PANEL == 3 => return left.tile::<P, 8, 1, 2, false, 4>(0),
+                _ => Product { m: 4 * P::LANES, ..left }.tile::<P, 4, 1, 2, true, 4>(0),
             }
             left = left.below(4 * P::LANES);
         }
+        left.column::<P, 4>();
     }
 }
 
