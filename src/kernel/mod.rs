@@ -5,6 +5,17 @@
 //! column after column. The functions know no shape type: one instance serves every layer and
 //! batch of a scalar. Slices whose lengths do not agree are used as far as they do.
 
+#[cfg(all(feature = "std", target_arch = "x86_64"))]
+#[allow(dead_code)] // until the dispatch calls them
+mod lanes;
+#[cfg(all(feature = "std", target_arch = "x86_64"))]
+#[allow(dead_code)] // until the dispatch calls them
+mod math;
+#[cfg(all(test, feature = "std", target_arch = "x86_64"))]
+mod math_tests;
+#[cfg(all(feature = "std", target_arch = "x86_64"))]
+#[allow(dead_code)] // until the dispatch calls them
+mod pack;
 mod place;
 mod product;
 mod softmax;
@@ -16,3 +27,8 @@ pub(crate) use place::fill;
 pub use place::zero_field;
 pub(crate) use product::{add_bias_gradient, affine, outer, pullback};
 pub(crate) use softmax::softmax;
+
+/// f32 and f64.
+pub trait Float: Copy + core::ops::Add<Output = Self> + 'static {}
+impl Float for f32 {}
+impl Float for f64 {}
