@@ -13,7 +13,7 @@ use core::arch::x86_64::*;
 /// A pack's sizes, signs, exponents and comparisons.
 pub trait Lanes: Pack<Element: Constants> {
     /// A pack of `value` alone.
-    fn like(self, value: Self::Element) -> Self;
+    fn like(self, value: f64) -> Self;
     /// `other - self * a`, rounded once.
     fn neg_mul_add(self, a: Self, other: Self) -> Self;
     fn abs(self) -> Self;
@@ -41,8 +41,8 @@ macro_rules! lanes {
         // SAFETY, for every block: the pack that is given shows that the CPU has the instruction.
         impl Lanes for $name {
             #[inline(always)]
-            fn like(self, value: $e) -> Self {
-                $name(unsafe { $splat(value) })
+            fn like(self, value: f64) -> Self {
+                $name(unsafe { $splat(value as $e) })
             }
             #[inline(always)]
             fn neg_mul_add(self, a: Self, b: Self) -> Self {
@@ -98,7 +98,7 @@ macro_rules! lanes {
 const PICK: i32 = 0xD8;
 
 lanes!(F32x16 of f32, _mm512_set1_ps _mm512_fnmadd_ps _mm512_min_ps _mm512_max_ps,
-    super::math::tanh_by_exp,
+    super::tanh::tanh_by_table,
     |a, b, yes, no| _mm512_abs_ps(a),
     {
         let (a, b) = (_mm512_castps_si512(a), _mm512_castps_si512(b));

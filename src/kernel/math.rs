@@ -7,82 +7,93 @@
 #![allow(unsafe_code)]
 
 use super::{Float, lanes::Lanes};
+use core::f64::consts::{LOG2_E, SQRT_2};
 
 /// What differs between f32 and f64. The polynomials are the work of `tests/goldens/minimax.py`,
-/// lowest coefficient first; the error is that of the function, as if nothing were rounded.
+/// lowest coefficient first; their errors are those of the function, were nothing rounded but they.
 pub trait Constants: Float {
-    const ZERO: Self;
-    const HALF: Self;
-    const ONE: Self;
-    const TWO: Self;
-    const INFINITY: Self;
-    const NAN: Self;
-    const SQRT_2: Self;
-    const LOG2_E: Self;
-    /// How far the steps between powers of two lie off the middle: such that where eˣ - 1 loses by
-    /// cancellation, on both sides of 0, or, for tanh, above it alone, the part lost is small.
-    const EXP_SHIFT: Self;
-    const TANH_SHIFT: Self;
     /// ln 2 in two parts, of which the first times an exponent is exact.
-    const LN_2: Self;
-    const LN_2_REST: Self;
-    /// From where on exp is 0, and from where on infinite.
-    const EXP_ZERO: Self;
-    const EXP_INFINITE: Self;
-    /// From where on, downwards, exp - 1 is -1.
-    const EXP_M1_END: Self;
-    /// From where on, downwards, sigmoid is 0.
-    const SIGMOID_END: Self;
-    /// artanh ½.
-    const TANH_HALF: Self;
-    /// From where on tanh is 1.
-    const TANH_END: Self;
+    const LN_2: [f64; 2];
+    /// From where on eˣ is 0, and from where on infinite.
+    const EXP_ENDS: [f64; 2];
+    /// From where on, downwards, eˣ - 1 is -1.
+    const EXP_M1_END: f64;
+    const TANH_END: f64;
     /// (eʳ - 1 - r) / r² for r from -0.29 to 0.493; f32 2^-29, f64 2^-58 of eʳ - 1.
-    const EXP: &[Self];
-    /// (2 artanh s - 2 s) / s³ in s², for |s| to 0.172; f32 2^-35, f64 2^-59 of artanh.
-    const LN: &[Self];
-    /// erf x / x - 1 in x², for x to `ERF_SPLIT`; f32 2^-30, f64 2^-56 of erf.
-    const ERF: &[Self];
-    /// ln(1 - erf x) in x - `ERF_SPLIT`, from there to `ERF_END`; f32 2^-28, f64 2^-58 of erf.
-    const ERFC: &[Self];
-    const ERF_SPLIT: Self;
-    /// From where on erf is 1.
-    const ERF_END: Self;
+    const EXP: &[f64];
+    /// (2 artanh s - 2 s) / s³ in s², for |s| to 0.172; f32 2^-31, f64 2^-59 of artanh.
+    const LN: &[f64];
+    /// erf x / x - 1 in x², for x to `ERF_SPLIT`; f32 2^-27, f64 2^-56 of erf.
+    const ERF: &[f64];
+    /// ln(1 - erf x) in x - `ERF_SPLIT`, from there to `ERF_END`; f32 2^-27, f64 2^-59 of erf.
+    const ERFC: &[f64];
+    const ERF_SPLIT: f64;
+    const ERF_END: f64;
 }
 
-macro_rules! constants {
-    ($t:ident, $($name:ident: $value:expr),*; $($list:ident: $coefficients:expr),*) => {
-        impl Constants for $t {
-            const ZERO: $t = 0.0;
-            const HALF: $t = 0.5;
-            const ONE: $t = 1.0;
-            const TWO: $t = 2.0;
-            const INFINITY: $t = $t::INFINITY;
-            const NAN: $t = $t::NAN;
-            const SQRT_2: $t = core::$t::consts::SQRT_2;
-            const LOG2_E: $t = core::$t::consts::LOG2_E;
-            const EXP_SHIFT: $t = -0.0845;
-            const TANH_SHIFT: $t = -0.21;
-            $(const $name: $t = $value;)*
-            $(const $list: &[$t] = &$coefficients;)*
-        }
-    };
+impl Constants for f32 {
+    const LN_2: [f64; 2] = [0.693145751953125, 1.428606820309417e-6];
+    const EXP_ENDS: [f64; 2] = [-104.0, 89.0];
+    const EXP_M1_END: f64 = -18.0;
+    const TANH_END: f64 = 9.1;
+    const EXP: &[f64] = &[0.5, 0.16666675, 0.041666698, 0.008330984, 0.0013904356, 0.0002163376];
+    const LN: &[f64] = &[0.6666666, 0.40000334, 0.28537276, 0.23582888];
+    const ERF: &[f64] = &[
+        0.12837917,
+        -0.37612632,
+        0.11283679,
+        -0.026858497,
+        0.00519883,
+        -0.0008118075,
+        8.267461e-05,
+    ];
+    const ERFC: &[f64] = &[
+        -1.6879531,
+        -2.5340753,
+        -0.8350862,
+        -0.04408626,
+        0.0105262725,
+        -0.0019285991,
+        0.00019295012,
+    ];
+    const ERF_SPLIT: f64 = 0.9375;
+    const ERF_END: f64 = 4.0;
 }
 
-constants!(f32,
-    LN_2: 0.693_145_75, LN_2_REST: 1.428_606_8e-6, EXP_ZERO: -104.0, EXP_INFINITE: 89.0, EXP_M1_END: -18.0, SIGMOID_END: 104.0, TANH_HALF: 0.549_306_15, TANH_END: 9.1, ERF_SPLIT: 0.9375, ERF_END: 4.0;
-    EXP: [0.5, 0.16666675, 0.041666698, 0.008330984, 0.0013904356, 0.0002163376],
-    LN: [0.6666666, 0.40000334, 0.28537276, 0.23582888],
-    ERF: [0.12837917, -0.37612632, 0.11283679, -0.026858497, 0.00519883, -0.0008118075, 8.267461e-05],
-    ERFC: [-1.6879531, -2.5340753, -0.8350862, -0.04408626, 0.0105262725, -0.0019285991, 0.00019295012]
-);
-constants!(f64,
-    LN_2: 0.693_147_180_369_123_8, LN_2_REST: 1.908_214_929_270_587_7e-10, EXP_ZERO: -746.0, EXP_INFINITE: 710.0, EXP_M1_END: -38.0, SIGMOID_END: 746.0, TANH_HALF: 0.549_306_144_334_054_8, TANH_END: 19.1, ERF_SPLIT: 1.0, ERF_END: 6.0;
-    EXP: [0.5, 0.1666666666666663, 0.04166666666666758, 0.008333333333369766, 0.0013888888888113013, 0.00019841269730960993, 2.4801590046867176e-05, 2.7557444910773183e-06, 2.75533061834518e-07, 2.5018035827091774e-08, 2.2906774693727182e-09],
-    LN: [0.666666666666671, 0.39999999999517893, 0.2857142872990705, 0.22222199012238253, 0.18183576227100076, 0.1531303236271634, 0.14811938429412744],
-    ERF: [0.1283791670955126, -0.3761263890318375, 0.11283791670954857, -0.026866170645072896, 0.005223977624780868, -0.0008548326978742261, 0.00012055331036900577, -1.4925593506888752e-05, 1.6460972816646909e-06, -1.635002521537597e-07, 1.4657879774672424e-08, -1.1365665641187057e-09, 5.945261124619931e-11],
-    ERFC: [-1.8496055099332482, -2.638967514234791, -0.8431072563585149, -0.041561098045761274, 0.010033825424136783, -0.0019779029404769378, 0.00023732429303645526, 2.627183022586354e-05, -2.7144737000639583e-05, 9.583895630573011e-06, -2.0274010330379883e-06, 1.1135567723662675e-07, 1.2073253861364143e-07, -6.489921239480286e-08, 2.0244802746606693e-08, -4.487807024592421e-09, 7.197602121928839e-10, -7.993102374483073e-11, 5.507384127413573e-12, -1.7716182436896173e-13]
-);
+impl Constants for f64 {
+    const LN_2: [f64; 2] = [0.6931471803691238, 1.9082149292705877e-10];
+    const EXP_ENDS: [f64; 2] = [-746.0, 710.0];
+    const EXP_M1_END: f64 = -38.0;
+    const TANH_END: f64 = 19.1;
+    #[rustfmt::skip]
+    const EXP: &[f64] = &[
+        0.5, 0.1666666666666663, 0.04166666666666758, 0.008333333333369766,
+        0.0013888888888113013, 0.00019841269730960993, 2.4801590046867176e-05, 2.7557444910773183e-06,
+        2.75533061834518e-07, 2.5018035827091774e-08, 2.2906774693727182e-09,
+    ];
+    #[rustfmt::skip]
+    const LN: &[f64] = &[
+        0.666666666666671, 0.39999999999517893, 0.2857142872990705, 0.22222199012238253,
+        0.18183576227100076, 0.1531303236271634, 0.14811938429412744,
+    ];
+    #[rustfmt::skip]
+    const ERF: &[f64] = &[
+        0.1283791670955126, -0.3761263890318375, 0.11283791670954857, -0.026866170645072896,
+        0.005223977624780868, -0.0008548326978742261, 0.00012055331036900577, -1.4925593506888752e-05,
+        1.6460972816646909e-06, -1.635002521537597e-07, 1.4657879774672424e-08, -1.1365665641187057e-09,
+        5.945261124619931e-11,
+    ];
+    #[rustfmt::skip]
+    const ERFC: &[f64] = &[
+        -1.8496055099332482, -2.638967514234791, -0.8431072563585149, -0.041561098045761274,
+        0.010033825424136783, -0.0019779029404769378, 0.00023732429303645526, 2.627183022586354e-05,
+        -2.7144737000639583e-05, 9.583895630573011e-06, -2.0274010330379883e-06, 1.1135567723662675e-07,
+        1.2073253861364143e-07, -6.489921239480286e-08, 2.0244802746606693e-08, -4.487807024592421e-09,
+        7.197602121928839e-10, -7.993102374483073e-11, 5.507384127413573e-12, -1.7716182436896173e-13,
+    ];
+    const ERF_SPLIT: f64 = 1.0;
+    const ERF_END: f64 = 6.0;
+}
 
 /// A function of one number.
 pub trait Function {
@@ -167,7 +178,7 @@ pub unsafe fn avx2<P: Lanes, F: Function>(x: &[P::Element], y: &mut [P::Element]
 macro_rules! polynomials {
     ($($name:ident, $half:ident, $at:literal, [$($below:ident)*], $top:ident;)*) => { $(
         #[inline(always)]
-        fn $name<P: Lanes>($($below: P,)* $top: P, c: &[P::Element]) -> P {
+        fn $name<P: Lanes>($($below: P,)* $top: P, c: &[f64]) -> P {
             match c.split_at_checked($at) {
                 Some((low, high)) if !high.is_empty() => {
                     $top.mul_add($half($($below,)* high), $half($($below,)* low))
@@ -179,11 +190,11 @@ macro_rules! polynomials {
 }
 
 #[inline(always)]
-fn poly2<P: Lanes>(x: P, c: &[P::Element]) -> P {
+fn poly2<P: Lanes>(x: P, c: &[f64]) -> P {
     match *c {
         [a, b] => x.mul_add(x.like(b), x.like(a)),
         [a] => x.like(a),
-        _ => x.like(P::Element::NAN),
+        _ => x.like(f64::NAN),
     }
 }
 
@@ -196,18 +207,23 @@ polynomials! {
 
 /// The polynomial with coefficients `c`, lowest first.
 #[inline(always)]
-fn polynomial<P: Lanes>(x: P, c: &[P::Element]) -> P {
+fn polynomial<P: Lanes>(x: P, c: &[f64]) -> P {
     let x2 = x.mul(x);
     let x4 = x2.mul(x2);
     let x8 = x4.mul(x4);
     poly32(x, x2, x4, x8, x8.mul(x8), c)
 }
 
+/// How far the steps between two n of [`exp_parts`] lie off the middle between them: such that
+/// what eˣ - 1 loses by cancellation is small on either side of 0, or above it.
+const EVEN: f64 = -0.0845;
+const ABOVE: f64 = -0.21;
+
 /// n and eʳ - 1 of eˣ = 2ⁿ·eʳ.
 #[inline(always)]
-fn exp_parts<P: Lanes>(x: P, shift: P::Element) -> (P, P) {
-    let (high, low) = (P::Element::LN_2, P::Element::LN_2_REST);
-    let n = x.mul_add(x.like(P::Element::LOG2_E), x.like(shift)).round();
+fn exp_parts<P: Lanes>(x: P, shift: f64) -> (P, P) {
+    let [high, low] = P::Element::LN_2;
+    let n = x.mul_add(x.like(LOG2_E), x.like(shift)).round();
     let r = n.neg_mul_add(x.like(low), n.neg_mul_add(x.like(high), x));
     (n, r.mul(r).mul_add(polynomial(r, P::Element::EXP), r))
 }
@@ -215,24 +231,25 @@ fn exp_parts<P: Lanes>(x: P, shift: P::Element) -> (P, P) {
 /// eˣ where it is neither 0 nor infinite.
 #[inline(always)]
 fn exp_within<P: Lanes>(x: P) -> P {
-    let (n, p) = exp_parts(x, P::Element::EXP_SHIFT);
-    p.add(p.like(P::Element::ONE)).scale(n)
+    let (n, p) = exp_parts(x, EVEN);
+    p.add(p.like(1.0)).scale(n)
 }
 
 /// eˣ.
 #[inline(always)]
 pub fn exp<P: Lanes>(x: P) -> P {
-    let (low, high) = (x.like(P::Element::EXP_ZERO), x.like(P::Element::EXP_INFINITE));
-    exp_within(x.at_most(high).at_least(low))
+    let [low, high] = P::Element::EXP_ENDS;
+    exp_within(x.at_most(x.like(high)).at_least(x.like(low)))
 }
 
 /// eˣ - 1.
 #[inline(always)]
 pub fn exp_m1<P: Lanes>(x: P) -> P {
-    let (low, high) = (x.like(P::Element::EXP_M1_END), x.like(P::Element::EXP_INFINITE));
-    let (n, p) = exp_parts(x.at_most(high).at_least(low), P::Element::EXP_SHIFT);
+    let [_, high] = P::Element::EXP_ENDS;
+    let within = x.at_most(x.like(high)).at_least(x.like(P::Element::EXP_M1_END));
+    let (n, p) = exp_parts(within, EVEN);
     // 2ⁿ may be too large for a number where the result is none too large.
-    let half = x.like(P::Element::HALF);
+    let half = x.like(0.5);
     let s = half.scale(n);
     let e = s.mul_add(p, s.sub(half));
     n.abs().less(half, p, e.add(e)).copysign(x)
@@ -242,10 +259,10 @@ pub fn exp_m1<P: Lanes>(x: P) -> P {
 /// that is above ½, b = 1 and q = 2 / (e + 2). So the quotient's error is the smaller part.
 #[inline(always)]
 pub fn tanh_by_exp<P: Lanes>(x: P) -> P {
-    let (size, one) = (x.abs(), x.like(P::Element::ONE));
-    let (half, two) = (x.like(P::Element::HALF), x.like(P::Element::TWO));
-    let (n, p) = exp_parts(size.add(size), P::Element::TANH_SHIFT);
-    let (s, limit) = (one.scale(n), x.like(P::Element::TANH_HALF));
+    let (size, one) = (x.abs(), x.like(1.0));
+    let (half, two) = (x.like(0.5), x.like(2.0));
+    let (n, p) = exp_parts(size.add(size), ABOVE);
+    let (s, limit) = (one.scale(n), x.like(0.549_306_144_334_054_8));
     let e = s.mul_add(p, s.sub(one));
     let q = size.less(limit, e, two).div(s.mul_add(p, s.add(one)));
     let b = size.less(limit, e.mul(half), one);
@@ -255,9 +272,9 @@ pub fn tanh_by_exp<P: Lanes>(x: P) -> P {
 /// 1 / (1 + e⁻ˣ): below zero as exact as a small number is, above it the rest to 1.
 #[inline(always)]
 pub fn sigmoid<P: Lanes>(x: P) -> P {
-    let (zero, one) = (x.like(P::Element::ZERO), x.like(P::Element::ONE));
-    let size = x.abs().at_most(x.like(P::Element::SIGMOID_END));
-    let (n, p) = exp_parts(size, P::Element::EXP_SHIFT);
+    let (zero, one) = (x.like(0.0), x.like(1.0));
+    let [end, _] = P::Element::EXP_ENDS;
+    let (n, p) = exp_parts(x.abs().at_most(x.like(-end)), EVEN);
     let s = one.scale(zero.sub(n));
     let sum = one.add(s);
     // What the sum loses to rounding is not small beside p where s is the last place of 1.
@@ -268,10 +285,10 @@ pub fn sigmoid<P: Lanes>(x: P) -> P {
 /// ln(2ᵏ·(1 + f)), from 2 artanh s for s = f / (2 + f), of which f is the first part.
 #[inline(always)]
 fn ln_parts<P: Lanes>(k: P, f: P) -> P {
-    let (high, low) = (P::Element::LN_2, P::Element::LN_2_REST);
-    let s = f.div(f.add(f.like(P::Element::TWO)));
+    let [high, low] = P::Element::LN_2;
+    let s = f.div(f.add(f.like(2.0)));
     let z = s.mul(s);
-    let half_square = f.mul(f).mul(f.like(P::Element::HALF));
+    let half_square = f.mul(f).mul(f.like(0.5));
     let rest = z.mul_add(polynomial(z, P::Element::LN), half_square);
     let rest = s.mul_add(rest, k.mul(k.like(low)));
     k.mul_add(k.like(high), f.sub(half_square.sub(rest)))
@@ -280,8 +297,8 @@ fn ln_parts<P: Lanes>(k: P, f: P) -> P {
 /// `y` = ln x where x is positive and finite, else what ln x is.
 #[inline(always)]
 fn ln_ends<P: Lanes>(x: P, y: P) -> P {
-    let (zero, infinity) = (x.like(P::Element::ZERO), x.like(P::Element::INFINITY));
-    let outside = x.less(zero, x.like(P::Element::NAN), zero.sub(infinity));
+    let (zero, infinity) = (x.like(0.0), x.like(f64::INFINITY));
+    let outside = x.less(zero, x.like(f64::NAN), zero.sub(infinity));
     x.less(infinity, zero.less(x, y, outside), x)
 }
 
@@ -289,25 +306,25 @@ fn ln_ends<P: Lanes>(x: P, y: P) -> P {
 #[inline(always)]
 fn nearest_power<P: Lanes>(x: P) -> P {
     let k = x.exponent();
-    let one = x.like(P::Element::ONE);
-    x.like(P::Element::SQRT_2).less(x.scale(k.like(P::Element::ZERO).sub(k)), k.add(one), k)
+    let one = x.like(1.0);
+    x.like(SQRT_2).less(x.scale(k.like(0.0).sub(k)), k.add(one), k)
 }
 
 /// ln x.
 #[inline(always)]
 pub fn ln<P: Lanes>(x: P) -> P {
     let k = nearest_power(x);
-    let f = x.scale(k.like(P::Element::ZERO).sub(k)).sub(x.like(P::Element::ONE));
+    let f = x.scale(k.like(0.0).sub(k)).sub(x.like(1.0));
     ln_ends(x, ln_parts(k, f))
 }
 
 /// ln(1 + x).
 #[inline(always)]
 pub fn ln_1p<P: Lanes>(x: P) -> P {
-    let one = x.like(P::Element::ONE);
+    let one = x.like(1.0);
     let sum = x.add(one);
     let k = nearest_power(sum);
-    let minus_k = k.like(P::Element::ZERO).sub(k);
+    let minus_k = k.like(0.0).sub(k);
     // The sum less 1, as if it had not been rounded.
     let f = x.scale(minus_k).add(one.scale(minus_k).sub(one));
     ln_ends(sum, ln_parts(k, f)).copysign(x)
@@ -319,6 +336,6 @@ pub fn erf<P: Lanes>(x: P) -> P {
     let (size, split) = (x.abs(), x.like(P::Element::ERF_SPLIT));
     let near = size.mul_add(polynomial(size.mul(size), P::Element::ERF), size);
     let far = size.at_most(x.like(P::Element::ERF_END)).sub(split);
-    let far = x.like(P::Element::ONE).sub(exp_within(polynomial(far, P::Element::ERFC)));
+    let far = x.like(1.0).sub(exp_within(polynomial(far, P::Element::ERFC)));
     size.less(split, near, far).copysign(x)
 }

@@ -12,6 +12,7 @@ mod lanes;
 #[allow(dead_code)] // until the dispatch calls them
 mod math;
 #[cfg(all(test, feature = "std", target_arch = "x86_64"))]
+#[path = "../../tests/unit/math.rs"]
 mod math_tests;
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
 #[allow(dead_code)] // until the dispatch calls them
@@ -19,6 +20,9 @@ mod pack;
 mod place;
 mod product;
 mod softmax;
+#[cfg(all(feature = "std", target_arch = "x86_64"))]
+#[allow(dead_code)] // until the dispatch calls them
+mod tanh;
 
 #[cfg(feature = "alloc")]
 pub(crate) use place::boxed;
