@@ -1,7 +1,7 @@
 //! The functions of one number that layers and losses are made of, for a register of them at once.
 //!
-//! Each is written once, for f32 and f64 and every kind of `Pack`. Errors, in units in the last
-//! place, are measured by `math_tests.rs`: for f32 against all 2³² numbers.
+//! Each is written once, for f32 and f64 and every kind of `Pack`. `tests/unit/math.rs` holds all
+//! f32 to 2 units in the last place, hard and random f64 to 4. (Measured: 1.9 and 1.7.)
 //!
 //! NaN is NaN, zeros keep their sign, subnormal numbers are numbers.
 #![allow(unsafe_code)]
@@ -38,22 +38,14 @@ impl Constants for f32 {
     const TANH_END: f64 = 9.1;
     const EXP: &[f64] = &[0.5, 0.16666675, 0.041666698, 0.008330984, 0.0013904356, 0.0002163376];
     const LN: &[f64] = &[0.6666666, 0.40000334, 0.28537276, 0.23582888];
+    #[rustfmt::skip]
     const ERF: &[f64] = &[
-        0.12837917,
-        -0.37612632,
-        0.11283679,
-        -0.026858497,
-        0.00519883,
-        -0.0008118075,
+        0.12837917, -0.37612632, 0.11283679, -0.026858497, 0.00519883, -0.0008118075,
         8.267461e-05,
     ];
+    #[rustfmt::skip]
     const ERFC: &[f64] = &[
-        -1.6879531,
-        -2.5340753,
-        -0.8350862,
-        -0.04408626,
-        0.0105262725,
-        -0.0019285991,
+        -1.6879531, -2.5340753, -0.8350862, -0.04408626, 0.0105262725, -0.0019285991,
         0.00019295012,
     ];
     const ERF_SPLIT: f64 = 0.9375;
@@ -173,8 +165,8 @@ pub unsafe fn avx2<P: Lanes, F: Function>(x: &[P::Element], y: &mut [P::Element]
     unsafe { apply::<P, F>(x, y) }
 }
 
-/// Estrin's scheme: halves of a polynomial are independent of each other. Each function takes the
-/// powers of x of which it has use.
+/// Estrin's scheme, as the halves of a polynomial do not wait for each other. A function takes the
+/// powers of x of which it has use; which halves there are is known when it has been inlined.
 macro_rules! polynomials {
     ($($name:ident, $half:ident, $at:literal, [$($below:ident)*], $top:ident;)*) => { $(
         #[inline(always)]

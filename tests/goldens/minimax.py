@@ -3,7 +3,7 @@ weighted by what it does to the result.
 Run: python3 minimax.py (mpmath 1.3.0 and NumPy 2.4.6 made the committed ones)."""
 
 import numpy as np
-from mpmath import mp, mpf, matrix, lu_solve, exp, expm1, log, erf, erfc, sqrt, atanh, pi
+from mpmath import mp, mpf, matrix, lu_solve, expm1, log, erf, erfc, sqrt, atanh, pi
 
 mp.dps = 60
 

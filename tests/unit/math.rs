@@ -1,6 +1,6 @@
 //! How far `math` is from the truth, in units in the last place.
 
-#![allow(unsafe_code)]
+#![allow(unsafe_code, clippy::unwrap_used, clippy::indexing_slicing)]
 
 use super::{
     math::{self, Constants, Erf, Exp, ExpM1, Function, Ln, Ln1p, Sigmoid, Tanh},
@@ -14,7 +14,7 @@ fn kernels<T: Levels, F: Function>() -> Vec<(&'static str, Kernel<T>)> {
     let mut kernels = Vec::new();
     if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
         kernels.push(("avx2", T::avx2::<F>()));
-        if ["avx512f"; 1].iter().all(|_| is_x86_feature_detected!("avx512f"))
+        if is_x86_feature_detected!("avx512f")
             && is_x86_feature_detected!("avx512vl")
             && is_x86_feature_detected!("avx512dq")
             && is_x86_feature_detected!("avx512bw")
@@ -100,27 +100,91 @@ fn sweep<F: Function>(name: &str, step: u64, truth: fn(f64) -> f64) {
     }
 }
 
+/// The worst of the golden values in f64.
+fn goldens<F: Function>(name: &str) {
+    let path = std::env::var("MATH_GOLDENS")
+        .unwrap_or(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/goldens/math.txt").into());
+    let text = std::fs::read_to_string(path).unwrap();
+    let bits = |text| f64::from_bits(u64::from_str_radix(text, 16).unwrap());
+    let (mut x, mut truth) = (vec![], vec![]);
+    for line in text.lines() {
+        let words: Vec<&str> = line.split(' ').collect();
+        if words[0] == name {
+            x.push(bits(words[1]));
+            let y = if words[2] == "nan" { f64::NAN } else { bits(words[2]) };
+            truth.push((y, words[3].parse::<f64>().unwrap()));
+        }
+    }
+    assert!(x.len() > 300);
+    for (level, kernel) in kernels::<f64, F>() {
+        let mut y = vec![0.0; x.len()];
+        // SAFETY: this CPU has the features.
+        unsafe { kernel(&x, &mut y) };
+        let mut worst = (0.0, 0.0);
+        for ((&x, &y), &(near, rest)) in x.iter().zip(&y).zip(&truth) {
+            let exponent = near.abs().max(f64::MIN_POSITIVE).log2().floor() as i32 - 52;
+            let error =
+                match (y - near) * 2f64.powi(-exponent / 2) * 2f64.powi(exponent / 2 - exponent) {
+                    _ if y.is_nan() && near.is_nan() => 0.0,
+                    _ if y == near && y.is_sign_negative() == near.is_sign_negative() => rest.abs(),
+                    error if y != near && error.is_finite() => (error - rest).abs(),
+                    _ => f64::INFINITY,
+                };
+            if error > worst.0 {
+                worst = (error, x);
+            }
+        }
+        let (error, at) = worst;
+        println!("f64 {name} {level}: {error:.3} ulp at {at:e} of {} points", x.len());
+        assert!(error <= 4.0, "f64 {name} {level}: {error} ulp at {at:e}");
+    }
+}
+
+/// A slice of any length is written as far as it goes, and no further.
+fn tails<T: Levels + PartialEq + core::fmt::Debug>(number: fn(f32) -> T) {
+    let x: Vec<T> = (0..40).map(|i| number(i as f32 / 8.0)).collect();
+    for (level, kernel) in kernels::<T, Exp>() {
+        let mut all = vec![number(-1.0); 40];
+        // SAFETY: this CPU has the features.
+        unsafe { kernel(&x, &mut all) };
+        for n in 0..40 {
+            let mut y = vec![number(-1.0); 40];
+            // SAFETY: as above.
+            unsafe { kernel(&x[..n], &mut y) };
+            assert_eq!(y[..n], all[..n], "{level}");
+            assert!(y[n..].iter().all(|&y| y == number(-1.0)), "{level} {n}");
+        }
+    }
+}
+
+#[test]
+fn tails_are_parts() {
+    tails::<f32>(|x| x);
+    tails::<f64>(f64::from);
+}
+
 macro_rules! sweeps {
-    ($($test:ident $all:ident $function:ident $truth:expr;)*) => { $(
+    ($($test:ident $name:literal $all:ident $function:ident $truth:expr;)*) => { $(
         #[test]
         fn $test() {
-            sweep::<$function>(stringify!($test), 1009, $truth);
+            goldens::<$function>($name);
+            sweep::<$function>($name, 1009, $truth);
         }
 
         #[test]
         #[ignore = "minutes, in a release build"]
         fn $all() {
-            sweep::<$function>(stringify!($test), 1, $truth);
+            sweep::<$function>($name, 1, $truth);
         }
     )* };
 }
 
 sweeps! {
-    exp exp_all Exp f64::exp;
-    exp_m1 exp_m1_all ExpM1 f64::exp_m1;
-    tanh tanh_all Tanh f64::tanh;
-    sigmoid_ sigmoid_all Sigmoid sigmoid;
-    ln ln_all Ln f64::ln;
-    ln_1p ln_1p_all Ln1p f64::ln_1p;
-    erf erf_all Erf libm::erf;
+    exp "exp" exp_all Exp f64::exp;
+    exp_m1 "exp_m1" exp_m1_all ExpM1 f64::exp_m1;
+    tanh "tanh" tanh_all Tanh f64::tanh;
+    sigmoid_ "sigmoid" sigmoid_all Sigmoid sigmoid;
+    ln "ln" ln_all Ln f64::ln;
+    ln_1p "ln_1p" ln_1p_all Ln1p f64::ln_1p;
+    erf "erf" erf_all Erf libm::erf;
 }
