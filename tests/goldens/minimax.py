@@ -73,7 +73,6 @@ def erf_g(z):
 
 
 if __name__ == "__main__":
-    import sys
     for scalar, ne, nl, ng, gb, nt, te in ((np.float32, 6, 4, 7, "0.9375", 7, "3.07"), (np.float64, 11, 7, 13, "1.0", 20, "5.01")):
         print(scalar.__name__)
         fit("EXP", exp_q, lambda r: r**2 / expm1(r) if r else mpf(0), ne, "-0.29", "0.493", scalar)
