@@ -61,6 +61,51 @@ pub fn sum_columns<T: Scalar>(dy: &[T], db: &mut [T], overwrite: bool) {
     }
 }
 
+/// y = F(x), and dx = dy·F' from x or from y.
+macro_rules! elementwise {
+    ($($name:ident |$x:ident| $y:expr, $back:ident |$from:ident| $slope:expr;)*) => { $(
+        pub fn $name<T: Scalar>(x: &[T], y: &mut [T]) {
+            for (y, &$x) in y.iter_mut().zip(x) {
+                *y = $y;
+            }
+        }
+
+        pub fn $back<T: Scalar>(from: &[T], dy: &[T], dx: &mut [T]) {
+            for (dx, (&$from, &dy)) in dx.iter_mut().zip(from.iter().zip(dy)) {
+                *dx = dy * $slope;
+            }
+        }
+    )* };
+}
+
+elementwise! {
+    relu |x| if x <= T::zero() { T::zero() } else { x },
+    relu_back |x| if x <= T::zero() { T::zero() } else { T::one() };
+    tanh |x| {
+        // By e to a negative power less 1, which is exact near zero and cannot overflow; duals
+        // take tanh for sinh / cosh, whose derivative is NaN from 355 on.
+        let (size, sign) = if x < T::zero() { (-x, -T::one()) } else { (x, T::one()) };
+        let e = (-(size + size)).exp_m1();
+        -sign * e / (e + T::one() + T::one())
+    }, tanh_back |y| T::one() - y * y;
+    sigmoid |x| {
+        // e to a negative power only: it cannot overflow, not even in a dual number's derivative.
+        if x >= T::zero() {
+            T::one() / (T::one() + (-x).exp())
+        } else {
+            let e = x.exp();
+            e / (T::one() + e)
+        }
+    }, sigmoid_back |y| y * (T::one() - y);
+}
+
+/// x ← eˣ.
+pub fn exp<T: Scalar>(x: &mut [T]) {
+    for x in x {
+        *x = x.exp();
+    }
+}
+
 /// `zip` asks how many chunks there are, which divides by their size and so may panic as far as the
 /// linker knows.
 fn pairs<A, B>(

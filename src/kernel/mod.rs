@@ -40,10 +40,18 @@ mod simd {
         outer(usize, usize, &[T], &[T], &mut [T], bool);
         sum_columns(&[T], &mut [T], bool);
         add_scaled(T, &[T], &mut [T]);
+        relu(&[T], &mut [T]);
+        relu_back(&[T], &[T], &mut [T]);
+        tanh(&[T], &mut [T]);
+        tanh_back(&[T], &[T], &mut [T]);
+        sigmoid(&[T], &mut [T]);
+        sigmoid_back(&[T], &[T], &mut [T]);
+        exp(&mut [T]);
     }
 }
 mod softmax;
 #[cfg(all(test, feature = "std", target_arch = "x86_64"))]
+#[path = "../../tests/unit/kernel.rs"]
 mod tests;
 
 use crate::shape::Scalar;
@@ -87,4 +95,18 @@ kernels! {
     fn sum_columns(dy: &[T], db: &mut [T], overwrite: bool);
     /// w ← w + factor·g.
     fn add_scaled(factor: T, g: &[T], w: &mut [T]);
+    /// y = max(x, 0), NaN where x is.
+    fn relu(x: &[T], y: &mut [T]);
+    /// dx = dy where x > 0 or NaN, elsewhere 0·dy.
+    fn relu_back(x: &[T], dy: &[T], dx: &mut [T]);
+    /// y = tanh x.
+    fn tanh(x: &[T], y: &mut [T]);
+    /// dx = dy·(1 - y²).
+    fn tanh_back(y: &[T], dy: &[T], dx: &mut [T]);
+    /// y = 1 / (1 + e⁻ˣ).
+    fn sigmoid(x: &[T], y: &mut [T]);
+    /// dx = dy·y·(1 - y).
+    fn sigmoid_back(y: &[T], dy: &[T], dx: &mut [T]);
+    /// x ← eˣ.
+    fn exp(x: &mut [T]);
 }

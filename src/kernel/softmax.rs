@@ -1,10 +1,11 @@
 //! Softmax of one sample, without overflow.
 
-use crate::shape::Scalar;
+use crate::{kernel, shape::Scalar};
 
 /// Writes eˣⁱ / Σ eˣᵏ into `p`, and returns the largest x, and ln Σ eˣᵏ less it. The largest
 /// entry's own 1 is left out of the sum until the end, so that a small remainder is not rounded
 /// away; the first of equals is taken.
+#[inline(always)]
 pub fn softmax<T: Scalar>(x: &[T], p: &mut [T]) -> (T, T) {
     let mut entries = x.iter().enumerate();
     let Some((mut at, &(mut top))) = entries.next() else {
@@ -16,10 +17,13 @@ pub fn softmax<T: Scalar>(x: &[T], p: &mut [T]) -> (T, T) {
         }
     }
     let mut rest = T::zero();
-    for (i, (p, &x)) in p.iter_mut().zip(x).enumerate() {
-        *p = (x - top).exp();
+    for (p, &x) in p.iter_mut().zip(x) {
+        *p = x - top;
+    }
+    kernel::exp(p);
+    for (i, &p) in p.iter().enumerate() {
         if i != at {
-            rest += *p;
+            rest += p;
         }
     }
     let sum = T::one() + rest;

@@ -1,20 +1,16 @@
 //! The activations: functions of one number, applied to each.
 
 use crate::{
+    kernel,
     layer::{Layer, Pass},
     params::Grad,
     shape::{BatchSize, Flat, Scalar},
 };
 
-/// A function of one number; `slope` is its derivative from x and from y = f(x).
-trait Elementwise {
-    fn value<T: Scalar>(x: T) -> T;
-    fn slope<T: Scalar>(x: T, y: T) -> T;
-}
-
-/// Makes an `Elementwise` a layer on every flat shape. (A blanket impl would forbid `Box<L>`.)
+/// Makes a function of one number a layer on every flat shape; its derivative comes from x, or from
+/// y where that is said. (A trait with a blanket impl would forbid `Box<L>`.)
 macro_rules! elementwise {
-    ($name:ident) => {
+    ($name:ident: $forward:path, $back:path, |$x:ident, $y:ident| $from:ident) => {
         parameters!($name {});
 
         impl<T: Scalar, S: Flat> Layer<T, S> for $name {
@@ -29,26 +25,22 @@ macro_rules! elementwise {
                 _: &mut (),
                 _: &mut Pass,
             ) {
-                for (y, &x) in S::flat_mut::<T, B>(y).iter_mut().zip(S::flat::<T, B>(x)) {
-                    *y = $name::value(x);
-                }
+                $forward(S::flat::<T, B>(x), S::flat_mut::<T, B>(y));
             }
 
             #[inline(always)]
             fn backward<B: BatchSize>(
                 &self,
-                x: &S::Batch<T, B>,
-                y: &S::Batch<T, B>,
+                $x: &S::Batch<T, B>,
+                $y: &S::Batch<T, B>,
                 _: &mut (),
                 dy: &S::Batch<T, B>,
                 dx: Option<&mut S::Batch<T, B>>,
                 _: Grad<()>,
             ) {
-                let Some(dx) = dx else { return };
-                let xy = S::flat::<T, B>(x).iter().zip(S::flat::<T, B>(y));
-                let dxy = S::flat_mut::<T, B>(dx).iter_mut().zip(S::flat::<T, B>(dy));
-                for ((dx, &dy), (&x, &y)) in dxy.zip(xy) {
-                    *dx = dy * $name::slope(x, y);
+                let _ = ($x, $y);
+                if let Some(dx) = dx {
+                    $back(S::flat::<T, B>($from), S::flat::<T, B>(dy), S::flat_mut::<T, B>(dx));
                 }
             }
         }
@@ -74,17 +66,7 @@ macro_rules! elementwise {
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Relu;
-elementwise!(Relu);
-impl Elementwise for Relu {
-    #[inline]
-    fn value<T: Scalar>(x: T) -> T {
-        if x <= T::zero() { T::zero() } else { x }
-    }
-    #[inline]
-    fn slope<T: Scalar>(x: T, _: T) -> T {
-        if x <= T::zero() { T::zero() } else { T::one() }
-    }
-}
+elementwise!(Relu: kernel::relu, kernel::relu_back, |x, y| x);
 
 /// y = 1 / (1 + e⁻ˣ), dx = dy·y·(1 - y). (Chapter 5.5.2.)
 ///
@@ -106,23 +88,7 @@ impl Elementwise for Relu {
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sigmoid;
-elementwise!(Sigmoid);
-impl Elementwise for Sigmoid {
-    #[inline]
-    fn value<T: Scalar>(x: T) -> T {
-        // e to a negative power only: it cannot overflow, not even in a dual number's derivative.
-        if x >= T::zero() {
-            T::one() / (T::one() + (-x).exp())
-        } else {
-            let e = x.exp();
-            e / (T::one() + e)
-        }
-    }
-    #[inline]
-    fn slope<T: Scalar>(_: T, y: T) -> T {
-        y * (T::one() - y)
-    }
-}
+elementwise!(Sigmoid: kernel::sigmoid, kernel::sigmoid_back, |x, y| y);
 
 /// y = tanh x, dx = dy·(1 - y²).
 ///
@@ -143,21 +109,7 @@ impl Elementwise for Sigmoid {
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tanh;
-elementwise!(Tanh);
-impl Elementwise for Tanh {
-    #[inline]
-    fn value<T: Scalar>(x: T) -> T {
-        // By e to a negative power less 1, which is exact near zero and cannot overflow; duals
-        // take tanh for sinh / cosh, whose derivative is NaN from 355 on.
-        let (size, sign) = if x < T::zero() { (-x, -T::one()) } else { (x, T::one()) };
-        let e = (-(size + size)).exp_m1();
-        -sign * e / (e + T::one() + T::one())
-    }
-    #[inline]
-    fn slope<T: Scalar>(_: T, y: T) -> T {
-        T::one() - y * y
-    }
-}
+elementwise!(Tanh: kernel::tanh, kernel::tanh_back, |x, y| y);
 
 /// y = x, dx = dy: the output layer of a regression. (Chapter 3.5.)
 ///
@@ -173,14 +125,14 @@ impl Elementwise for Tanh {
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Identity;
-elementwise!(Identity);
-impl Elementwise for Identity {
-    #[inline]
-    fn value<T: Scalar>(x: T) -> T {
-        x
-    }
-    #[inline]
-    fn slope<T: Scalar>(_: T, _: T) -> T {
-        T::one()
-    }
+elementwise!(Identity: copy, copy_back, |x, y| y);
+
+#[inline(always)]
+fn copy<T: Scalar>(x: &[T], y: &mut [T]) {
+    y.iter_mut().zip(x).for_each(|(y, &x)| *y = x);
+}
+
+#[inline(always)]
+fn copy_back<T: Scalar>(_: &[T], dy: &[T], dx: &mut [T]) {
+    copy(dy, dx);
 }

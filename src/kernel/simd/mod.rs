@@ -6,7 +6,13 @@
 //! the features, see [`Work`].
 #![allow(unsafe_code)]
 
+mod lanes;
+mod math;
+#[cfg(all(test, feature = "std"))]
+#[path = "../../../tests/unit/math.rs"]
+mod math_tests;
 mod pack;
+mod tanh;
 mod tile;
 
 use super::Work;
@@ -15,14 +21,15 @@ use core::{
     any::TypeId,
     sync::atomic::{AtomicU8, Ordering::Relaxed},
 };
-use num_traits::ConstZero;
+use lanes::Lanes;
+use math::Constants;
 use pack::{F32x8, F32x16, F64x4, F64x8, Pack};
 use tile::{Product, Start};
 
 /// f32 or f64.
-pub trait Float: Scalar + ConstZero {
-    type Avx512: Pack<Element = Self>;
-    type Avx2: Pack<Element = Self>;
+pub trait Float: Constants {
+    type Avx512: Lanes<Element = Self>;
+    type Avx2: Lanes<Element = Self>;
     fn table(level: Level) -> &'static Kernels<Self>;
 }
 
@@ -41,30 +48,44 @@ pub struct Kernels<E> {
     outer: unsafe fn(Size, *const E, *const E, *mut E, bool),
     pullback: unsafe fn(Size, *const E, *const E, *mut E),
     sum_columns: unsafe fn(Size, *const E, *mut E, bool),
+    relu: unsafe fn(*const E, *mut E, usize),
+    tanh: unsafe fn(*const E, *mut E, usize),
+    sigmoid: unsafe fn(*const E, *mut E, usize),
+    exp: unsafe fn(*const E, *mut E, usize),
+    relu_back: unsafe fn(*const E, *const E, *mut E, usize),
+    tanh_back: unsafe fn(*const E, *const E, *mut E, usize),
+    sigmoid_back: unsafe fn(*const E, *const E, *mut E, usize),
 }
 
 macro_rules! kernels {
     ($module:ident, $features:literal: $(
-        fn $name:ident<$e:ident>($($argument:ident: $type:ty),*) = $body:ident;
+        fn $name:ident<$e:ident>($($argument:ident: $type:ty),*) = $from:ident::$body:ident $(<$of:ident>)?;
     )*) => {
         mod $module {
-            use super::{Pack, Product, Size, tile};
+            use super::{Lanes, Product, Size, math, tile};
             $(
                 #[inline]
                 #[target_feature(enable = $features)]
-                pub unsafe fn $name<P: Pack<Element = $e>, $e: super::Float>($($argument: $type),*) {
+                pub unsafe fn $name<P: Lanes<Element = $e>, $e: super::Float>($($argument: $type),*) {
                     // SAFETY: as the caller promises; the features are on.
-                    unsafe { tile::$body::<P>($($argument),*) }
+                    unsafe { $from::$body::<P $(, math::$of)?>($($argument),*) }
                 }
             )*
 
-            pub const fn table<P: Pack<Element = E>, E: super::Float>() -> super::Kernels<E> {
+            pub const fn table<P: Lanes<Element = E>, E: super::Float>() -> super::Kernels<E> {
                 super::Kernels {
                     product: product::<P, E>,
                     affine: affine::<P, E>,
                     outer: outer::<P, E>,
                     pullback: pullback::<P, E>,
                     sum_columns: sum_columns::<P, E>,
+                    relu: relu::<P, E>,
+                    tanh: tanh::<P, E>,
+                    sigmoid: sigmoid::<P, E>,
+                    exp: exp::<P, E>,
+                    relu_back: relu_back::<P, E>,
+                    tanh_back: tanh_back::<P, E>,
+                    sigmoid_back: sigmoid_back::<P, E>,
                 }
             }
 
@@ -84,13 +105,21 @@ macro_rules! levels {
 }
 
 levels! {
-    fn product<E>(product: Product<E>) = product;
-    fn affine<E>(size: Size, w: *const E, b: *const E, x: *const E, y: *mut E) = affine;
-    fn small_affine<E>(size: Size, w: *const E, b: *const E, x: *const E, y: *mut E) = small_affine;
-    fn outer<E>(size: Size, dy: *const E, x: *const E, dw: *mut E, overwrite: bool) = outer;
-    fn pullback<E>(size: Size, w: *const E, dy: *const E, dx: *mut E) = pullback;
-    fn sum_columns<E>(size: Size, dy: *const E, db: *mut E, overwrite: bool) = sum_columns;
-    fn add_scaled<E>(factor: E, g: *const E, w: *mut E, len: usize) = add_scaled;
+    fn product<E>(product: Product<E>) = tile::product;
+    fn affine<E>(size: Size, w: *const E, b: *const E, x: *const E, y: *mut E) = tile::affine;
+    fn small_affine<E>(size: Size, w: *const E, b: *const E, x: *const E, y: *mut E)
+        = tile::small_affine;
+    fn outer<E>(size: Size, dy: *const E, x: *const E, dw: *mut E, overwrite: bool) = tile::outer;
+    fn pullback<E>(size: Size, w: *const E, dy: *const E, dx: *mut E) = tile::pullback;
+    fn sum_columns<E>(size: Size, dy: *const E, db: *mut E, overwrite: bool) = tile::sum_columns;
+    fn add_scaled<E>(factor: E, g: *const E, w: *mut E, len: usize) = tile::add_scaled;
+    fn relu<E>(x: *const E, y: *mut E, len: usize) = math::apply<Relu>;
+    fn tanh<E>(x: *const E, y: *mut E, len: usize) = math::apply<Tanh>;
+    fn sigmoid<E>(x: *const E, y: *mut E, len: usize) = math::apply<Sigmoid>;
+    fn exp<E>(x: *const E, y: *mut E, len: usize) = math::apply<Exp>;
+    fn relu_back<E>(x: *const E, dy: *const E, dx: *mut E, len: usize) = math::back<Relu>;
+    fn tanh_back<E>(y: *const E, dy: *const E, dx: *mut E, len: usize) = math::back<Tanh>;
+    fn sigmoid_back<E>(y: *const E, dy: *const E, dx: *mut E, len: usize) = math::back<Sigmoid>;
 }
 
 macro_rules! float {
@@ -186,6 +215,9 @@ pub fn run<T: Scalar, W: Work>(work: W) -> W::Output {
 
 /// Products of no more than so many multiplications for one sample are inlined.
 const SMALL: usize = 1024;
+
+/// Functions of no more numbers than so many are inlined.
+const FEW: usize = 64;
 
 /// Runs `$body` with `$e` as f32 or f64 if that is what `$t` is, on a CPU that has a level, and
 /// returns true; the types are the same there, so that pointers may be cast from the one to the other.
@@ -340,6 +372,68 @@ pub fn add_scaled<T: Scalar>(factor: T, g: &[T], w: &mut [T]) -> bool {
         let (g, w, factor) = (g.cast::<E>(), w.cast::<E>(), factor.cast::<E>());
         // SAFETY: as in `affine`.
         unsafe { inlined!(level, add_scaled<E>(*factor, g, w, len)) };
+    })
+}
+
+macro_rules! elementwise {
+    ($($name:ident, $back:ident;)*) => { $(
+        /// Entry by entry, as far as both go.
+        #[inline(always)]
+        pub fn $name<T: Scalar>(x: &[T], y: &mut [T]) -> bool {
+            let len = x.len().min(y.len());
+            let (x, y) = (x.as_ptr(), y.as_mut_ptr());
+            if_float!(T is E, level: {
+                let (x, y) = (x.cast::<E>(), y.cast::<E>());
+                // SAFETY: as in `affine`.
+                unsafe {
+                    if len <= FEW {
+                        inlined!(level, $name<E>(x, y, len));
+                    } else {
+                        (E::table(level).$name)(x, y, len);
+                    }
+                }
+            })
+        }
+
+        /// Entry by entry, as far as all go.
+        #[inline(always)]
+        pub fn $back<T: Scalar>(from: &[T], dy: &[T], dx: &mut [T]) -> bool {
+            let len = from.len().min(dy.len()).min(dx.len());
+            let (from, dy, dx) = (from.as_ptr(), dy.as_ptr(), dx.as_mut_ptr());
+            if_float!(T is E, level: {
+                let (from, dy, dx) = (from.cast::<E>(), dy.cast::<E>(), dx.cast::<E>());
+                // SAFETY: as in `affine`.
+                unsafe {
+                    if len <= FEW {
+                        inlined!(level, $back<E>(from, dy, dx, len));
+                    } else {
+                        (E::table(level).$back)(from, dy, dx, len);
+                    }
+                }
+            })
+        }
+    )* };
+}
+elementwise! {
+    relu, relu_back;
+    tanh, tanh_back;
+    sigmoid, sigmoid_back;
+}
+
+/// x ← eˣ.
+#[inline(always)]
+pub fn exp<T: Scalar>(x: &mut [T]) -> bool {
+    let (len, x) = (x.len(), x.as_mut_ptr());
+    if_float!(T is E, level: {
+        let x = x.cast::<E>();
+        // SAFETY: as in `affine`.
+        unsafe {
+            if len <= FEW {
+                inlined!(level, exp<E>(x, x, len));
+            } else {
+                (E::table(level).exp)(x, x, len);
+            }
+        }
     })
 }
 

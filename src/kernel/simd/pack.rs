@@ -11,7 +11,7 @@ use core::arch::x86_64::*;
 
 /// Some numbers in one register.
 pub trait Pack: Copy {
-    type Element: super::Float;
+    type Element: super::math::Constants;
     /// Some of the first lanes.
     type Mask: Copy;
     /// How many numbers.
@@ -85,7 +85,7 @@ macro_rules! pack {
      |$value:ident, $to:ident, $many:ident| $store_part:expr,
      |$a:ident, $b:ident| $interleave:expr) => {
         #[derive(Clone, Copy)]
-        pub struct $name($v);
+        pub struct $name(pub(super) $v);
 
         // SAFETY, for every block: the pack that is given, or the caller who makes one, shows that
         // the CPU has the instruction; for pointers, as the trait says.
@@ -103,6 +103,7 @@ macro_rules! pack {
                 $name(unsafe { $load(from) })
             }
             #[inline(always)]
+            #[allow(unused_unsafe)] // a mask of AVX-512 is a plain number
             unsafe fn mask($count: usize) -> $mask {
                 unsafe { $of_count }
             }

@@ -7,7 +7,7 @@
 // Packs may not stand in a closure, so that iterators are of no use here.
 #![allow(clippy::needless_range_loop, clippy::indexing_slicing)]
 
-use super::{Float, pack::Pack};
+use super::{math::Constants, pack::Pack};
 use core::mem::MaybeUninit;
 use num_traits::ConstZero;
 
@@ -77,7 +77,7 @@ impl<E> Ahead<E> {
 // A, B and the start can be read and C written in all their rows and columns, and C overlaps none
 // of them. Each hands on parts that lie within.
 
-impl<E: Float> Product<E> {
+impl<E: Constants> Product<E> {
     /// Of `[m, k, n]`, A and B with the strides of their rows and columns, C with that of its columns.
     #[inline(always)]
     pub fn new(
