@@ -63,6 +63,7 @@
 //! | train it | [`Training`] with a [`data::Dataset`], or [`Network::backprop`] and an [`Optimizer`] by hand |
 //! | read MNIST, or a matrix of run-time size | [`data`] |
 //! | keep a part as it is | [`Frozen`] |
+//! | train on a chip, or predict from flash | [`on_a_chip`] |
 //! | put 64 MB of weights on the heap | [`Zeros`] |
 //! | write a layer | [`Layer`], [`parameters!`] |
 //! | prove its gradient | `gradcheck`, `gradcheck_layer!` (feature `gradcheck`) |
@@ -132,6 +133,8 @@ mod layers;
 mod loss;
 mod network;
 pub mod node;
+#[doc = include_str!("on_a_chip.md")]
+pub mod on_a_chip {}
 mod optim;
 mod shape;
 mod train;

@@ -1,6 +1,6 @@
 //! A whole wave of the sine, learned from new samples in each step.
 
-use crate::Steps;
+use crate::{Steps, wave};
 use chainrule::{
     Affine, ConstZeros, D1, Network, Optimizer, Sgd, SumSquaredError, Tanh, Workspace, init,
 };
@@ -37,9 +37,7 @@ impl Steps for Sine {
         for (x, t) in self.x.iter_mut().zip(self.t.iter_mut()) {
             // From -1 to 1, for a whole wave.
             *x = (rng.next_u32() >> 8) as f32 / (1 << 23) as f32 - 1.0;
-            // sin πx to 0.002, after Bhaskara, as libm's own would be half of the flash.
-            let arch = x.abs() * (1.0 - x.abs());
-            *t = (16.0 * arch / (5.0 - 4.0 * arch)).copysign(*x);
+            *t = wave(*x);
         }
         let loss = self.net.backprop(&self.x, &self.t, &mut self.work);
         Sgd::new(0.1).step(&mut self.net.layers, &mut self.work.grad);
