@@ -65,6 +65,7 @@
 //! | put weights into flash | [`Network::export`] |
 //! | know the memory before it runs | [`Network::memory`], [`Network::predict_bytes`] |
 //! | keep a part as it is | [`Frozen`] |
+//! | train on a chip, or predict from flash | [`on_a_chip`] |
 //! | put 64 MB of weights on the heap | [`Zeros`] |
 //! | write a layer | [`Layer`], [`parameters!`] |
 //! | prove its gradient | `gradcheck`, `gradcheck_layer!` (feature `gradcheck`) |
@@ -136,6 +137,8 @@ mod loss;
 mod memory;
 mod network;
 pub mod node;
+#[doc = include_str!("on_a_chip.md")]
+pub mod on_a_chip {}
 mod optim;
 mod shape;
 mod train;

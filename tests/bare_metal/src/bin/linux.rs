@@ -3,7 +3,7 @@
 #![no_main]
 #![cfg(target_arch = "x86_64")]
 
-use bare_metal::{Arena, PAINT, painted, report, run};
+use bare_metal::{PAINT, Program, Steps, painted, report, run};
 use core::arch::{asm, global_asm};
 
 const STACK: usize = 64 * 1024;
@@ -13,7 +13,7 @@ struct Stack([u8; STACK]);
 
 #[unsafe(no_mangle)]
 static mut STACK_MEMORY: Stack = Stack([0; STACK]);
-static mut ARENA: Arena = Arena::ZEROS;
+static mut PROGRAM: Program = Program::ZEROS;
 
 global_asm!(
     ".globl _start",
@@ -44,34 +44,10 @@ fn exit(code: usize) -> ! {
 
 #[unsafe(no_mangle)]
 extern "C" fn main_on_stack() -> ! {
-    let outcome = run(unsafe { &mut *&raw mut ARENA });
+    let outcome = run(unsafe { &mut *&raw mut PROGRAM }, || 0);
     let free = unsafe { painted((&raw const STACK_MEMORY).cast(), STACK) };
-    report(&outcome, STACK - free, &mut |byte| syscall(1, 1, (&raw const byte) as usize, 1));
-    #[cfg(feature = "plant-panic")]
-    if outcome.xor[0] % outcome.sine[1] == 7 {
-        exit(3);
-    }
-    #[cfg(feature = "plant-allocation")]
-    {
-        extern crate alloc;
-        core::hint::black_box(alloc::boxed::Box::new(outcome));
-    }
+    report(&outcome, STACK - free, 0, &mut |byte| syscall(1, 1, (&raw const byte) as usize, 1));
     exit(usize::from(!outcome.learned))
-}
-
-#[cfg(not(feature = "no-panic"))]
-#[panic_handler]
-fn panic(_: &core::panic::PanicInfo) -> ! {
-    exit(101)
-}
-
-#[cfg(feature = "no-panic")]
-#[panic_handler]
-fn panic(_: &core::panic::PanicInfo) -> ! {
-    unsafe extern "C" {
-        fn this_program_can_panic() -> !;
-    }
-    unsafe { this_program_can_panic() }
 }
 
 // What the compiled `core` expects of a libc.

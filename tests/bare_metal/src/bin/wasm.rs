@@ -1,0 +1,29 @@
+//! In a WebAssembly runtime, which lends one function that takes a byte.
+#![no_std]
+#![no_main]
+#![cfg(target_arch = "wasm32")]
+
+use bare_metal::{PAINT, Program, Steps, painted, report, run};
+
+static mut PROGRAM: Program = Program::ZEROS;
+
+#[link(wasm_import_module = "board")]
+unsafe extern "C" {
+    fn put(byte: u32);
+}
+
+/// Whether it learned. The stack counts only what has an address: WebAssembly's other locals lie
+/// where a program cannot look.
+#[unsafe(no_mangle)]
+extern "C" fn main() -> bool {
+    let top = core::hint::black_box(&0_u64) as *const u64 as usize;
+    let bottom = 64;
+    let len = top - bottom - 64;
+    for at in bottom..bottom + len {
+        unsafe { (at as *mut u8).write_volatile(PAINT) };
+    }
+    let outcome = run(unsafe { &mut *&raw mut PROGRAM }, || 0);
+    let stack = top - bottom - unsafe { painted(bottom as *const u8, len) };
+    report(&outcome, stack, 0, &mut |byte| unsafe { put(byte.into()) });
+    outcome.learned
+}

@@ -1,0 +1,46 @@
+//! Exclusive or, learned.
+
+use crate::Steps;
+use chainrule::{
+    Affine, ConstZeros, D1, Network, Optimizer, Sgd, SumSquaredError, Tanh, Workspace, init,
+};
+use nalgebra::{Const, SMatrix};
+use rand::rngs::Xoshiro128PlusPlus;
+
+type Layers = (Affine<f32, 2, 8>, Tanh, Affine<f32, 8, 1>);
+type Net = Network<f32, D1<2>, Layers, SumSquaredError>;
+
+/// Four samples, one a column, and what is to come out.
+const X: SMatrix<f32, 2, 4> = SMatrix::<f32, 2, 4>::new(0., 0., 1., 1., 0., 1., 0., 1.);
+const T: SMatrix<f32, 1, 4> = SMatrix::<f32, 1, 4>::new(0., 1., 1., 0.);
+
+pub struct Xor {
+    net: Net,
+    work: Workspace<f32, D1<2>, Layers, Const<4>>,
+}
+
+impl Steps for Xor {
+    const ZEROS: Self =
+        Xor { net: Net::new(ConstZeros::ZEROS, SumSquaredError), work: ConstZeros::ZEROS };
+    const PROMISED: usize = Net::train_bytes::<4>();
+    const STEPS: u32 = 400;
+
+    fn begin(&mut self, rng: &mut Xoshiro128PlusPlus) {
+        init::xavier(&mut self.net.layers.0.weight, rng);
+        init::xavier(&mut self.net.layers.2.weight, rng);
+    }
+
+    fn step(&mut self, _: &mut Xoshiro128PlusPlus) -> f32 {
+        let loss = self.net.backprop(&X, &T, &mut self.work);
+        Sgd::new(0.2).step(&mut self.net.layers, &mut self.work.grad);
+        loss
+    }
+
+    fn learned(&self, last: f32) -> bool {
+        let y = self.net.predict(&X);
+        last < 0.01 && y.iter().zip(&T).all(|(y, t)| (*y > 0.5) == (*t > 0.5))
+    }
+}
+
+/// The budget of a device, held by `cargo check`.
+const _: () = assert!(Xor::PROMISED <= 1024, "training does not fit in 1 KiB");

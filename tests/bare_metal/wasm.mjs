@@ -1,0 +1,12 @@
+// Runs `wasm.rs`: node wasm.mjs FILE. Prints what it says, and the static memory above the stack.
+import { readFileSync } from "node:fs";
+
+const STACK = 16384;
+let said = "";
+const put = (byte) => (said += String.fromCharCode(byte));
+// Fails if the program wants more than `put`, such as a panic handler that was left undefined.
+const module = await WebAssembly.instantiate(readFileSync(process.argv[2]), { board: { put } });
+const { main, __heap_base } = module.instance.exports;
+const learned = main();
+console.log(`${said}ram ${__heap_base.value - STACK}`);
+process.exit(learned ? 0 : 1);
