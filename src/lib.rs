@@ -84,7 +84,7 @@
 //!
 //! | feature | adds |
 //! |---|---|
-//! | `std` (default) | files; for products of 4,096 multiplications and more nalgebra's fast one, which takes a buffer from the heap; contains `alloc` |
+//! | `std` (default) | files, and SIMD by what the CPU has (x86-64: AVX2, AVX-512); contains `alloc` |
 //! | `alloc` | batches of run-time size, boxed layers |
 //! | `gzip` | compressed data files |
 //! | `gradcheck` | gradient checks, for the tests of layers; needs std |

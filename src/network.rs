@@ -237,8 +237,7 @@ impl<T: Scalar, In: Shape, L, E> Network<T, In, L, E> {
     }
 
     /// The loss of a batch in training; `work.grad` becomes its gradient. The memory for it
-    /// is `work`, and new only if the batch is of another size than the last; with std, products of
-    /// 4,096 multiplications and more take a buffer from the heap while they run.
+    /// is `work`, and new only if the batch is of another size than the last.
     pub fn backprop<B: BatchSize, Y: ?Sized>(
         &self,
         x: &In::Batch<T, B>,

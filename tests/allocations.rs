@@ -1,7 +1,5 @@
 //! A training step and a prediction with batches of constant size allocate nothing, and the memory
 //! that they are lent is as large as the constants say.
-//!
-//! Products of 4,096 multiplications and more do, with std: they are packed in a buffer.
 
 #![allow(unsafe_code)] // an allocator is
 
@@ -74,6 +72,26 @@ fn workspace<L: Layer<f32, D1<6>>, E>(
     _: &Network<f32, D1<6>, L, E>,
 ) -> Workspace<f32, D1<6>, L, Const<16>> {
     Network::<f32, D1<6>, L, E>::workspace(Const)
+}
+
+/// Products whose operands are copied to a buffer first.
+#[test]
+fn no_allocation_in_a_wide_step() {
+    fn check<T: Scalar>() {
+        type Wide<T> = TwoLayerNet<T, 300, 130, 10>;
+        let layers = (Zeros::zeros(), Relu, Zeros::zeros());
+        let mut net: Box<Wide<T>> = Box::new(Network::new(layers, SoftmaxCrossEntropy));
+        let mut work = Box::new(Wide::<T>::workspace(Const::<40>));
+        let x = Box::<SMatrix<T, 300, 40>>::zeros();
+        let step = || {
+            net.backprop(&*x, &[1; 40], &mut work);
+            Sgd::new(T::one()).step(&mut net.layers, &mut work.grad);
+            std::hint::black_box(net.predict(&*x));
+        };
+        assert_eq!(allocations(step), 0);
+    }
+    check::<f32>();
+    check::<f64>();
 }
 
 #[test]

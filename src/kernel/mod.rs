@@ -22,6 +22,7 @@ mod simd {
     use crate::shape::Scalar;
 
     #[inline(always)]
+    #[expect(clippy::extra_unused_type_parameters, reason = "the other one asks which it is")]
     pub fn run<T: Scalar, W: super::Work>(work: W) -> W::Output {
         work.run()
     }

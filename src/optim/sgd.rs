@@ -14,7 +14,7 @@ use crate::{
 /// use nalgebra::Vector2;
 ///
 /// let mut weight = Vector2::new(1.0, 2.0);
-/// Sgd::new(0.1).step(&mut weight, &mut Vector2::new(10.0, -10.0));
+/// Sgd::new(0.25).step(&mut weight, &mut Vector2::new(4.0, -4.0));
 /// assert_eq!(weight, Vector2::new(0.0, 3.0));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]

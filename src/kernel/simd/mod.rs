@@ -180,7 +180,7 @@ fn detect() -> Option<Level> {
         if avx2 {
             return Some(if avx512 { Level::Avx512 } else { Level::Avx2 });
         }
-        return None;
+        None
     }
     #[cfg(not(feature = "std"))]
     Some(Level::Avx2) // or this module would not be there

@@ -5,7 +5,7 @@
 //! keep it, a panel's block is copied to a buffer on the stack first.
 #![allow(unsafe_code)]
 // Packs may not stand in a closure, so that iterators are of no use here.
-#![allow(clippy::needless_range_loop, clippy::indexing_slicing)]
+#![allow(clippy::needless_range_loop, clippy::manual_memcpy, clippy::indexing_slicing)]
 
 use super::{math::Constants, pack::Pack};
 use core::mem::MaybeUninit;
