@@ -78,11 +78,11 @@ fn workspace<L: Layer<f32, D1<6>>, E>(
 #[test]
 fn no_allocation_in_a_wide_step() {
     fn check<T: Scalar>() {
-        type Wide<T> = TwoLayerNet<T, 300, 130, 10>;
+        type Wide<T> = TwoLayerNet<T, 200, 70, 10>;
         let layers = (Zeros::zeros(), Relu, Zeros::zeros());
         let mut net: Box<Wide<T>> = Box::new(Network::new(layers, SoftmaxCrossEntropy));
         let mut work = Box::new(Wide::<T>::workspace(Const::<40>));
-        let x = Box::<SMatrix<T, 300, 40>>::zeros();
+        let x = Box::<SMatrix<T, 200, 40>>::zeros();
         let step = || {
             net.backprop(&*x, &[1; 40], &mut work);
             Sgd::new(T::one()).step(&mut net.layers, &mut work.grad);

@@ -106,6 +106,14 @@ pub fn exp<T: Scalar>(x: &mut [T]) {
     }
 }
 
+/// x = byte / 255.
+pub fn brightness<T: Scalar>(bytes: &[u8], x: &mut [T]) {
+    let full: T = nalgebra::convert(255.0_f32);
+    for (x, &byte) in x.iter_mut().zip(bytes) {
+        *x = nalgebra::convert::<f32, T>(f32::from(byte)) / full;
+    }
+}
+
 /// `zip` asks how many chunks there are, which divides by their size and so may panic as far as the
 /// linker knows.
 fn pairs<A, B>(

@@ -27,6 +27,8 @@ mod simd {
         work.run()
     }
 
+    pub fn prefetch(_: &[u8]) {}
+
     macro_rules! nothing {
         ($($name:ident($($type:ty),*);)*) => { $(
             #[inline(always)]
@@ -48,6 +50,7 @@ mod simd {
         sigmoid(&[T], &mut [T]);
         sigmoid_back(&[T], &[T], &mut [T]);
         exp(&mut [T]);
+        brightness(&[u8], &mut [T]);
     }
 }
 mod softmax;
@@ -62,7 +65,7 @@ pub(crate) use place::boxed;
 pub(crate) use place::fill;
 #[doc(hidden)]
 pub use place::zero_field;
-pub(crate) use simd::run;
+pub(crate) use simd::{prefetch, run};
 pub(crate) use softmax::softmax;
 
 /// A step of a net, as a struct: an attribute on a closure is not stable.
@@ -110,4 +113,6 @@ kernels! {
     fn sigmoid_back(y: &[T], dy: &[T], dx: &mut [T]);
     /// x ← eˣ.
     fn exp(x: &mut [T]);
+    /// x = byte / 255.
+    fn brightness(bytes: &[u8], x: &mut [T]);
 }

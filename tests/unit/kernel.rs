@@ -143,6 +143,26 @@ proptest! {
     }
 }
 
+/// Every byte, and slices of every length: what dividing gives, to the bit.
+#[test]
+fn bytes_are_divided() {
+    fn check<T: Scalar>() {
+        let bytes: Vec<u8> = (0..=255).collect();
+        for len in (0..40).chain([256]) {
+            let (mut by_simd, mut by_loops) = (vec![T::one(); 257], vec![T::one(); 257]);
+            assert!(simd::brightness(&bytes[256 - len..], &mut by_simd[..len]));
+            loops::brightness(&bytes[256 - len..], &mut by_loops[..len]);
+            assert_eq!(by_simd, by_loops);
+        }
+    }
+    for level in simd::levels() {
+        simd::FORCED.set(Some(level));
+        check::<f32>();
+        check::<f64>();
+        simd::FORCED.set(None);
+    }
+}
+
 #[test]
 fn lengths_that_do_not_agree_are_left_to_the_loops() {
     let mut y = [0.0; 4];

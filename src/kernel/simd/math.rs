@@ -97,6 +97,34 @@ pub unsafe fn apply<P: Lanes, F: Function>(
     }
 }
 
+/// x = byte / 255, for `len` of them.
+///
+/// # Safety
+/// As for [`apply`].
+#[inline(always)]
+pub unsafe fn brightness<P: Lanes>(mut bytes: *const u8, mut x: *mut P::Element, len: usize) {
+    let mut left = len;
+    // SAFETY: `left` bytes and numbers lie behind the pointers; `last` has as many as a pack.
+    unsafe {
+        while left > 0 {
+            let (mut last, whole) = ([0u8; 16], left >= P::LANES);
+            if !whole {
+                core::ptr::copy_nonoverlapping(bytes, last.as_mut_ptr(), left);
+            }
+            let byte = P::load_bytes(if whole { bytes } else { last.as_ptr() });
+            // A product and what it lacks: as a quotient would be rounded, and no division.
+            let (full, part) = (byte.like(255.0), byte.like(1.0 / 255.0));
+            let near = byte.mul(part);
+            let value = near.neg_mul_add(full, byte).mul_add(part, near);
+            if !whole {
+                return value.store_part(x, left);
+            }
+            value.store(x);
+            (bytes, x, left) = (bytes.add(P::LANES), x.add(P::LANES), left - P::LANES);
+        }
+    }
+}
+
 /// dx = dy·F'(x), as F says it by x or by y = F(x), whichever `from` is.
 pub trait Slope {
     fn back<P: Lanes>(from: P, dy: P) -> P;

@@ -52,6 +52,7 @@ pub struct Kernels<E> {
     tanh: unsafe fn(*const E, *mut E, usize),
     sigmoid: unsafe fn(*const E, *mut E, usize),
     exp: unsafe fn(*const E, *mut E, usize),
+    brightness: unsafe fn(*const u8, *mut E, usize),
     relu_back: unsafe fn(*const E, *const E, *mut E, usize),
     tanh_back: unsafe fn(*const E, *const E, *mut E, usize),
     sigmoid_back: unsafe fn(*const E, *const E, *mut E, usize),
@@ -83,6 +84,7 @@ macro_rules! kernels {
                     tanh: tanh::<P, E>,
                     sigmoid: sigmoid::<P, E>,
                     exp: exp::<P, E>,
+                    brightness: brightness::<P, E>,
                     relu_back: relu_back::<P, E>,
                     tanh_back: tanh_back::<P, E>,
                     sigmoid_back: sigmoid_back::<P, E>,
@@ -117,6 +119,7 @@ levels! {
     fn tanh<E>(x: *const E, y: *mut E, len: usize) = math::apply<Tanh>;
     fn sigmoid<E>(x: *const E, y: *mut E, len: usize) = math::apply<Sigmoid>;
     fn exp<E>(x: *const E, y: *mut E, len: usize) = math::apply<Exp>;
+    fn brightness<E>(bytes: *const u8, x: *mut E, len: usize) = math::brightness;
     fn relu_back<E>(x: *const E, dy: *const E, dx: *mut E, len: usize) = math::back<Relu>;
     fn tanh_back<E>(y: *const E, dy: *const E, dx: *mut E, len: usize) = math::back<Tanh>;
     fn sigmoid_back<E>(y: *const E, dy: *const E, dx: *mut E, len: usize) = math::back<Sigmoid>;
@@ -434,6 +437,22 @@ pub fn exp<T: Scalar>(x: &mut [T]) -> bool {
                 (E::table(level).exp)(x, x, len);
             }
         }
+    })
+}
+
+/// Has this memory fetched to the caches.
+pub fn prefetch(bytes: &[u8]) {
+    for line in bytes.chunks(tile::LINE) {
+        F32x8::prefetch::<true>(line.as_ptr().cast());
+    }
+}
+
+/// x = byte / 255, as far as both go.
+pub fn brightness<T: Scalar>(bytes: &[u8], x: &mut [T]) -> bool {
+    let (len, bytes, x) = (bytes.len().min(x.len()), bytes.as_ptr(), x.as_mut_ptr());
+    if_float!(T is E, level: {
+        // SAFETY: as in `affine`.
+        unsafe { (E::table(level).brightness)(bytes, x.cast::<E>(), len) };
     })
 }
 

@@ -61,6 +61,11 @@ pub trait Pack: Copy {
             }
         }
     }
+    /// So many bytes as numbers.
+    ///
+    /// # Safety
+    /// As for `splat`; `LANES` bytes can be read.
+    unsafe fn load_bytes(from: *const u8) -> Self;
     /// The lanes of both in turn: `a0 b0 a1 b1 …`, in two packs.
     fn interleave(self, other: Self) -> (Self, Self);
 }
@@ -82,6 +87,7 @@ macro_rules! pack {
     ($name:ident: $v:ident of $lanes:literal $e:ident, panels of $panel:literal,
      $splat:ident $load:ident $store:ident $fma:ident $add:ident $sub:ident $mul:ident $div:ident,
      $part:ident($mask:ty: |$count:ident| $of_count:expr),
+     |$bytes:ident| $of_bytes:expr,
      |$value:ident, $to:ident, $many:ident| $store_part:expr,
      |$a:ident, $b:ident| $interleave:expr) => {
         #[derive(Clone, Copy)]
@@ -110,6 +116,10 @@ macro_rules! pack {
             #[inline(always)]
             unsafe fn load_part(from: *const $e, mask: $mask) -> Self {
                 $name(unsafe { load!($part(from, mask)) })
+            }
+            #[inline(always)]
+            unsafe fn load_bytes($bytes: *const u8) -> Self {
+                $name(unsafe { $of_bytes })
             }
             #[inline(always)]
             unsafe fn store(self, to: *mut $e) {
@@ -155,6 +165,7 @@ pack!(F32x16: __m512 of 16 f32, panels of 3,
     _mm512_set1_ps _mm512_loadu_ps _mm512_storeu_ps _mm512_fmadd_ps
     _mm512_add_ps _mm512_sub_ps _mm512_mul_ps _mm512_div_ps,
     _mm512_maskz_loadu_ps(__mmask16: |count| (u32::MAX >> 16 >> 16usize.saturating_sub(count)) as __mmask16),
+    |bytes| _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128(bytes.cast()))),
     |value, to, count| match count {
         1 => _mm_store_ss(to, _mm512_castps512_ps128(value)),
         2 => _mm_storel_epi64(to.cast(), _mm_castps_si128(_mm512_castps512_ps128(value))),
@@ -172,6 +183,7 @@ pack!(F64x8: __m512d of 8 f64, panels of 3,
     _mm512_set1_pd _mm512_loadu_pd _mm512_storeu_pd _mm512_fmadd_pd
     _mm512_add_pd _mm512_sub_pd _mm512_mul_pd _mm512_div_pd,
     _mm512_maskz_loadu_pd(__mmask8: |count| (u32::MAX >> 24 >> 8usize.saturating_sub(count)) as __mmask8),
+    |bytes| _mm512_cvtepi32_pd(_mm256_cvtepu8_epi32(_mm_loadl_epi64(bytes.cast()))),
     |value, to, count| match count {
         1 => _mm_store_sd(to, _mm512_castpd512_pd128(value)),
         2 => _mm_storeu_pd(to, _mm512_castpd512_pd128(value)),
@@ -189,6 +201,7 @@ pack!(F32x8: __m256 of 8 f32, panels of 2,
     _mm256_add_ps _mm256_sub_ps _mm256_mul_ps _mm256_div_ps,
     _mm256_maskload_ps(__m256i: |count| _mm256_cmpgt_epi32(
         _mm256_set1_epi32(count.min(8) as i32), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7))),
+    |bytes| _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64(bytes.cast()))),
     |value, to, count| match count {
         1 => _mm_store_ss(to, _mm256_castps256_ps128(value)),
         2 => _mm_storel_epi64(to.cast(), _mm_castps_si128(_mm256_castps256_ps128(value))),
@@ -206,6 +219,7 @@ pack!(F64x4: __m256d of 4 f64, panels of 2,
     _mm256_add_pd _mm256_sub_pd _mm256_mul_pd _mm256_div_pd,
     _mm256_maskload_pd(__m256i: |count| _mm256_cmpgt_epi64(
         _mm256_set1_epi64x(count.min(4) as i64), _mm256_setr_epi64x(0, 1, 2, 3))),
+    |bytes| _mm256_cvtepi32_pd(_mm_cvtepu8_epi32(_mm_cvtsi32_si128(bytes.cast::<i32>().read_unaligned()))),
     |value, to, count| match count {
         1 => _mm_store_sd(to, _mm256_castpd256_pd128(value)),
         2 => _mm_storeu_pd(to, _mm256_castpd256_pd128(value)),

@@ -46,7 +46,7 @@ const BLOCK: usize = 32 * 1024;
 struct Block(MaybeUninit<[u8; BLOCK]>);
 
 /// The bytes of a cache line.
-const LINE: usize = 64;
+pub const LINE: usize = 64;
 
 /// What the next panel will be packed from: it is fetched while the tiles of this one are summed up.
 struct Ahead<E> {
