@@ -159,11 +159,22 @@ pub fn level() -> Option<Level> {
     if all!(cfg: "avx512f" "avx512vl" "avx512dq" "avx512bw" "avx2" "fma" "bmi2") {
         return Some(Level::Avx512);
     }
-    static LEVEL: AtomicU8 = AtomicU8::new(u8::MAX);
     match LEVEL.load(Relaxed) {
+        BEST => Some(Level::Avx512),
+        known => other_level(known),
+    }
+}
+
+/// 0 none, 1 AVX2, 2 AVX-512, else not asked yet.
+static LEVEL: AtomicU8 = AtomicU8::new(u8::MAX);
+const BEST: u8 = 2;
+
+/// Apart from `level`, which is inlined at every kernel.
+#[inline(never)]
+fn other_level(known: u8) -> Option<Level> {
+    match known {
         0 => None,
         1 => Some(Level::Avx2),
-        2 => Some(Level::Avx512),
         _ => {
             let level = detect();
             LEVEL.store(level.map_or(0, |level| level as u8 + 1), Relaxed);
