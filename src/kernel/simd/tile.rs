@@ -573,15 +573,15 @@ pub unsafe fn affine<P: Pack>(
         }
         while left.m > 4 * P::LANES {
             match left.m.div_ceil(P::LANES) {
-                5 if P::PANEL == 3 => return left.tile::<P, 5, 1, 2, false, 4>(0),
-                6 if P::PANEL == 3 => return left.tile::<P, 6, 1, 2, false, 4>(0),
-                7 if P::PANEL == 3 => return left.tile::<P, 7, 1, 2, false, 4>(0),
-                8 if P::PANEL == 3 => return left.tile::<P, 8, 1, 2, false, 4>(0),
-                _ => Product { m: 4 * P::LANES, ..left }.tile::<P, 4, 1, 2, true, 4>(0),
+                5 if P::PANEL == 3 => return left.tile::<P, 5, 1, 2, false, 8>(0),
+                6 if P::PANEL == 3 => return left.tile::<P, 6, 1, 2, false, 8>(0),
+                7 if P::PANEL == 3 => return left.tile::<P, 7, 1, 2, false, 8>(0),
+                8 if P::PANEL == 3 => return left.tile::<P, 8, 1, 2, false, 8>(0),
+                _ => Product { m: 4 * P::LANES, ..left }.tile::<P, 4, 1, 2, true, 8>(0),
             }
             left = left.below(4 * P::LANES);
         }
-        left.column::<P, 4>();
+        left.column::<P, 8>();
     }
 }
 
