@@ -280,7 +280,7 @@ pub fn affine<T: Scalar>(inputs: usize, w: &[T], b: &[T], x: &[T], y: &mut [T]) 
                 inlined!(level, small_affine<E>((outputs, inputs), w, b, x, y));
             } else if n == 1 {
                 (E::table(level).affine)((outputs, inputs), w, b, x, y);
-            } else if outputs == 1 {
+            } else if outputs == 1 && inputs < 2 * <E as Float>::Avx512::LANES {
                 // One output: y is a row, and lies as a column does.
                 for sample in 0..n {
                     *y.add(sample) = *b;
@@ -345,8 +345,12 @@ pub fn pullback<T: Scalar>(outputs: usize, inputs: usize, w: &[T], dy: &[T], dx:
         unsafe {
             if n == 1 && outputs * inputs <= SMALL {
                 inlined!(level, pullback<E>((outputs, inputs), w, dy, dx));
-            } else if n == 1 {
-                (E::table(level).pullback)((outputs, inputs), w, dy, dx);
+            } else if n < 4 {
+                // Wᵀ by rows: to copy it would not pay.
+                for sample in 0..n {
+                    let (dy, dx) = (dy.add(sample * outputs), dx.add(sample * inputs));
+                    (E::table(level).pullback)((outputs, inputs), w, dy, dx);
+                }
             } else {
                 let (w, dy, dx) = ((w, outputs, 1), (dy, 1, outputs), (dx, inputs));
                 let size = [inputs, outputs, n];

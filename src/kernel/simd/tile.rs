@@ -111,7 +111,7 @@ impl<E: Constants> Product<E> {
         unsafe {
             // Few rows in a pack of their own would cost as much as a full one: they go beside.
             let (few, dots) = (self.m % P::LANES, self.b_row == 1);
-            let worth = if dots { self.k >= 2 * P::LANES } else { self.n >= 8 };
+            let worth = if dots { self.k >= P::LANES } else { self.n >= 8 };
             let few = if few <= P::LANES / 4 && worth { few } else { 0 };
             let main = Product { m: self.m - few, ..self };
             if self.a_row != 1 || (self.n >= 16 && main.m * self.k * size_of::<E>() > BLOCK) {
@@ -581,7 +581,7 @@ pub unsafe fn affine<P: Pack>(
             }
             left = left.below(4 * P::LANES);
         }
-        left.column::<P, 8>();
+        if inputs < 256 { left.column::<P, 0>() } else { left.column::<P, 8>() }
     }
 }
 

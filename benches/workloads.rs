@@ -2,7 +2,8 @@
 //! 32, each a training step; W4 inference by 8-16-16-4 and 784-50-10.
 //!
 //! One line a measurement, `R workload peer type median best`, in ns of CPU time a step, and `L` with
-//! the first and the last loss; `BENCH_ONLY=W1,W3`, `BENCH_MS` a sample, `BENCH_SAMPLES`.
+//! the first and the last loss. `benches/workloads.sh` sets it beside other programs that print such
+//! lines. `BENCH_ONLY=W1,W3`; `BENCH_MS` for a sample, 20; `BENCH_SAMPLES`, 9; `BENCH_CLOCK=wall`.
 
 use chainrule::{
     Affine, D1, Network, Optimizer, Relu, Scalar, Sgd, SoftmaxCrossEntropy, SumSquaredError, Tanh,

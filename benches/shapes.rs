@@ -1,0 +1,84 @@
+//! Odd sizes beside round ones: ns of CPU time for a thousand multiplications of an affine layer, there
+//! and back, and how many times as long as its round neighbour's that is. `BENCH_MS` for a sample, 5.
+
+use chainrule::{Affine, Grad, Layer, Pass, Scalar, Zeros};
+use cpu_time::ProcessTime;
+use nalgebra::{Const, SMatrix};
+use std::hint::black_box;
+
+/// The least of nine samples.
+fn ns(mut f: impl FnMut()) -> f64 {
+    let target = std::env::var("BENCH_MS").ok().and_then(|ms| ms.parse().ok()).unwrap_or(5.0) / 1e3;
+    let mut time = |times: u64| {
+        let start = ProcessTime::now();
+        (0..times).for_each(|_| f());
+        start.elapsed().as_secs_f64()
+    };
+    let mut times = 1;
+    while time(times) < target {
+        times *= 2;
+    }
+    (0..9).map(|_| time(times) * 1e9 / times as f64).fold(f64::INFINITY, f64::min)
+}
+
+/// ns for a thousand multiplications: forward, and backward with both gradients.
+fn affine<T: Scalar, const I: usize, const O: usize, const B: usize>() -> [f64; 2] {
+    let mut layer = Box::<Affine<T, I, O>>::zeros();
+    let mut grad = Box::<Affine<T, I, O>>::zeros();
+    let (mut x, mut dx) = (Box::<SMatrix<T, I, B>>::zeros(), Box::<SMatrix<T, I, B>>::zeros());
+    let mut y = Box::<SMatrix<T, O, B>>::zeros();
+    layer.weight.fill(T::one());
+    x.fill(T::one());
+    let there =
+        ns(|| layer.forward::<Const<B>>(black_box(&x), &mut y, &mut (), &mut Pass::Predict));
+    let dy = y.clone();
+    let back = ns(|| {
+        let grad = Grad::set(&mut grad);
+        layer.backward::<Const<B>>(&x, &y, &mut (), black_box(&dy), Some(&mut dx), grad);
+    });
+    let thousands = (I * O * B) as f64 / 1e3;
+    [there / thousands, back / (2.0 * thousands)]
+}
+
+macro_rules! beside {
+    ($($i:literal $o:literal $b:literal, $ri:literal $ro:literal $rb:literal;)*) => { $(
+        let names = [
+            format!("{}-{} batch {}", $i, $o, $b), format!("{}-{} batch {}", $ri, $ro, $rb),
+        ];
+        row("f32", &names, affine::<f32, $i, $o, $b>(), affine::<f32, $ri, $ro, $rb>());
+        row("f64", &names, affine::<f64, $i, $o, $b>(), affine::<f64, $ri, $ro, $rb>());
+    )* };
+}
+
+fn row(kind: &str, [odd, round]: &[String; 2], a: [f64; 2], b: [f64; 2]) {
+    let [there, back] = [a[0] / b[0], a[1] / b[1]];
+    println!(
+        "| {kind} | {odd} | {:.1} / {:.1} | {round} | {:.1} / {:.1} | {there:.2} / {back:.2} |",
+        a[0], a[1], b[0], b[1]
+    );
+}
+
+fn main() {
+    println!("| type | odd | ns, there / back | round | ns, there / back | times |");
+    println!("|---|---|---|---|---|---|");
+    beside! {
+        1 64 32, 2 64 32;
+        3 64 32, 4 64 32;
+        17 64 32, 16 64 32;
+        65 64 32, 64 64 32;
+        127 64 32, 128 64 32;
+        64 1 32, 64 2 32;
+        64 3 32, 64 4 32;
+        64 17 32, 64 16 32;
+        64 65 32, 64 64 32;
+        64 127 32, 64 128 32;
+        17 17 33, 16 16 32;
+        65 65 33, 64 64 32;
+        127 127 33, 128 128 32;
+        64 64 1, 64 64 2;
+        64 64 2, 64 64 4;
+        64 64 33, 64 64 32;
+        1000 10 33, 1024 16 32;
+        10 1000 33, 16 1024 32;
+    }
+}

@@ -1,0 +1,32 @@
+"""The table of benches/workloads.sh, from the lines that it gathered."""
+
+import collections
+import statistics
+import sys
+
+times = collections.defaultdict(list)
+for line in open(sys.argv[1]):
+    build, kind, *fields = line.rstrip("\n").split("\t")
+    if kind == "R":
+        workload, peer, scalar, median = fields[:4]
+        times[workload, scalar, build if peer == "chainrule" else peer].append(float(median))
+median = {key: statistics.median(values) for key, values in times.items()}
+
+
+def time(ns):
+    return f"{ns:.1f} ns" if ns < 1e3 else f"{ns / 1e3:.2f} µs" if ns < 1e6 else f"{ns / 1e6:.2f} ms"
+
+
+rounds = max(len(values) for values in times.values())
+print(f"Medians of {rounds} rounds; in brackets, times the fastest other's.\n")
+print("| workload | type | fastest other | chainrule, plain build | chainrule, native with LTO |")
+print("|---|---|---|---|---|")
+for workload, scalar in sorted({key[:2] for key in median if key[2] == "native"}):
+    others = {key[2]: ns for key, ns in median.items() if key[:2] == (workload, scalar) and key[2] not in ("native", "plain")}
+    cells = [workload, scalar]
+    best = min(others, key=others.get, default=None)
+    cells.append(f"{best} {time(others[best])}" if best else "")
+    for build in ("plain", "native"):
+        ns = median[workload, scalar, build]
+        cells.append(time(ns) + (f" ({ns / others[best]:.2f})" if best else ""))
+    print("|", " | ".join(cells), "|")
