@@ -27,6 +27,7 @@ mod simd {
         work.run()
     }
 
+    #[cfg(feature = "alloc")]
     pub fn prefetch(_: &[u8]) {}
 
     macro_rules! nothing {
@@ -65,7 +66,9 @@ pub(crate) use place::boxed;
 pub(crate) use place::fill;
 #[doc(hidden)]
 pub use place::zero_field;
-pub(crate) use simd::{prefetch, run};
+#[cfg(feature = "alloc")]
+pub(crate) use simd::prefetch;
+pub(crate) use simd::run;
 pub(crate) use softmax::softmax;
 
 /// A step of a net, as a struct: an attribute on a closure is not stable.

@@ -172,3 +172,39 @@ fn lengths_that_do_not_agree_are_left_to_the_loops() {
     assert!(!simd::pullback(2, 3, &[1.0f32; 6], &[1.0; 3], &mut [0.0; 6]));
     assert!(!simd::outer(2, 3, &[1.0f32; 4], &[1.0; 6], &mut [0.0; 5], true));
 }
+
+/// However many threads share a product, its bits are the same.
+#[cfg(feature = "rayon")]
+#[test]
+fn threads_do_not_change_a_bit() {
+    fn bits<T: Scalar>((i, o, n): (usize, usize, usize), threads: usize) -> Vec<T> {
+        let rng = &mut Xoshiro128PlusPlus::seed_from_u64(3);
+        let mut random = |len| Guarded::<T>::random(len, rng);
+        let (w, b, x, dy) = (random(i * o), random(o), random(i * n), random(o * n));
+        let (mut y, mut dw, mut dx) = (random(o * n), random(i * o), random(i * n));
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        let level = simd::level();
+        pool.install(|| {
+            simd::FORCED.set(level);
+            assert!(simd::affine(i, w.get(), b.get(), x.get(), y.get_mut()));
+            assert!(simd::outer(o, i, dy.get(), x.get(), dw.get_mut(), false));
+            assert!(simd::pullback(o, i, w.get(), dy.get(), dx.get_mut()));
+        });
+        assert!(y.intact() && dw.intact() && dx.intact());
+        [y.get(), dw.get(), dx.get()].concat()
+    }
+    fn check<T: Scalar>() {
+        for shape in [(784, 512, 128), (512, 258, 131), (3000, 17, 147), (131, 1000, 50)] {
+            let one = bits::<T>(shape, 1);
+            for threads in [2, 3, 7] {
+                assert_eq!(bits::<T>(shape, threads), one, "{shape:?}, {threads} threads");
+            }
+        }
+    }
+    for level in simd::levels() {
+        simd::FORCED.set(Some(level));
+        check::<f32>();
+        check::<f64>();
+        simd::FORCED.set(None);
+    }
+}

@@ -263,6 +263,31 @@ macro_rules! inlined {
     };
 }
 
+/// A large product.
+///
+/// # Safety
+/// As for `tile::product`; the CPU has the level.
+unsafe fn product<E: Float>(level: Level, product: Product<E>) {
+    let run = |part| {
+        // SAFETY: as the caller promises.
+        unsafe { (E::table(level).product)(part) }
+    };
+    #[cfg(feature = "rayon")]
+    if product.m * product.k * product.n >= WORTH_THREADS {
+        let height = match level {
+            Level::Avx2 => E::Avx2::LANES * E::Avx2::PANEL,
+            Level::Avx512 => E::Avx512::LANES * E::Avx512::PANEL,
+        };
+        // SAFETY: as the caller promises.
+        return unsafe { product.by_threads(height, rayon::current_num_threads(), &run) };
+    }
+    run(product);
+}
+
+/// From so many multiplications on, some tens of microseconds, a thread more is worth waking.
+#[cfg(feature = "rayon")]
+const WORTH_THREADS: usize = 1 << 22;
+
 /// y = W·x + b, sample by sample; false if it was not done, here and below.
 #[inline(always)]
 pub fn affine<T: Scalar>(inputs: usize, w: &[T], b: &[T], x: &[T], y: &mut [T]) -> bool {
@@ -286,11 +311,11 @@ pub fn affine<T: Scalar>(inputs: usize, w: &[T], b: &[T], x: &[T], y: &mut [T]) 
                     *y.add(sample) = *b;
                 }
                 let (x, w, y) = ((x, inputs, 1), (w, 1, inputs), (y, n));
-                (E::table(level).product)(Product::new([n, inputs, 1], x, w, y, Start::There));
+                product::<E>(level, Product::new([n, inputs, 1], x, w, y, Start::There));
             } else {
                 let (w, x, y) = ((w, 1, outputs), (x, 1, inputs), (y, outputs));
                 let size = [outputs, inputs, n];
-                (E::table(level).product)(Product::new(size, w, x, y, Start::Column(b)));
+                product::<E>(level, Product::new(size, w, x, y, Start::Column(b)));
             }
         }
     })
@@ -322,10 +347,10 @@ pub fn outer<T: Scalar>(
                 (E::table(level).outer)((outputs, inputs), dy, x, dw, overwrite);
             } else if outputs == 1 {
                 let (x, dy, dw) = ((x, 1, inputs), (dy, 1, n), (dw, inputs));
-                (E::table(level).product)(Product::new([inputs, n, 1], x, dy, dw, start));
+                product::<E>(level, Product::new([inputs, n, 1], x, dy, dw, start));
             } else {
                 let (dy, x, dw) = ((dy, 1, outputs), (x, inputs, 1), (dw, outputs));
-                (E::table(level).product)(Product::new([outputs, n, inputs], dy, x, dw, start));
+                product::<E>(level, Product::new([outputs, n, inputs], dy, x, dw, start));
             }
         }
     })
@@ -354,7 +379,7 @@ pub fn pullback<T: Scalar>(outputs: usize, inputs: usize, w: &[T], dy: &[T], dx:
             } else {
                 let (w, dy, dx) = ((w, outputs, 1), (dy, 1, outputs), (dx, inputs));
                 let size = [inputs, outputs, n];
-                (E::table(level).product)(Product::new(size, w, dy, dx, Start::Zero));
+                product::<E>(level, Product::new(size, w, dy, dx, Start::Zero));
             }
         }
     })
@@ -456,6 +481,7 @@ pub fn exp<T: Scalar>(x: &mut [T]) -> bool {
 }
 
 /// Has this memory fetched to the caches.
+#[cfg(feature = "alloc")]
 pub fn prefetch(bytes: &[u8]) {
     for line in bytes.chunks(tile::LINE) {
         F32x8::prefetch::<true>(line.as_ptr().cast());

@@ -42,6 +42,9 @@ pub enum Start<E> {
 /// first-level cache keeps it and some of B.
 const BLOCK: usize = 32 * 1024;
 
+/// From so many columns on a panel that the cache would not keep is packed.
+const MANY: usize = 16;
+
 #[repr(align(64))]
 struct Block(MaybeUninit<[u8; BLOCK]>);
 
@@ -90,6 +93,55 @@ impl<E: Constants> Product<E> {
         Product { m, k, n, a, a_row, a_column, b, b_row, b_column, c, c_column, start }
     }
 
+    /// In parts, one a thread, cut where panels and tiles end, so that every entry is summed up as it
+    /// would be by one thread. `height` is a panel's, in rows.
+    ///
+    /// # Safety
+    /// As for [`product`].
+    #[cfg(feature = "rayon")]
+    pub unsafe fn by_threads(self, height: usize, threads: usize, run: &(impl Fn(Self) + Sync)) {
+        struct Part<E>(Product<E>);
+        // SAFETY: a part writes to rows or columns of its own, and what it reads nobody writes.
+        unsafe impl<E> Send for Part<E> {}
+
+        // The columns of a tile, whatever its height: 16, 12, 8, 6 or 4.
+        const WIDTH: usize = 48;
+        let half = |whole: usize, step: usize| {
+            let steps = whole as f64 * (threads / 2) as f64 / threads as f64 / step as f64;
+            steps.round() as usize * step
+        };
+        let (rows, columns) = (half(self.m, height), half(self.n, WIDTH));
+        // Shared out by rows, A is packed once. The last panels of few rows might have another height.
+        let by_rows = rows.min(self.m.saturating_sub(rows)) >= 2 * height;
+        if threads < 2 || !by_rows && (columns == 0 || columns + MANY > self.n) {
+            return run(self);
+        }
+        // SAFETY: within rows and columns.
+        let (first, second) = unsafe {
+            if by_rows {
+                (Product { m: rows, ..self }, self.below(rows))
+            } else {
+                let b = self.b.add(columns * self.b_column);
+                let c = self.c.add(columns * self.c_column);
+                (Product { n: columns, ..self }, Product { n: self.n - columns, b, c, ..self })
+            }
+        };
+        let (first, second) = (Part(first), Part(second));
+        let some = threads / 2;
+        rayon::join(
+            move || {
+                let Part(part) = { first };
+                // SAFETY: as the caller promises.
+                unsafe { part.by_threads(height, some, run) }
+            },
+            move || {
+                let Part(part) = { second };
+                // SAFETY: as the caller promises.
+                unsafe { part.by_threads(height, threads - some, run) }
+            },
+        );
+    }
+
     /// The part from `row` on.
     #[inline(always)]
     unsafe fn below(self, row: usize) -> Self {
@@ -114,7 +166,7 @@ impl<E: Constants> Product<E> {
             let worth = if dots { self.k >= P::LANES } else { self.n >= 8 };
             let few = if few <= P::LANES / 4 && worth { few } else { 0 };
             let main = Product { m: self.m - few, ..self };
-            if self.a_row != 1 || (self.n >= 16 && main.m * self.k * size_of::<E>() > BLOCK) {
+            if self.a_row != 1 || (self.n >= MANY && main.m * self.k * size_of::<E>() > BLOCK) {
                 main.packed::<P>();
             } else {
                 main.panels::<P>();
@@ -243,21 +295,14 @@ impl<E: Constants> Product<E> {
         let each = (ahead.strips * COLUMNS).div_ceil(self.n);
         unsafe {
             let mut done = 0;
-            while done + COLUMNS <= self.n {
+            while COLUMNS > 4 && done + COLUMNS <= self.n {
                 ahead.prefetch::<P, false>(each);
                 self.tile::<P, PACKS, COLUMNS, 1, WHOLE, 0>(done);
                 done += COLUMNS;
             }
-            while COLUMNS > 4 && done + 4 <= self.n {
+            while done < self.n {
                 self.tile::<P, PACKS, 4, 1, WHOLE, 0>(done);
                 done += 4;
-            }
-            while done + 2 <= self.n {
-                self.tile::<P, PACKS, 2, 2, WHOLE, 0>(done);
-                done += 2;
-            }
-            if done < self.n {
-                self.tile::<P, PACKS, 1, 4, WHOLE, 0>(done);
             }
         }
     }
@@ -298,6 +343,8 @@ impl<E: Constants> Product<E> {
                     if $i + 1 < PACKS { P::load($from) } else { P::load_part($from, mask) }
                 };
             }
+            // Columns beyond the last are the last again, to the bit.
+            let real = if COLUMNS > 4 { COLUMNS } else { COLUMNS.min(self.n - column) };
             let (mut a, mut b) = (self.a, self.b.add(column * self.b_column));
             let c = self.c.add(column * self.c_column);
             let mut sums = [[[P::splat(E::ZERO); PACKS]; COLUMNS]; SUMS];
@@ -314,7 +361,10 @@ impl<E: Constants> Product<E> {
                 Start::There => {
                     for j in 0..COLUMNS {
                         for i in 0..PACKS {
-                            sums[0][j][i] = load!(c.add(j * self.c_column + i * l).cast_const(), i);
+                            sums[0][j][i] = {
+                                let c = c.add(j.min(real - 1) * self.c_column + i * l);
+                                load!(c.cast_const(), i)
+                            };
                         }
                     }
                 }
@@ -335,7 +385,7 @@ impl<E: Constants> Product<E> {
                         pack[i] = if WHOLE { P::load(a) } else { load!(a, i) };
                     }
                     for j in 0..COLUMNS {
-                        let b = P::splat(*b.add(j * self.b_column));
+                        let b = P::splat(*b.add(j.min(real - 1) * self.b_column));
                         for i in 0..PACKS {
                             sums[$sum][j][i] = pack[i].mul_add(b, sums[$sum][j][i]);
                         }
@@ -370,7 +420,7 @@ impl<E: Constants> Product<E> {
             if last == l {
                 for j in 0..COLUMNS {
                     for i in 0..PACKS {
-                        total[j][i].store(c.add(j * self.c_column + i * l));
+                        total[j][i].store(c.add(j.min(real - 1) * self.c_column + i * l));
                     }
                 }
                 return;
@@ -380,7 +430,7 @@ impl<E: Constants> Product<E> {
             let mut parts = [[E::ZERO; 16]; COLUMNS];
             for j in 0..COLUMNS {
                 for i in 0..PACKS - 1 {
-                    total[j][i].store(c.add(j * self.c_column + i * l));
+                    total[j][i].store(c.add(j.min(real - 1) * self.c_column + i * l));
                 }
                 if COLUMNS > 1 {
                     total[j][PACKS - 1].store(parts[j].as_mut_ptr());
@@ -391,7 +441,7 @@ impl<E: Constants> Product<E> {
                 return total[0][PACKS - 1].store_part(c, last);
             }
             let mut j = 0;
-            while j < COLUMNS {
+            while j < real {
                 P::load(parts[j].as_ptr()).store_part(c.add(j * self.c_column), last);
                 j += 1;
             }
@@ -518,10 +568,11 @@ impl<E: Constants> Product<E> {
                     (part.as_mut_ptr(), MOST),
                     Start::Zero,
                 );
-                if m > P::LANES {
-                    swapped.columns::<P, 2, 2, false>(Ahead::NOTHING);
-                } else {
-                    swapped.columns::<P, 1, 2, false>(Ahead::NOTHING);
+                match (m > P::LANES, self.m > 2) {
+                    (true, true) => swapped.tile::<P, 2, 4, 1, false, 0>(0),
+                    (true, false) => swapped.tile::<P, 2, 2, 1, false, 0>(0),
+                    (false, true) => swapped.tile::<P, 1, 4, 1, false, 0>(0),
+                    (false, false) => swapped.tile::<P, 1, 2, 1, false, 0>(0),
                 }
                 for j in 0..m {
                     for r in 0..self.m {
