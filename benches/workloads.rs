@@ -3,7 +3,7 @@
 //!
 //! One line a measurement, `R workload peer type median best`, in ns of CPU time a step, and `L` with
 //! the first and the last loss. `benches/workloads.sh` sets it beside other programs that print such
-//! lines. `BENCH_ONLY=W1,W3`; `BENCH_MS` for a sample, 20; `BENCH_SAMPLES`, 9; `BENCH_CLOCK=wall`.
+//! lines, `benches/instructions.sh` counts its instructions. `BENCH_ONLY=W1,W3`; `BENCH_MS` for a sample, 20; `BENCH_SAMPLES`, 9; `BENCH_CLOCK=wall`.
 
 use chainrule::{
     Affine, D1, Network, Optimizer, Relu, Scalar, Sgd, SoftmaxCrossEntropy, SumSquaredError, Tanh,
@@ -19,9 +19,10 @@ fn setting(name: &str, default: f64) -> f64 {
     env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(default)
 }
 
-fn wanted(workload: &str) -> bool {
+fn wanted(workload: &str, kind: &str) -> bool {
     let only = env::var("BENCH_ONLY").unwrap_or_default();
-    only.is_empty() || only.split(',').any(|prefix| workload.starts_with(prefix))
+    let name = format!("{workload}.{kind}");
+    only.is_empty() || only.split(',').any(|prefix| name.starts_with(prefix))
 }
 
 /// Seconds that `f` takes `times`: of this process's CPU time, or of the clock on the wall.
@@ -35,6 +36,9 @@ fn seconds(times: u64, mut f: impl FnMut()) -> f64 {
 }
 
 fn measure(workload: &str, kind: &str, mut f: impl FnMut()) {
+    if let Ok(steps) = env::var("BENCH_STEPS") {
+        return (0..steps.parse().unwrap_or(0)).for_each(|_: u64| f());
+    }
     let (target, mut times) = (setting("BENCH_MS", 20.0) / 1e3, 1);
     loop {
         let took = seconds(times, &mut f);
@@ -85,7 +89,7 @@ fn images<T: Scalar, const B: usize>() -> (Box<SMatrix<T, 784, B>>, [usize; B]) 
 
 /// Measures a step, which gives its loss, and prints the first and the last.
 fn train<T: Scalar>(workload: &str, kind: &str, scale: f64, mut step: impl FnMut() -> T) {
-    if wanted(workload) {
+    if wanted(workload, kind) {
         let number = |loss: T| loss.to_subset().unwrap_or(f64::NAN) * scale;
         let first = number(step());
         let mut last = T::zero();
@@ -174,7 +178,7 @@ fn w4<T: Scalar>(kind: &str) {
     lcg.affine(&mut net.layers.4);
     let mut x = SMatrix::<T, 8, 1>::zeros();
     Lcg(3).fill(&mut x, 1.0);
-    if wanted("W4.tiny") {
+    if wanted("W4.tiny", kind) {
         measure("W4.tiny", kind, || {
             black_box(black_box(&net).predict(black_box(&x)));
         });
@@ -186,7 +190,7 @@ fn w4<T: Scalar>(kind: &str) {
     lcg.affine(&mut net.layers.2);
     let mut x = SMatrix::<T, 784, 1>::zeros();
     Lcg(3).fill(&mut x, 1.0);
-    if wanted("W4.mnist") {
+    if wanted("W4.mnist", kind) {
         measure("W4.mnist", kind, || {
             black_box(black_box(&net).predict(black_box(&x)));
         });

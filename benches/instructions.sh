@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# Instructions a step of the tiny workloads, counted by valgrind, which shows a CPU with AVX2 and without
+# AVX-512: no noise, so that what a change costs is seen at once.
+# Usage: benches/instructions.sh [--measure]; without it, fails where a count is 2 % above the one in
+# benches/instructions.txt, which only a reviewed change raises.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+bench=$(cargo bench --quiet --bench workloads --no-run --message-format json \
+  | sed -n 's/.*"executable":"\([^"]*workloads-[^"]*\)".*/\1/p' | tail -n 1)
+count() { # workload, steps
+  BENCH_ONLY=$1 BENCH_STEPS=$2 RAYON_NUM_THREADS=1 valgrind --tool=callgrind --callgrind-out-file=/dev/null "$bench" 2>&1 >/dev/null \
+    | sed -n 's/.*Collected : //p'
+}
+failed=0
+for workload in W3.b1.f32 W3.b1.f64 W3.b32.f32 W3.b32.f64 W4.tiny.f32 W4.tiny.f64 W4.mnist.f32 W4.mnist.f64; do
+  step=$((($(count "$workload" 2000) - $(count "$workload" 1000)) / 1000))
+  most=$(sed -n "s/^$workload //p" benches/instructions.txt 2>/dev/null || true)
+  if [ "${1-}" = --measure ]; then
+    echo "$workload $step"
+  elif [ "$step" -gt $((${most:?"no count of $workload in benches/instructions.txt"} * 102 / 100)) ]; then
+    echo "$workload: $step instructions a step, $most before"
+    failed=1
+  else
+    echo "$workload: $step instructions a step"
+  fi
+done
+exit $failed
