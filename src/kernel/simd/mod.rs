@@ -30,7 +30,6 @@ use crate::Scalar;
 use core::any::TypeId;
 use lanes::Lanes;
 use math::Constants;
-use pack::Pack;
 use tile::{Product, Start};
 
 type Size = (usize, usize);
@@ -248,7 +247,7 @@ pub fn affine<T: Scalar>(inputs: usize, w: &[T], b: &[T], x: &[T], y: &mut [T]) 
         // SAFETY: the slices are as long as the sizes say, and `y`, a mutable borrow, overlaps none
         // of them; the CPU has the level.
         unsafe {
-            if n == 1 && outputs * inputs <= SMALL && outputs <= 4 * size_of::<arch::Least>() / size_of::<E>() {
+            if n == 1 && outputs * inputs <= SMALL && outputs <= 4 * arch::LEAST / size_of::<E>() {
                 inlined!(level, small_affine<E>((outputs, inputs), w, b, x, y));
             } else if n == 1 {
                 (E::table(level).affine)((outputs, inputs), w, b, x, y);
@@ -426,7 +425,7 @@ pub fn exp<T: Scalar>(x: &mut [T]) -> bool {
 /// Has this memory fetched to the caches.
 pub fn prefetch(bytes: &[u8]) {
     for line in bytes.chunks(tile::LINE) {
-        arch::Least::prefetch::<true>(line.as_ptr().cast());
+        arch::prefetch::<true>(line.as_ptr());
     }
 }
 

@@ -7,26 +7,28 @@ use super::{
     math::tanh_by_exp,
     pack::{Pack, pack},
 };
-use core::arch::aarch64::*;
+use core::arch::{aarch64::*, asm};
 
-pub type Least = F32x4;
+/// The bytes of a register.
+pub const LEAST: usize = 16;
 
 #[inline(always)]
 pub const fn level() -> Option<Level> {
     Some(Level::Neon)
 }
 
-/// See [`Pack::prefetch`]. The intrinsic for it is not stable.
-macro_rules! prefetch {
-    ($soon:ident, $from:ident) => {
-        if $soon {
-            core::arch::asm!("prfm pldl1keep, [{}]", in(reg) $from, options(nomem, nostack, preserves_flags));
+/// See [`Pack::prefetch`].
+#[inline(always)]
+pub fn prefetch<const SOON: bool>(from: *const u8) {
+    // SAFETY: a hint, which changes nothing. (The intrinsic for it is not stable.)
+    unsafe {
+        if SOON {
+            asm!("prfm pldl1keep, [{}]", in(reg) from, options(nomem, nostack, preserves_flags));
         } else {
-            core::arch::asm!("prfm pldl2keep, [{}]", in(reg) $from, options(nomem, nostack, preserves_flags));
+            asm!("prfm pldl2keep, [{}]", in(reg) from, options(nomem, nostack, preserves_flags));
         }
-    };
+    }
 }
-pub(super) use prefetch;
 
 macro_rules! neon {
     ($name:ident: $v:ident of $lanes:literal $e:ident, $fused:ident

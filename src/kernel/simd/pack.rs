@@ -52,8 +52,7 @@ pub trait Pack: Copy {
     /// or to the second for later.
     #[inline(always)]
     fn prefetch<const SOON: bool>(from: *const Self::Element) {
-        // SAFETY: a hint, which changes nothing; every CPU with packs has it.
-        unsafe { arch::prefetch!(SOON, from) }
+        arch::prefetch::<SOON>(from.cast());
     }
     /// So many bytes as numbers.
     ///

@@ -13,8 +13,8 @@ use core::{
     sync::atomic::{AtomicU8, Ordering::Relaxed},
 };
 
-/// The register of the least level.
-pub type Least = F32x8;
+/// The bytes of a register at the least level.
+pub const LEAST: usize = 32;
 
 /// What the CPU has: a constant where the build says so, else one cached byte.
 #[inline(always)]
@@ -67,16 +67,17 @@ fn detect() -> Option<Level> {
 }
 
 /// See [`Pack::prefetch`].
-macro_rules! prefetch {
-    ($soon:ident, $from:ident) => {
-        if $soon {
-            core::arch::x86_64::_mm_prefetch::<{ core::arch::x86_64::_MM_HINT_T0 }>($from.cast());
+#[inline(always)]
+pub fn prefetch<const SOON: bool>(from: *const u8) {
+    // SAFETY: a hint; every x86-64 CPU has it.
+    unsafe {
+        if SOON {
+            _mm_prefetch::<_MM_HINT_T0>(from.cast());
         } else {
-            core::arch::x86_64::_mm_prefetch::<{ core::arch::x86_64::_MM_HINT_T1 }>($from.cast());
+            _mm_prefetch::<_MM_HINT_T1>(from.cast());
         }
-    };
+    }
 }
-pub(super) use prefetch;
 
 // A masked store does not forward to the load that follows it; a store of a quarter or half does.
 pack!(F32x16: __m512 of 16 f32, panels of 3,
