@@ -7,7 +7,10 @@ use super::{
     math::tanh_by_exp,
     pack::{Pack, pack},
 };
-use core::arch::{aarch64::*, asm};
+use core::{
+    arch::{aarch64::*, asm},
+    mem::transmute,
+};
 
 /// The bytes of a register.
 pub const LEAST: usize = 16;
@@ -49,6 +52,25 @@ macro_rules! neon {
             unsafe { $fma(c, a, b) }
         }
 
+        /// As `vld1q` does, but by numbers and not by bytes where the build has no unaligned loads,
+        /// as for bare metal.
+        ///
+        /// # Safety
+        /// As for [`Pack::load`].
+        #[inline(always)]
+        unsafe fn $load(from: *const $e) -> $v {
+            // SAFETY: as the caller promises; the types are of one size.
+            unsafe { transmute(from.cast::<[$e; $lanes]>().read()) }
+        }
+
+        /// # Safety
+        /// As for [`Pack::store`].
+        #[inline(always)]
+        unsafe fn $store(to: *mut $e, value: $v) {
+            // SAFETY: as above.
+            unsafe { to.cast::<[$e; $lanes]>().write(transmute(value)) }
+        }
+
         // There are no masks: how many lanes is asked at every load.
         pack!($name: $v of $lanes $e, panels of 3,
             $splat $load $store $fused $add $sub $mul $div,
@@ -82,7 +104,7 @@ macro_rules! neon {
 }
 
 neon!(F32x4: float32x4_t of 4 f32, fused_f32
-    vdupq_n_f32 vld1q_f32 vst1q_f32 vfmaq_f32 vfmsq_f32 vaddq_f32 vsubq_f32 vmulq_f32
+    vdupq_n_f32 load_f32 store_f32 vfmaq_f32 vfmsq_f32 vaddq_f32 vsubq_f32 vmulq_f32
     vdivq_f32 vabsq_f32 vrndnq_f32 vcltq_f32 vbslq_f32 vzip1q_f32 vzip2q_f32,
     vreinterpretq_u32_f32(-0.0), vcvtnq_s32_f32 vdupq_n_s32 vaddq_s32 vshlq_n_s32 vreinterpretq_f32_s32,
     23, bias 127,
@@ -93,7 +115,7 @@ neon!(F32x4: float32x4_t of 4 f32, fused_f32
             1 => vld1q_lane_f32::<0>(from, none),
             2 => vcombine_f32(vld1_f32(from), vdup_n_f32(0.0)),
             3 => vld1q_lane_f32::<2>(from.add(2), vcombine_f32(vld1_f32(from), vdup_n_f32(0.0))),
-            _ => vld1q_f32(from),
+            _ => load_f32(from),
         }
     },
     |value, to, count| {
@@ -110,14 +132,14 @@ neon!(F32x4: float32x4_t of 4 f32, fused_f32
 );
 
 neon!(F64x2: float64x2_t of 2 f64, fused_f64
-    vdupq_n_f64 vld1q_f64 vst1q_f64 vfmaq_f64 vfmsq_f64 vaddq_f64 vsubq_f64 vmulq_f64
+    vdupq_n_f64 load_f64 store_f64 vfmaq_f64 vfmsq_f64 vaddq_f64 vsubq_f64 vmulq_f64
     vdivq_f64 vabsq_f64 vrndnq_f64 vcltq_f64 vbslq_f64 vzip1q_f64 vzip2q_f64,
     vreinterpretq_u64_f64(-0.0), vcvtnq_s64_f64 vdupq_n_s64 vaddq_s64 vshlq_n_s64 vreinterpretq_f64_s64,
     52, bias 1023,
     |from, count| match count {
         0 => vdupq_n_f64(0.0),
         1 => vld1q_lane_f64::<0>(from, vdupq_n_f64(0.0)),
-        _ => vld1q_f64(from),
+        _ => load_f64(from),
     },
     |value, to, count| if count == 1 {
         vst1q_lane_f64::<0>(to, value);
