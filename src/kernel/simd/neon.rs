@@ -22,6 +22,7 @@ pub const fn level() -> Option<Level> {
 
 /// See [`Pack::prefetch`].
 #[inline(always)]
+#[allow(clippy::pointers_in_nomem_asm_block)] // an address, at which nothing is read
 pub fn prefetch<const SOON: bool>(from: *const u8) {
     // SAFETY: a hint, which changes nothing. (The intrinsic for it is not stable.)
     unsafe {
@@ -60,7 +61,7 @@ macro_rules! neon {
         #[inline(always)]
         unsafe fn $load(from: *const $e) -> $v {
             // SAFETY: as the caller promises; the types are of one size.
-            unsafe { transmute(from.cast::<[$e; $lanes]>().read()) }
+            unsafe { transmute::<[$e; $lanes], $v>(from.cast::<[$e; $lanes]>().read()) }
         }
 
         /// # Safety
@@ -68,7 +69,7 @@ macro_rules! neon {
         #[inline(always)]
         unsafe fn $store(to: *mut $e, value: $v) {
             // SAFETY: as above.
-            unsafe { to.cast::<[$e; $lanes]>().write(transmute(value)) }
+            unsafe { to.cast::<[$e; $lanes]>().write(transmute::<$v, [$e; $lanes]>(value)) }
         }
 
         // There are no masks: how many lanes is asked at every load.
