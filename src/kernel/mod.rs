@@ -7,15 +7,21 @@
 
 mod loops;
 mod place;
-// With std the CPU is asked what it has, without the build.
-#[cfg(all(
-    target_arch = "x86_64",
-    any(feature = "std", all(target_feature = "avx2", target_feature = "fma"))
+// With std an x86-64 CPU is asked what it has, without it the build; aarch64 has NEON.
+#[cfg(any(
+    all(
+        target_arch = "x86_64",
+        any(feature = "std", all(target_feature = "avx2", target_feature = "fma"))
+    ),
+    all(target_arch = "aarch64", target_feature = "neon", target_endian = "little")
 ))]
 mod simd;
-#[cfg(not(all(
-    target_arch = "x86_64",
-    any(feature = "std", all(target_feature = "avx2", target_feature = "fma"))
+#[cfg(not(any(
+    all(
+        target_arch = "x86_64",
+        any(feature = "std", all(target_feature = "avx2", target_feature = "fma"))
+    ),
+    all(target_arch = "aarch64", target_feature = "neon", target_endian = "little")
 )))]
 mod simd {
     //! Nothing but the loops.
@@ -55,9 +61,6 @@ mod simd {
     }
 }
 mod softmax;
-#[cfg(all(test, feature = "std", target_arch = "x86_64"))]
-#[path = "../../tests/unit/kernel.rs"]
-mod tests;
 
 use crate::shape::Scalar;
 

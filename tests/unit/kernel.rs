@@ -3,8 +3,10 @@
 //! there shows too.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-use super::{loops, simd};
-use crate::Scalar;
+use crate::{
+    Scalar,
+    kernel::{loops, simd},
+};
 use proptest::prelude::*;
 use rand::{RngExt, SeedableRng, rngs::Xoshiro128PlusPlus};
 
@@ -105,7 +107,7 @@ fn at_all_levels(i: usize, o: usize, n: usize, seed: u64) -> Result<(), TestCase
 #[test]
 fn there_is_a_level_to_test() {
     if simd::levels().is_empty() {
-        println!("skipped: this CPU has neither AVX2 nor AVX-512");
+        println!("skipped: this CPU has no level");
     }
     for level in simd::levels() {
         simd::FORCED.set(Some(level));

@@ -2,61 +2,21 @@
 
 #![allow(unsafe_code, clippy::unwrap_used, clippy::indexing_slicing)]
 
-use super::{
-    lanes::Lanes,
-    math::{self, Constants, Exp, Function, Sigmoid, Tanh},
-    pack::{F32x8, F32x16, F64x4, F64x8},
-};
+use super::{Float, Kernels, Level, levels};
 
-type Kernel<T> = unsafe fn(&[T], &mut [T]);
+type Kernel<T> = unsafe fn(*const T, *mut T, usize);
 
-macro_rules! kernel {
-    ($name:ident, $features:literal) => {
-        #[target_feature(enable = $features)]
-        unsafe fn $name<P: Lanes, F: Function>(x: &[P::Element], y: &mut [P::Element]) {
-            let len = x.len().min(y.len());
-            // SAFETY: both are so long; the caller promises the features.
-            unsafe { math::apply::<P, F>(x.as_ptr(), y.as_mut_ptr(), len) }
-        }
-    };
-}
-kernel!(avx512, "avx512f,avx512vl,avx512dq,avx512bw,avx2,fma");
-kernel!(avx2, "avx2,fma");
-
-/// What this CPU can run, named.
-fn kernels<T: Levels, F: Function>() -> Vec<(&'static str, Kernel<T>)> {
-    let mut kernels = Vec::new();
-    if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-        kernels.push(("avx2", T::avx2::<F>()));
-        if is_x86_feature_detected!("avx512f")
-            && is_x86_feature_detected!("avx512vl")
-            && is_x86_feature_detected!("avx512dq")
-            && is_x86_feature_detected!("avx512bw")
-        {
-            kernels.push(("avx512", T::avx512::<F>()));
-        }
-    }
-    kernels
+/// # Safety
+/// The CPU has what the kernel needs.
+unsafe fn apply<T>(kernel: Kernel<T>, x: &[T], y: &mut [T]) {
+    // SAFETY: both are so long; the caller promises the rest.
+    unsafe { kernel(x.as_ptr(), y.as_mut_ptr(), x.len().min(y.len())) }
 }
 
-trait Levels: Constants {
-    fn avx2<F: Function>() -> Kernel<Self>;
-    fn avx512<F: Function>() -> Kernel<Self>;
+/// One function's kernels for all that this CPU has.
+fn kernels<T: Float>(function: fn(&Kernels<T>) -> Kernel<T>) -> Vec<(Level, Kernel<T>)> {
+    levels().into_iter().map(|level| (level, function(T::table(level)))).collect()
 }
-macro_rules! levels {
-    ($t:ident, $avx2:ident, $avx512:ident) => {
-        impl Levels for $t {
-            fn avx2<F: Function>() -> Kernel<$t> {
-                avx2::<$avx2, F>
-            }
-            fn avx512<F: Function>() -> Kernel<$t> {
-                avx512::<$avx512, F>
-            }
-        }
-    };
-}
-levels!(f32, F32x8, F32x16);
-levels!(f64, F64x4, F64x8);
 
 fn sigmoid(x: f64) -> f64 {
     if x < 0.0 { x.exp() / (1.0 + x.exp()) } else { 1.0 / (1.0 + (-x).exp()) }
@@ -83,9 +43,9 @@ fn ulps32(y: f32, truth: f64) -> f64 {
 }
 
 /// The worst of every `step`th f32.
-fn sweep<F: Function>(name: &str, step: u64, truth: fn(f64) -> f64) {
+fn sweep(name: &str, function: fn(&Kernels<f32>) -> Kernel<f32>, step: u64, truth: fn(f64) -> f64) {
     const CHUNK: usize = 1 << 16;
-    let kernels = kernels::<f32, F>();
+    let kernels = kernels(function);
     let mut worst = vec![(0.0, 0.0); kernels.len()];
     let (mut x, mut exact, mut y) = (vec![], vec![], vec![0f32; CHUNK]);
     let mut bits = 0u64;
@@ -99,7 +59,7 @@ fn sweep<F: Function>(name: &str, step: u64, truth: fn(f64) -> f64) {
         exact.extend(x.iter().map(|&x| truth(x as f64)));
         for ((_, kernel), worst) in kernels.iter().zip(&mut worst) {
             // SAFETY: this CPU has the features.
-            unsafe { kernel(&x, &mut y) };
+            unsafe { apply(*kernel, &x, &mut y) };
             for ((&x, &y), &truth) in x.iter().zip(&y).zip(&exact) {
                 let error = ulps32(y, truth);
                 if error > worst.0 {
@@ -109,13 +69,13 @@ fn sweep<F: Function>(name: &str, step: u64, truth: fn(f64) -> f64) {
         }
     }
     for ((level, _), (error, x)) in kernels.iter().zip(worst) {
-        println!("f32 {name} {level}: {error:.3} ulp at {x:e} ({:#x})", x.to_bits());
-        assert!(error <= 2.0, "f32 {name} {level}: {error} ulp at {x:e}");
+        println!("f32 {name} {level:?}: {error:.3} ulp at {x:e} ({:#x})", x.to_bits());
+        assert!(error <= 2.0, "f32 {name} {level:?}: {error} ulp at {x:e}");
     }
 }
 
 /// The worst of the golden values in f64.
-fn goldens<F: Function>(name: &str) {
+fn goldens(name: &str, function: fn(&Kernels<f64>) -> Kernel<f64>) {
     let path = std::env::var("MATH_GOLDENS")
         .unwrap_or(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/goldens/math.txt").into());
     let text = std::fs::read_to_string(path).unwrap();
@@ -130,10 +90,10 @@ fn goldens<F: Function>(name: &str) {
         }
     }
     assert!(x.len() > 300);
-    for (level, kernel) in kernels::<f64, F>() {
+    for (level, kernel) in kernels(function) {
         let mut y = vec![0.0; x.len()];
         // SAFETY: this CPU has the features.
-        unsafe { kernel(&x, &mut y) };
+        unsafe { apply(kernel, &x, &mut y) };
         let mut worst = (0.0, 0.0);
         for ((&x, &y), &(near, rest)) in x.iter().zip(&y).zip(&truth) {
             let exponent = near.abs().max(f64::MIN_POSITIVE).log2().floor() as i32 - 52;
@@ -149,24 +109,24 @@ fn goldens<F: Function>(name: &str) {
             }
         }
         let (error, at) = worst;
-        println!("f64 {name} {level}: {error:.3} ulp at {at:e} of {} points", x.len());
-        assert!(error <= 4.0, "f64 {name} {level}: {error} ulp at {at:e}");
+        println!("f64 {name} {level:?}: {error:.3} ulp at {at:e} of {} points", x.len());
+        assert!(error <= 4.0, "f64 {name} {level:?}: {error} ulp at {at:e}");
     }
 }
 
 /// A slice of any length is written as far as it goes, and no further.
-fn tails<T: Levels + PartialEq + core::fmt::Debug>(number: fn(f32) -> T) {
+fn tails<T: Float>(number: fn(f32) -> T) {
     let x: Vec<T> = (0..40).map(|i| number(i as f32 / 8.0)).collect();
-    for (level, kernel) in kernels::<T, Exp>() {
+    for (level, kernel) in kernels::<T>(|all| all.exp) {
         let mut all = vec![number(-1.0); 40];
         // SAFETY: this CPU has the features.
-        unsafe { kernel(&x, &mut all) };
+        unsafe { apply(kernel, &x, &mut all) };
         for n in 0..40 {
             let mut y = vec![number(-1.0); 40];
             // SAFETY: as above.
-            unsafe { kernel(&x[..n], &mut y) };
-            assert_eq!(y[..n], all[..n], "{level}");
-            assert!(y[n..].iter().all(|&y| y == number(-1.0)), "{level} {n}");
+            unsafe { apply(kernel, &x[..n], &mut y) };
+            assert_eq!(y[..n], all[..n], "{level:?}");
+            assert!(y[n..].iter().all(|&y| y == number(-1.0)), "{level:?} {n}");
         }
     }
 }
@@ -181,20 +141,20 @@ macro_rules! sweeps {
     ($($test:ident $name:literal $all:ident $function:ident $truth:expr;)*) => { $(
         #[test]
         fn $test() {
-            goldens::<$function>($name);
-            sweep::<$function>($name, 1009, $truth);
+            goldens($name, |all| all.$function);
+            sweep($name, |all| all.$function, 1009, $truth);
         }
 
         #[test]
         #[ignore = "minutes, in a release build"]
         fn $all() {
-            sweep::<$function>($name, 1, $truth);
+            sweep($name, |all| all.$function, 1, $truth);
         }
     )* };
 }
 
 sweeps! {
-    exp "exp" exp_all Exp f64::exp;
-    tanh "tanh" tanh_all Tanh f64::tanh;
-    sigmoid_ "sigmoid" sigmoid_all Sigmoid sigmoid;
+    exp "exp" exp_all exp f64::exp;
+    tanh "tanh" tanh_all tanh f64::tanh;
+    sigmoid_ "sigmoid" sigmoid_all sigmoid sigmoid;
 }

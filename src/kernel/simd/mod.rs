@@ -6,38 +6,31 @@
 //! the features, see [`Work`].
 #![allow(unsafe_code)]
 
+#[cfg(target_arch = "aarch64")]
+#[path = "neon.rs"]
+mod arch;
+#[cfg(target_arch = "x86_64")]
+#[path = "x86.rs"]
+mod arch;
+#[cfg(all(test, feature = "std"))]
+#[path = "../../../tests/unit/kernel.rs"]
+mod kernel_tests;
 mod lanes;
 mod math;
 #[cfg(all(test, feature = "std"))]
 #[path = "../../../tests/unit/math.rs"]
 mod math_tests;
 mod pack;
+#[cfg(target_arch = "x86_64")]
 mod tanh;
 mod tile;
 
 use super::Work;
 use crate::Scalar;
-use core::{
-    any::TypeId,
-    sync::atomic::{AtomicU8, Ordering::Relaxed},
-};
+use core::any::TypeId;
 use lanes::Lanes;
 use math::Constants;
-use pack::{F32x8, F32x16, F64x4, F64x8, Pack};
 use tile::{Product, Start};
-
-/// f32 or f64.
-pub trait Float: Constants {
-    type Avx512: Lanes<Element = Self>;
-    type Avx2: Lanes<Element = Self>;
-    fn table(level: Level) -> &'static Kernels<Self>;
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Debug)]
-pub enum Level {
-    Avx2,
-    Avx512,
-}
 
 type Size = (usize, usize);
 
@@ -99,132 +92,127 @@ macro_rules! kernels {
     };
 }
 
-macro_rules! levels {
-    ($($kernel:tt)*) => {
-        kernels!(avx512, "avx512f,avx512vl,avx512dq,avx512bw,avx2,fma,bmi2": $($kernel)*);
-        kernels!(avx2, "avx2,fma,bmi2": $($kernel)*);
-    };
-}
-
-levels! {
-    fn product<E>(product: Product<E>) = tile::product;
-    fn affine<E>(size: Size, w: *const E, b: *const E, x: *const E, y: *mut E) = tile::affine;
-    fn small_affine<E>(size: Size, w: *const E, b: *const E, x: *const E, y: *mut E)
-        = tile::small_affine;
-    fn outer<E>(size: Size, dy: *const E, x: *const E, dw: *mut E, overwrite: bool) = tile::outer;
-    fn pullback<E>(size: Size, w: *const E, dy: *const E, dx: *mut E) = tile::pullback;
-    fn sum_columns<E>(size: Size, dy: *const E, db: *mut E, overwrite: bool) = tile::sum_columns;
-    fn add_scaled<E>(factor: E, g: *const E, w: *mut E, len: usize) = tile::add_scaled;
-    fn relu<E>(x: *const E, y: *mut E, len: usize) = math::apply<Relu>;
-    fn tanh<E>(x: *const E, y: *mut E, len: usize) = math::apply<Tanh>;
-    fn sigmoid<E>(x: *const E, y: *mut E, len: usize) = math::apply<Sigmoid>;
-    fn exp<E>(x: *const E, y: *mut E, len: usize) = math::apply<Exp>;
-    fn brightness<E>(bytes: *const u8, x: *mut E, len: usize) = math::brightness;
-    fn relu_back<E>(x: *const E, dy: *const E, dx: *mut E, len: usize) = math::back<Relu>;
-    fn tanh_back<E>(y: *const E, dy: *const E, dx: *mut E, len: usize) = math::back<Tanh>;
-    fn sigmoid_back<E>(y: *const E, dy: *const E, dx: *mut E, len: usize) = math::back<Sigmoid>;
+macro_rules! level {
+    ($module:ident, $features:literal) => { kernels! { $module, $features:
+        fn product<E>(product: Product<E>) = tile::product;
+        fn affine<E>(size: Size, w: *const E, b: *const E, x: *const E, y: *mut E) = tile::affine;
+        fn small_affine<E>(size: Size, w: *const E, b: *const E, x: *const E, y: *mut E)
+            = tile::small_affine;
+        fn outer<E>(size: Size, dy: *const E, x: *const E, dw: *mut E, overwrite: bool) = tile::outer;
+        fn pullback<E>(size: Size, w: *const E, dy: *const E, dx: *mut E) = tile::pullback;
+        fn sum_columns<E>(size: Size, dy: *const E, db: *mut E, overwrite: bool) = tile::sum_columns;
+        fn add_scaled<E>(factor: E, g: *const E, w: *mut E, len: usize) = tile::add_scaled;
+        fn relu<E>(x: *const E, y: *mut E, len: usize) = math::apply<Relu>;
+        fn tanh<E>(x: *const E, y: *mut E, len: usize) = math::apply<Tanh>;
+        fn sigmoid<E>(x: *const E, y: *mut E, len: usize) = math::apply<Sigmoid>;
+        fn exp<E>(x: *const E, y: *mut E, len: usize) = math::apply<Exp>;
+        fn brightness<E>(bytes: *const u8, x: *mut E, len: usize) = math::brightness;
+        fn relu_back<E>(x: *const E, dy: *const E, dx: *mut E, len: usize) = math::back<Relu>;
+        fn tanh_back<E>(y: *const E, dy: *const E, dx: *mut E, len: usize) = math::back<Tanh>;
+        fn sigmoid_back<E>(y: *const E, dy: *const E, dx: *mut E, len: usize) = math::back<Sigmoid>;
+    } };
 }
 
 macro_rules! float {
-    ($e:ident, $avx512:ident, $avx2:ident) => {
+    ($e:ident: $($level:ident $module:ident $pack:ident;)*) => {
         impl Float for $e {
-            type Avx512 = $avx512;
-            type Avx2 = $avx2;
+            $(type $level = arch::$pack;)*
 
             #[inline(always)]
             fn table(level: Level) -> &'static Kernels<$e> {
-                static AVX2: Kernels<$e> = avx2::table::<$avx2, $e>();
-                static AVX512: Kernels<$e> = avx512::table::<$avx512, $e>();
                 match level {
-                    Level::Avx2 => &AVX2,
-                    Level::Avx512 => &AVX512,
+                    $(Level::$level => {
+                        static TABLE: Kernels<$e> = $module::table::<arch::$pack, $e>();
+                        &TABLE
+                    })*
                 }
             }
         }
     };
 }
-float!(f32, F32x16, F32x8);
-float!(f64, F64x8, F64x4);
 
-/// What the CPU has: a constant where the build says so, else one cached byte.
+/// The levels of an architecture, the least first, each with module, features, packs of f32 and f64.
+/// `$d` is a dollar, for the macro within.
+macro_rules! levels {
+    ($d:tt $($level:ident $module:ident $features:literal $f32:ident $f64:ident;)*) => {
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Debug)]
+        pub enum Level {
+            $($level,)*
+        }
+
+        /// f32 or f64.
+        pub trait Float: Constants {
+            $(type $level: Lanes<Element = Self>;)*
+            fn table(level: Level) -> &'static Kernels<Self>;
+        }
+
+        $(level!($module, $features);)*
+        float!(f32: $($level $module $f32;)*);
+        float!(f64: $($level $module $f64;)*);
+
+        /// Does the work with all that the CPU has.
+        #[inline(always)]
+        pub fn run<T: Scalar, W: Work>(work: W) -> W::Output {
+            let type_of = TypeId::of::<T>();
+            let float = type_of == TypeId::of::<f32>() || type_of == TypeId::of::<f64>();
+            match level() {
+                // SAFETY: `level` has seen the features.
+                $(Some(Level::$level) if float => unsafe { $module::run(work) },)*
+                _ => work.run(),
+            }
+        }
+
+        #[cfg(feature = "rayon")]
+        fn panel_height<E: Float>(level: Level) -> usize {
+            match level {
+                $(Level::$level => E::$level::LANES * E::$level::PANEL,)*
+            }
+        }
+
+        /// A kernel of the level, to be inlined.
+        macro_rules! inlined {
+            ($d level:ident, $d kernel:ident<$d e:ident>($d($d argument:expr),*)) => {
+                match $d level {
+                    $(Level::$level => {
+                        $module::$d kernel::<<$d e as Float>::$level, $d e>($d($d argument),*)
+                    })*
+                }
+            };
+        }
+
+        /// All that this CPU has.
+        #[cfg(test)]
+        pub fn levels() -> Vec<Level> {
+            let best = arch::level();
+            [$(Level::$level),*].into_iter().filter(|&level| Some(level) <= best).collect()
+        }
+    };
+}
+
+#[cfg(target_arch = "x86_64")]
+levels! { $
+    Avx2 avx2 "avx2,fma,bmi2" F32x8 F64x4;
+    Avx512 avx512 "avx512f,avx512vl,avx512dq,avx512bw,avx2,fma,bmi2" F32x16 F64x8;
+}
+#[cfg(target_arch = "aarch64")]
+levels! { $
+    Neon neon "neon" F32x4 F64x2;
+}
+
+/// What the CPU has.
 #[inline(always)]
 pub fn level() -> Option<Level> {
     #[cfg(test)]
     if let Some(level) = FORCED.get() {
         return Some(level);
     }
-    macro_rules! all {
-        ($says:ident: $($feature:tt)*) => { $($says!(target_feature = $feature))&&* };
-    }
-    if all!(cfg: "avx512f" "avx512vl" "avx512dq" "avx512bw" "avx2" "fma" "bmi2") {
-        return Some(Level::Avx512);
-    }
-    match LEVEL.load(Relaxed) {
-        BEST => Some(Level::Avx512),
-        known => other_level(known),
-    }
-}
-
-/// 0 none, 1 AVX2, 2 AVX-512, else not asked yet.
-static LEVEL: AtomicU8 = AtomicU8::new(u8::MAX);
-const BEST: u8 = 2;
-
-/// Apart from `level`, which is inlined at every kernel.
-#[inline(never)]
-fn other_level(known: u8) -> Option<Level> {
-    match known {
-        0 => None,
-        1 => Some(Level::Avx2),
-        _ => {
-            let level = detect();
-            LEVEL.store(level.map_or(0, |level| level as u8 + 1), Relaxed);
-            level
-        }
-    }
-}
-
-#[cold]
-#[inline(never)]
-fn detect() -> Option<Level> {
-    #[cfg(feature = "std")]
-    {
-        use std::is_x86_feature_detected as has;
-        let avx2 = has!("avx2") && has!("fma") && has!("bmi2");
-        let avx512 = has!("avx512f") && has!("avx512vl") && has!("avx512dq") && has!("avx512bw");
-        if avx2 {
-            return Some(if avx512 { Level::Avx512 } else { Level::Avx2 });
-        }
-        None
-    }
-    #[cfg(not(feature = "std"))]
-    Some(Level::Avx2) // or this module would not be there
+    arch::level()
 }
 
 #[cfg(test)]
 thread_local! {
     /// The level that a test wants.
     pub static FORCED: core::cell::Cell<Option<Level>> = const { core::cell::Cell::new(None) };
-}
-
-/// All that this CPU has.
-#[cfg(test)]
-pub fn levels() -> Vec<Level> {
-    let best = detect();
-    [Level::Avx2, Level::Avx512].into_iter().filter(|&level| Some(level) <= best).collect()
-}
-
-/// Does the work with all that the CPU has.
-#[inline(always)]
-pub fn run<T: Scalar, W: Work>(work: W) -> W::Output {
-    let float =
-        TypeId::of::<T>() == TypeId::of::<f32>() || TypeId::of::<T>() == TypeId::of::<f64>();
-    match level() {
-        // SAFETY: `level` has seen the features.
-        Some(Level::Avx512) if float => unsafe { avx512::run(work) },
-        // SAFETY: as above.
-        Some(Level::Avx2) if float => unsafe { avx2::run(work) },
-        _ => work.run(),
-    }
 }
 
 /// Products of no more than so many multiplications for one sample are inlined.
@@ -253,16 +241,6 @@ macro_rules! if_float {
     }};
 }
 
-/// A kernel of the level, to be inlined.
-macro_rules! inlined {
-    ($level:ident, $kernel:ident<$e:ident>($($argument:expr),*)) => {
-        match $level {
-            Level::Avx512 => avx512::$kernel::<<$e as Float>::Avx512, $e>($($argument),*),
-            Level::Avx2 => avx2::$kernel::<<$e as Float>::Avx2, $e>($($argument),*),
-        }
-    };
-}
-
 /// A large product.
 ///
 /// # Safety
@@ -274,12 +252,9 @@ unsafe fn product<E: Float>(level: Level, product: Product<E>) {
     };
     #[cfg(feature = "rayon")]
     if product.m * product.k * product.n >= WORTH_THREADS {
-        let height = match level {
-            Level::Avx2 => E::Avx2::LANES * E::Avx2::PANEL,
-            Level::Avx512 => E::Avx512::LANES * E::Avx512::PANEL,
-        };
+        let (height, threads) = (panel_height::<E>(level), rayon::current_num_threads());
         // SAFETY: as the caller promises.
-        return unsafe { product.by_threads(height, rayon::current_num_threads(), &run) };
+        return unsafe { product.by_threads(height, threads, &run) };
     }
     run(product);
 }
@@ -301,11 +276,11 @@ pub fn affine<T: Scalar>(inputs: usize, w: &[T], b: &[T], x: &[T], y: &mut [T]) 
         // SAFETY: the slices are as long as the sizes say, and `y`, a mutable borrow, overlaps none
         // of them; the CPU has the level.
         unsafe {
-            if n == 1 && outputs * inputs <= SMALL && outputs <= 4 * <E as Float>::Avx2::LANES {
+            if n == 1 && outputs * inputs <= SMALL && outputs <= 4 * arch::LEAST / size_of::<E>() {
                 inlined!(level, small_affine<E>((outputs, inputs), w, b, x, y));
             } else if n == 1 {
                 (E::table(level).affine)((outputs, inputs), w, b, x, y);
-            } else if outputs == 1 && inputs < 2 * <E as Float>::Avx512::LANES {
+            } else if outputs == 1 && inputs * size_of::<E>() < 128 {
                 // One output: y is a row, and lies as a column does.
                 for sample in 0..n {
                     *y.add(sample) = *b;
@@ -484,7 +459,7 @@ pub fn exp<T: Scalar>(x: &mut [T]) -> bool {
 #[cfg(feature = "alloc")]
 pub fn prefetch(bytes: &[u8]) {
     for line in bytes.chunks(tile::LINE) {
-        F32x8::prefetch::<true>(line.as_ptr().cast());
+        arch::prefetch::<true>(line.as_ptr());
     }
 }
 

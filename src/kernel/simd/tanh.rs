@@ -2,7 +2,7 @@
 //! each of 22 intervals, with neither exponential nor division, in a third of their time.
 #![allow(unsafe_code)]
 
-use super::pack::{F32x16, Pack};
+use super::{arch::F32x16, pack::Pack};
 use core::arch::x86_64::*;
 
 /// From 0 to ¼, four to an octave up to 8, and to 10: the centre, and the polynomial around it, lowest

@@ -1,0 +1,221 @@
+//! AVX-512 and AVX2 with FMA.
+#![allow(unsafe_code)]
+
+use super::{
+    Level,
+    lanes::{Lanes, lanes},
+    math::tanh_by_exp,
+    pack::{Pack, pack},
+    tanh::tanh_by_table,
+};
+use core::{
+    arch::x86_64::*,
+    sync::atomic::{AtomicU8, Ordering::Relaxed},
+};
+
+/// The bytes of a register at the least level.
+pub const LEAST: usize = 32;
+
+/// What the CPU has: a constant where the build says so, else one cached byte.
+#[inline(always)]
+pub fn level() -> Option<Level> {
+    macro_rules! all {
+        ($says:ident: $($feature:tt)*) => { $($says!(target_feature = $feature))&&* };
+    }
+    if all!(cfg: "avx512f" "avx512vl" "avx512dq" "avx512bw" "avx2" "fma" "bmi2") {
+        return Some(Level::Avx512);
+    }
+    match LEVEL.load(Relaxed) {
+        BEST => Some(Level::Avx512),
+        known => other_level(known),
+    }
+}
+
+/// 0 none, 1 AVX2, 2 AVX-512, else not asked yet.
+static LEVEL: AtomicU8 = AtomicU8::new(u8::MAX);
+const BEST: u8 = 2;
+
+/// Apart from `level`, which is inlined at every kernel.
+#[inline(never)]
+fn other_level(known: u8) -> Option<Level> {
+    match known {
+        0 => None,
+        1 => Some(Level::Avx2),
+        _ => {
+            let level = detect();
+            LEVEL.store(level.map_or(0, |level| level as u8 + 1), Relaxed);
+            level
+        }
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn detect() -> Option<Level> {
+    #[cfg(feature = "std")]
+    {
+        use std::is_x86_feature_detected as has;
+        let avx2 = has!("avx2") && has!("fma") && has!("bmi2");
+        let avx512 = has!("avx512f") && has!("avx512vl") && has!("avx512dq") && has!("avx512bw");
+        if avx2 {
+            return Some(if avx512 { Level::Avx512 } else { Level::Avx2 });
+        }
+        None
+    }
+    #[cfg(not(feature = "std"))]
+    Some(Level::Avx2) // or this module would not be there
+}
+
+/// See [`Pack::prefetch`].
+#[inline(always)]
+pub fn prefetch<const SOON: bool>(from: *const u8) {
+    // SAFETY: a hint; every x86-64 CPU has it.
+    unsafe {
+        if SOON {
+            _mm_prefetch::<_MM_HINT_T0>(from.cast());
+        } else {
+            _mm_prefetch::<_MM_HINT_T1>(from.cast());
+        }
+    }
+}
+
+// A masked store does not forward to the load that follows it; a store of a quarter or half does.
+pack!(F32x16: __m512 of 16 f32, panels of 3,
+    _mm512_set1_ps _mm512_loadu_ps _mm512_storeu_ps _mm512_fmadd_ps
+    _mm512_add_ps _mm512_sub_ps _mm512_mul_ps _mm512_div_ps,
+    __mmask16: |count| (u32::MAX >> 16 >> 16usize.saturating_sub(count)) as __mmask16,
+    |from, mask| _mm512_maskz_loadu_ps(mask, from),
+    |bytes| _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128(bytes.cast()))),
+    |value, to, count| match count {
+        1 => _mm_store_ss(to, _mm512_castps512_ps128(value)),
+        2 => _mm_storel_epi64(to.cast(), _mm_castps_si128(_mm512_castps512_ps128(value))),
+        4 => _mm_storeu_ps(to, _mm512_castps512_ps128(value)),
+        8 => _mm256_storeu_ps(to, _mm512_castps512_ps256(value)),
+        _ => _mm512_mask_storeu_ps(to, ((1u32 << count) - 1) as __mmask16, value),
+    },
+    |a, b| (
+        _mm512_permutex2var_ps(a, _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23), b),
+        _mm512_permutex2var_ps(a, _mm512_setr_epi32(8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31), b),
+    )
+);
+
+pack!(F64x8: __m512d of 8 f64, panels of 3,
+    _mm512_set1_pd _mm512_loadu_pd _mm512_storeu_pd _mm512_fmadd_pd
+    _mm512_add_pd _mm512_sub_pd _mm512_mul_pd _mm512_div_pd,
+    __mmask8: |count| (u32::MAX >> 24 >> 8usize.saturating_sub(count)) as __mmask8,
+    |from, mask| _mm512_maskz_loadu_pd(mask, from),
+    |bytes| _mm512_cvtepi32_pd(_mm256_cvtepu8_epi32(_mm_loadl_epi64(bytes.cast()))),
+    |value, to, count| match count {
+        1 => _mm_store_sd(to, _mm512_castpd512_pd128(value)),
+        2 => _mm_storeu_pd(to, _mm512_castpd512_pd128(value)),
+        4 => _mm256_storeu_pd(to, _mm512_castpd512_pd256(value)),
+        _ => _mm512_mask_storeu_pd(to, ((1u32 << count) - 1) as __mmask8, value),
+    },
+    |a, b| (
+        _mm512_permutex2var_pd(a, _mm512_setr_epi64(0, 8, 1, 9, 2, 10, 3, 11), b),
+        _mm512_permutex2var_pd(a, _mm512_setr_epi64(4, 12, 5, 13, 6, 14, 7, 15), b),
+    )
+);
+
+pack!(F32x8: __m256 of 8 f32, panels of 2,
+    _mm256_set1_ps _mm256_loadu_ps _mm256_storeu_ps _mm256_fmadd_ps
+    _mm256_add_ps _mm256_sub_ps _mm256_mul_ps _mm256_div_ps,
+    __m256i: |count| _mm256_cmpgt_epi32(
+        _mm256_set1_epi32(count.min(8) as i32), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7)),
+    |from, mask| _mm256_maskload_ps(from, mask),
+    |bytes| _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64(bytes.cast()))),
+    |value, to, count| match count {
+        1 => _mm_store_ss(to, _mm256_castps256_ps128(value)),
+        2 => _mm_storel_epi64(to.cast(), _mm_castps_si128(_mm256_castps256_ps128(value))),
+        4 => _mm_storeu_ps(to, _mm256_castps256_ps128(value)),
+        _ => _mm256_maskstore_ps(to, Self::mask(count), value),
+    },
+    |a, b| {
+        let (low, high) = (_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b));
+        (_mm256_permute2f128_ps::<0x20>(low, high), _mm256_permute2f128_ps::<0x31>(low, high))
+    }
+);
+
+pack!(F64x4: __m256d of 4 f64, panels of 2,
+    _mm256_set1_pd _mm256_loadu_pd _mm256_storeu_pd _mm256_fmadd_pd
+    _mm256_add_pd _mm256_sub_pd _mm256_mul_pd _mm256_div_pd,
+    __m256i: |count| _mm256_cmpgt_epi64(
+        _mm256_set1_epi64x(count.min(4) as i64), _mm256_setr_epi64x(0, 1, 2, 3)),
+    |from, mask| _mm256_maskload_pd(from, mask),
+    |bytes| _mm256_cvtepi32_pd(_mm_cvtepu8_epi32(_mm_cvtsi32_si128(bytes.cast::<i32>().read_unaligned()))),
+    |value, to, count| match count {
+        1 => _mm_store_sd(to, _mm256_castpd256_pd128(value)),
+        2 => _mm_storeu_pd(to, _mm256_castpd256_pd128(value)),
+        _ => _mm256_maskstore_pd(to, Self::mask(count), value),
+    },
+    |a, b| {
+        let (low, high) = (_mm256_unpacklo_pd(a, b), _mm256_unpackhi_pd(a, b));
+        (_mm256_permute2f128_pd::<0x20>(low, high), _mm256_permute2f128_pd::<0x31>(low, high))
+    }
+);
+
+/// Where the third is set: the second, else the first.
+const PICK: i32 = 0xD8;
+
+lanes!(F32x16 of f32, _mm512_set1_ps;
+    neg_mul_add |a, b, c| _mm512_fnmadd_ps(a, b, c);
+    copysign |a, b| {
+        let (a, b) = (_mm512_castps_si512(a), _mm512_castps_si512(b));
+        _mm512_castsi512_ps(_mm512_ternarylogic_epi32::<PICK>(a, b, _mm512_set1_epi32(i32::MIN)))
+    };
+    at_most |a, b| _mm512_min_ps(b, a);
+    at_least |a, b| _mm512_max_ps(b, a);
+    round |a| _mm512_roundscale_ps::<0x08>(a);
+    scale |a, n| _mm512_scalef_ps(a, n);
+    less |a, b, yes, no| _mm512_mask_blend_ps(_mm512_cmp_ps_mask::<_CMP_LT_OQ>(a, b), no, yes);
+    tanh |a| tanh_by_table(F32x16(a)).0;
+);
+
+lanes!(F64x8 of f64, _mm512_set1_pd;
+    neg_mul_add |a, b, c| _mm512_fnmadd_pd(a, b, c);
+    copysign |a, b| {
+        let (a, b) = (_mm512_castpd_si512(a), _mm512_castpd_si512(b));
+        _mm512_castsi512_pd(_mm512_ternarylogic_epi64::<PICK>(a, b, _mm512_set1_epi64(i64::MIN)))
+    };
+    at_most |a, b| _mm512_min_pd(b, a);
+    at_least |a, b| _mm512_max_pd(b, a);
+    round |a| _mm512_roundscale_pd::<0x08>(a);
+    scale |a, n| _mm512_scalef_pd(a, n);
+    less |a, b, yes, no| _mm512_mask_blend_pd(_mm512_cmp_pd_mask::<_CMP_LT_OQ>(a, b), no, yes);
+    tanh |a| tanh_by_exp(F64x8(a)).0;
+);
+
+/// Integers are read from, and made into, the lowest bits of a number whose last place is 1, as AVX2
+/// converts none of 64 bits.
+macro_rules! avx2 {
+    ($name:ident of $e:ident, $splat:ident $fnma:ident $min:ident $max:ident $andnot:ident $and:ident
+     $or:ident $round:ident $add:ident $sub:ident $mul:ident $cmp:ident $blend:ident $bits:ident
+     $number:ident $left:ident $right:ident, $digits:literal, bias $bias:literal) => {
+        lanes!($name of $e, $splat;
+            neg_mul_add |a, b, c| $fnma(a, b, c);
+            copysign |a, b| $or($andnot($splat(-0.0), a), $and($splat(-0.0), b));
+            at_most |a, b| $min(b, a);
+            at_least |a, b| $max(b, a);
+            round |a| $round::<0x08>(a);
+            scale |a, n| {
+                // In two steps, as 2^n itself may be out of range.
+                let half = $round::<0x08>($mul(n, $splat(0.5)));
+                let magic = $splat(1.5 * (1u64 << $digits) as $e + $bias);
+                let power = $number($left::<$digits>($bits($add(half, magic))));
+                let rest = $number($left::<$digits>($bits($add($sub(n, half), magic))));
+                $mul($mul(a, power), rest)
+            };
+            less |a, b, yes, no| $blend(no, yes, $cmp::<_CMP_LT_OQ>(a, b));
+            tanh |a| tanh_by_exp($name(a)).0;
+        );
+    };
+}
+
+avx2!(F32x8 of f32, _mm256_set1_ps _mm256_fnmadd_ps _mm256_min_ps _mm256_max_ps _mm256_andnot_ps
+    _mm256_and_ps _mm256_or_ps _mm256_round_ps _mm256_add_ps _mm256_sub_ps _mm256_mul_ps _mm256_cmp_ps
+    _mm256_blendv_ps _mm256_castps_si256 _mm256_castsi256_ps _mm256_slli_epi32 _mm256_srli_epi32,
+    23, bias 127.0);
+avx2!(F64x4 of f64, _mm256_set1_pd _mm256_fnmadd_pd _mm256_min_pd _mm256_max_pd _mm256_andnot_pd
+    _mm256_and_pd _mm256_or_pd _mm256_round_pd _mm256_add_pd _mm256_sub_pd _mm256_mul_pd _mm256_cmp_pd
+    _mm256_blendv_pd _mm256_castpd_si256 _mm256_castsi256_pd _mm256_slli_epi64 _mm256_srli_epi64,
+    52, bias 1023.0);
