@@ -30,6 +30,8 @@ use crate::Scalar;
 use core::any::TypeId;
 use lanes::Lanes;
 use math::Constants;
+#[cfg(feature = "rayon")]
+use pack::Pack;
 use tile::{Product, Start};
 
 type Size = (usize, usize);
