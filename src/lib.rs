@@ -66,6 +66,7 @@
 //! | know the memory before it runs | [`Network::memory`], [`Network::predict_bytes`] |
 //! | keep a part as it is | [`Frozen`] |
 //! | train on a chip, or predict from flash | [`on_a_chip`] |
+//! | know how fast it is, beside what | [`speed`] |
 //! | put 64 MB of weights on the heap | [`Zeros`] |
 //! | write a layer | [`Layer`], [`parameters!`] |
 //! | prove its gradient | `gradcheck`, `gradcheck_layer!` (feature `gradcheck`) |
@@ -87,6 +88,7 @@
 //! | `std` (default) | files, and SIMD by what the CPU has (x86-64: AVX2, AVX-512); contains `alloc` |
 //! | `alloc` | batches of run-time size, boxed layers |
 //! | `gzip` | compressed data files |
+//! | `rayon` | wide products on all threads, with the same bits |
 //! | `gradcheck` | gradient checks, for the tests of layers; needs std |
 //! | `proptest` | strategies for property tests of layers |
 //!
@@ -139,6 +141,8 @@ mod network;
 pub mod node;
 #[doc = include_str!("on_a_chip.md")]
 pub mod on_a_chip {}
+#[doc = include_str!("speed.md")]
+pub mod speed {}
 mod optim;
 mod shape;
 mod train;
