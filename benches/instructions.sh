@@ -2,9 +2,19 @@
 # Instructions a step of the tiny workloads, counted by valgrind, which shows a CPU with AVX2 and without
 # AVX-512: no noise, so that what a change costs is seen at once.
 # Usage: benches/instructions.sh [--measure]; without it, fails where a count is 2 % above the one in
-# benches/instructions.txt, which only a reviewed change raises.
+# benches/instructions.txt, which only a reviewed change raises. Skipped without valgrind or AVX2, and
+# with another compiler than that of the counts.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+compiler=$(rustc --version | cut -d' ' -f1,2)
+skip() { echo "skipped: $*"; exit 0; }
+command -v valgrind > /dev/null || skip "no valgrind here to count with"
+grep -q avx2 /proc/cpuinfo || skip "this CPU has no AVX2"
+if [ "${1-}" = --measure ]; then
+  echo "# $compiler"
+else
+  grep -qx "# $compiler" benches/instructions.txt || skip "the counts are not of $compiler"
+fi
 bench=$(cargo bench --quiet --bench workloads --no-run --message-format json \
   | sed -n 's/.*"executable":"\([^"]*workloads-[^"]*\)".*/\1/p' | tail -n 1)
 count() { # workload, steps
