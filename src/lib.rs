@@ -139,6 +139,7 @@ mod loss;
 mod memory;
 mod network;
 pub mod node;
+mod numerical;
 #[doc = include_str!("on_a_chip.md")]
 pub mod on_a_chip {}
 #[doc = include_str!("speed.md")]

@@ -7,8 +7,8 @@ use crate::{
     layer::{Layer, Pass},
     loss::{Classes, Loss, argmax},
     memory::Memory,
-    params::{ConstZeros, Grad, LeafMut, Parameters, Path, Role, Zeros},
-    shape::{Batch, BatchSize, Buffer, D1, Flat, Scalar, Shape, nan, number},
+    params::{ConstZeros, Grad, Parameters, Path, Zeros},
+    shape::{Batch, BatchSize, Buffer, D1, Scalar, Shape, nan, number},
 };
 use core::{fmt, marker::PhantomData};
 use nalgebra::Const;
@@ -166,65 +166,6 @@ impl<T: Scalar, In: Shape, L, E> Network<T, In, L, E> {
         let mut flow = Flow::lend(In::size::<T, B>(x));
         let mut dx = Buffer::lend(In::size::<T, B>(x));
         self.pass(x, target, &mut flow, Pass::Predict, Some(&mut dx), Grad::none());
-        dx
-    }
-
-    /// The gradient of the [`loss`](Self::loss) by central differences, one parameter after the
-    /// other: two forward passes for each, to check [`gradient`](Self::gradient) with.
-    ///
-    /// (L(w + h) - L(w - h)) / 2h, h = ∛ε·max(1, |w|), where the errors of rounding and of the
-    /// formula are about equal: for f64 a few 10⁻¹¹ of the loss, for f32 a few 10⁻⁵. (Chapters 4.3.3
-    /// and 5.7.3, with 10⁻⁴ for h.)
-    pub fn numerical_gradient<B: BatchSize, Y: ?Sized>(
-        &self,
-        x: &In::Batch<T, B>,
-        target: &Y,
-    ) -> L::Gradient
-    where
-        L: Layer<T, In> + Clone,
-        E: Loss<T, L::Out, B, Y> + Clone,
-    {
-        let mut net = Network::<T, In, L, E>::new(self.layers.clone(), self.criterion.clone());
-        let mut grad = L::Gradient::zeros();
-        for index in 0..L::Gradient::COUNT {
-            let set = |net: &mut Self, value| learned::<T, L>(&mut net.layers, index, value);
-            let value = set(&mut net, None);
-            let slope = central(value, |value| {
-                set(&mut net, Some(value));
-                net.loss(x, target)
-            });
-            set(&mut net, Some(value));
-            learned::<T, L::Gradient>(&mut grad, index, Some(slope));
-        }
-        grad
-    }
-
-    /// The gradient of the [`loss`](Self::loss) on the input, by central differences; as
-    /// [`numerical_gradient`](Self::numerical_gradient).
-    pub fn numerical_input_gradient<B: BatchSize, Y: ?Sized>(
-        &self,
-        x: &In::Batch<T, B>,
-        target: &Y,
-    ) -> In::Batch<T, B>
-    where
-        In: Flat,
-        L: Layer<T, In>,
-        E: Loss<T, L::Out, B, Y>,
-    {
-        let (mut probe, mut dx) = (x.clone(), x.clone());
-        for (index, dx) in In::flat_mut::<T, B>(&mut dx).iter_mut().enumerate() {
-            let set = |probe: &mut In::Batch<T, B>, value| {
-                if let Some(entry) = In::flat_mut::<T, B>(probe).get_mut(index) {
-                    *entry = value;
-                }
-            };
-            let value = *dx;
-            *dx = central(value, |value| {
-                set(&mut probe, value);
-                self.loss(&probe, target)
-            });
-            set(&mut probe, value);
-        }
         dx
     }
 
@@ -526,28 +467,6 @@ impl fmt::Write for Counted<'_, '_> {
         self.written += text.len();
         self.to.write_str(text)
     }
-}
-
-/// Number `index` of the parameters that learn: its value, after it was set to `value` if given.
-fn learned<T: Scalar, L: Parameters<T>>(layers: &mut L, index: usize, value: Option<T>) -> T {
-    let (mut before, mut found) = (0, T::zero());
-    layers.visit_mut([], &Path::ROOT, &mut |leaf: LeafMut<T, 0>| {
-        if leaf.role == Role::Weight {
-            if let Some(entry) = index.checked_sub(before).and_then(|i| leaf.values.get_mut(i)) {
-                *entry = value.unwrap_or(*entry);
-                found = *entry;
-            }
-            before += leaf.values.len();
-        }
-    });
-    found
-}
-
-/// (f(x + h) - f(x - h)) / 2h, over the h that rounding left of the one that was meant.
-fn central<T: Scalar>(x: T, mut f: impl FnMut(T) -> T) -> T {
-    let h = T::default_epsilon().cbrt() * x.abs().max(T::one());
-    let (above, below) = (x + h, x - h);
-    (f(above) - f(below)) / (above - below)
 }
 
 /// `part` of `whole`, from 0 to 1.

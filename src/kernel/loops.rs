@@ -1,4 +1,4 @@
-//! The products of an affine layer in plain loops: for every scalar, on every machine.
+//! The kernels in plain loops: for every scalar, on every machine.
 
 use crate::shape::Scalar;
 

@@ -8,58 +8,17 @@
 mod loops;
 mod place;
 // With std an x86-64 CPU is asked what it has, without it the build; aarch64 has NEON.
-#[cfg(any(
-    all(
-        target_arch = "x86_64",
-        any(feature = "std", all(target_feature = "avx2", target_feature = "fma"))
-    ),
-    all(target_arch = "aarch64", target_feature = "neon", target_endian = "little")
-))]
+#[cfg_attr(
+    not(any(
+        all(
+            target_arch = "x86_64",
+            any(feature = "std", all(target_feature = "avx2", target_feature = "fma"))
+        ),
+        all(target_arch = "aarch64", target_feature = "neon", target_endian = "little")
+    )),
+    path = "no_simd.rs"
+)]
 mod simd;
-#[cfg(not(any(
-    all(
-        target_arch = "x86_64",
-        any(feature = "std", all(target_feature = "avx2", target_feature = "fma"))
-    ),
-    all(target_arch = "aarch64", target_feature = "neon", target_endian = "little")
-)))]
-mod simd {
-    //! Nothing but the loops.
-    use crate::shape::Scalar;
-
-    #[inline(always)]
-    #[expect(clippy::extra_unused_type_parameters, reason = "the other one asks which it is")]
-    pub fn run<T: Scalar, W: super::Work>(work: W) -> W::Output {
-        work.run()
-    }
-
-    #[cfg(feature = "alloc")]
-    pub fn prefetch(_: &[u8]) {}
-
-    macro_rules! nothing {
-        ($($name:ident($($type:ty),*);)*) => { $(
-            #[inline(always)]
-            pub fn $name<T: Scalar>($(_: $type),*) -> bool {
-                false
-            }
-        )* };
-    }
-    nothing! {
-        affine(usize, &[T], &[T], &[T], &mut [T]);
-        pullback(usize, usize, &[T], &[T], &mut [T]);
-        outer(usize, usize, &[T], &[T], &mut [T], bool);
-        sum_columns(&[T], &mut [T], bool);
-        add_scaled(T, &[T], &mut [T]);
-        relu(&[T], &mut [T]);
-        relu_back(&[T], &[T], &mut [T]);
-        tanh(&[T], &mut [T]);
-        tanh_back(&[T], &[T], &mut [T]);
-        sigmoid(&[T], &mut [T]);
-        sigmoid_back(&[T], &[T], &mut [T]);
-        exp(&mut [T]);
-        brightness(&[u8], &mut [T]);
-    }
-}
 mod softmax;
 
 use crate::shape::Scalar;

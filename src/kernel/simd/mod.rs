@@ -12,6 +12,7 @@ mod arch;
 #[cfg(target_arch = "x86_64")]
 #[path = "x86.rs"]
 mod arch;
+mod few_rows;
 #[cfg(all(test, feature = "std"))]
 #[path = "../../../tests/unit/kernel.rs"]
 mod kernel_tests;
@@ -23,7 +24,10 @@ mod math_tests;
 mod pack;
 #[cfg(target_arch = "x86_64")]
 mod tanh;
+#[cfg(feature = "rayon")]
+mod threads;
 mod tile;
+mod vector;
 
 use super::Work;
 use crate::Scalar;
@@ -58,7 +62,7 @@ macro_rules! kernels {
         fn $name:ident<$e:ident>($($argument:ident: $type:ty),*) = $from:ident::$body:ident $(<$of:ident>)?;
     )*) => {
         mod $module {
-            use super::{Lanes, Product, Size, math, tile};
+            use super::{Lanes, Product, Size, math, tile, vector};
             $(
                 #[inline]
                 #[target_feature(enable = $features)]
@@ -97,13 +101,13 @@ macro_rules! kernels {
 macro_rules! level {
     ($module:ident, $features:literal) => { kernels! { $module, $features:
         fn product<E>(product: Product<E>) = tile::product;
-        fn affine<E>(size: Size, w: *const E, b: *const E, x: *const E, y: *mut E) = tile::affine;
+        fn affine<E>(size: Size, w: *const E, b: *const E, x: *const E, y: *mut E) = vector::affine;
         fn small_affine<E>(size: Size, w: *const E, b: *const E, x: *const E, y: *mut E)
-            = tile::small_affine;
-        fn outer<E>(size: Size, dy: *const E, x: *const E, dw: *mut E, overwrite: bool) = tile::outer;
-        fn pullback<E>(size: Size, w: *const E, dy: *const E, dx: *mut E) = tile::pullback;
-        fn sum_columns<E>(size: Size, dy: *const E, db: *mut E, overwrite: bool) = tile::sum_columns;
-        fn add_scaled<E>(factor: E, g: *const E, w: *mut E, len: usize) = tile::add_scaled;
+            = vector::small_affine;
+        fn outer<E>(size: Size, dy: *const E, x: *const E, dw: *mut E, overwrite: bool) = vector::outer;
+        fn pullback<E>(size: Size, w: *const E, dy: *const E, dx: *mut E) = vector::pullback;
+        fn sum_columns<E>(size: Size, dy: *const E, db: *mut E, overwrite: bool) = vector::sum_columns;
+        fn add_scaled<E>(factor: E, g: *const E, w: *mut E, len: usize) = vector::add_scaled;
         fn relu<E>(x: *const E, y: *mut E, len: usize) = math::apply<Relu>;
         fn tanh<E>(x: *const E, y: *mut E, len: usize) = math::apply<Tanh>;
         fn sigmoid<E>(x: *const E, y: *mut E, len: usize) = math::apply<Sigmoid>;

@@ -9,7 +9,6 @@
 
 use super::{math::Constants, pack::Pack};
 use core::mem::MaybeUninit;
-use num_traits::ConstZero;
 
 /// C = start + A·B, C of `m`×`n`, over `k`. Strides are in numbers; C's columns are contiguous.
 #[derive(Clone, Copy)]
@@ -43,7 +42,7 @@ pub enum Start<E> {
 const BLOCK: usize = 32 * 1024;
 
 /// From so many columns on a panel that the cache would not keep is packed.
-const MANY: usize = 16;
+pub(super) const MANY: usize = 16;
 
 #[repr(align(64))]
 struct Block(MaybeUninit<[u8; BLOCK]>);
@@ -76,7 +75,7 @@ impl<E> Ahead<E> {
     }
 }
 
-// SAFETY, for all of this file: every function may be called if the CPU has the instructions of `P`,
+// SAFETY, here and in the files that add to `Product`: every function may be called if the CPU has the instructions of `P`,
 // A, B and the start can be read and C written in all their rows and columns, and C overlaps none
 // of them. Each hands on parts that lie within.
 
@@ -93,58 +92,9 @@ impl<E: Constants> Product<E> {
         Product { m, k, n, a, a_row, a_column, b, b_row, b_column, c, c_column, start }
     }
 
-    /// In parts, one a thread, cut where panels and tiles end, so that every entry is summed up as it
-    /// would be by one thread. `height` is a panel's, in rows.
-    ///
-    /// # Safety
-    /// As for [`product`].
-    #[cfg(feature = "rayon")]
-    pub unsafe fn by_threads(self, height: usize, threads: usize, run: &(impl Fn(Self) + Sync)) {
-        struct Part<E>(Product<E>);
-        // SAFETY: a part writes to rows or columns of its own, and what it reads nobody writes.
-        unsafe impl<E> Send for Part<E> {}
-
-        // The columns of a tile, whatever its height: 16, 12, 8, 6 or 4.
-        const WIDTH: usize = 48;
-        let half = |whole: usize, step: usize| {
-            let steps = whole as f64 * (threads / 2) as f64 / threads as f64 / step as f64;
-            steps.round() as usize * step
-        };
-        let (rows, columns) = (half(self.m, height), half(self.n, WIDTH));
-        // Shared out by rows, A is packed once. The last panels of few rows might have another height.
-        let by_rows = rows.min(self.m.saturating_sub(rows)) >= 2 * height;
-        if threads < 2 || !by_rows && (columns == 0 || columns + MANY > self.n) {
-            return run(self);
-        }
-        // SAFETY: within rows and columns.
-        let (first, second) = unsafe {
-            if by_rows {
-                (Product { m: rows, ..self }, self.below(rows))
-            } else {
-                let b = self.b.add(columns * self.b_column);
-                let c = self.c.add(columns * self.c_column);
-                (Product { n: columns, ..self }, Product { n: self.n - columns, b, c, ..self })
-            }
-        };
-        let (first, second) = (Part(first), Part(second));
-        let some = threads / 2;
-        rayon::join(
-            move || {
-                let Part(part) = { first };
-                // SAFETY: as the caller promises.
-                unsafe { part.by_threads(height, some, run) }
-            },
-            move || {
-                let Part(part) = { second };
-                // SAFETY: as the caller promises.
-                unsafe { part.by_threads(height, threads - some, run) }
-            },
-        );
-    }
-
     /// The part from `row` on.
     #[inline(always)]
-    unsafe fn below(self, row: usize) -> Self {
+    pub(super) unsafe fn below(self, row: usize) -> Self {
         unsafe {
             let start = match self.start {
                 Start::Column(column) => Start::Column(column.add(row)),
@@ -171,11 +121,10 @@ impl<E: Constants> Product<E> {
             } else {
                 main.panels::<P>();
             }
-            if few == 0 {
-            } else if dots {
-                self.below(main.m).by_dots::<P>();
-            } else {
-                self.below(main.m).by_columns::<P>();
+            match few {
+                0 => {}
+                _ if dots => self.below(main.m).by_dots::<P>(),
+                _ => self.below(main.m).by_columns::<P>(),
             }
         }
     }
@@ -309,7 +258,7 @@ impl<E: Constants> Product<E> {
 
     /// The only column, of at most four packs, with A fetched so many columns ahead.
     #[inline(always)]
-    unsafe fn column<P: Pack<Element = E>, const AHEAD: usize>(self) {
+    pub(super) unsafe fn column<P: Pack<Element = E>, const AHEAD: usize>(self) {
         unsafe {
             match self.m.div_ceil(P::LANES) {
                 0 => {}
@@ -324,7 +273,7 @@ impl<E: Constants> Product<E> {
     /// `COLUMNS` columns from `column` on, `PACKS` packs of rows, the last of which may be a part.
     /// So that one addition need not wait for the last, `SUMS` sums stand side by side.
     #[inline(always)]
-    unsafe fn tile<
+    pub(super) unsafe fn tile<
         P: Pack<Element = E>,
         const PACKS: usize,
         const COLUMNS: usize,
@@ -447,255 +396,12 @@ impl<E: Constants> Product<E> {
             }
         }
     }
-
-    /// A few rows, as dot products along k, which lies one behind the other in B.
-    #[inline(always)]
-    unsafe fn by_dots<P: Pack<Element = E>>(self) {
-        const DEPTH: usize = 512;
-        let mut room = [[E::ZERO; DEPTH]; 4];
-        unsafe {
-            let mut done = 0;
-            while done < self.k {
-                let k = DEPTH.min(self.k - done);
-                let mut rows = [self.a; 4];
-                for r in 0..self.m.min(4) {
-                    rows[r] = self.a.add(r * self.a_row + done * self.a_column);
-                    if self.a_column != 1 {
-                        for i in 0..k {
-                            room[r][i] = *rows[r].add(i * self.a_column);
-                        }
-                        rows[r] = room[r].as_ptr();
-                    }
-                }
-                let b = self.b.add(done);
-                let start = if done == 0 { self.start } else { Start::There };
-                let part = Product { k, b, start, ..self };
-                let mut r = 0;
-                while r + 2 <= self.m {
-                    part.dots::<P, 2>([rows[r], rows[r + 1]], r);
-                    r += 2;
-                }
-                if r < self.m {
-                    part.dots::<P, 1>([rows[r]], r);
-                }
-                done += k;
-            }
-        }
-    }
-
-    #[inline(always)]
-    unsafe fn dots<P: Pack<Element = E>, const ROWS: usize>(
-        self,
-        rows: [*const E; ROWS],
-        row: usize,
-    ) {
-        unsafe {
-            let mut column = 0;
-            while column + 8 <= self.n {
-                self.dot::<P, ROWS, 8>(rows, row, column);
-                column += 8;
-            }
-            while column < self.n {
-                self.dot::<P, ROWS, 1>(rows, row, column);
-                column += 1;
-            }
-        }
-    }
-
-    #[inline(always)]
-    unsafe fn dot<P: Pack<Element = E>, const ROWS: usize, const COLUMNS: usize>(
-        self,
-        rows: [*const E; ROWS],
-        row: usize,
-        column: usize,
-    ) {
-        unsafe {
-            let b = self.b.add(column * self.b_column);
-            let mut sums = [[P::splat(E::ZERO); ROWS]; COLUMNS];
-            let mut k = 0;
-            while k < self.k {
-                let left = self.k - k;
-                let mut a = [P::splat(E::ZERO); ROWS];
-                for r in 0..ROWS {
-                    a[r] = load::<P>(rows[r].add(k), left);
-                }
-                for j in 0..COLUMNS {
-                    let b = load::<P>(b.add(j * self.b_column + k), left);
-                    for r in 0..ROWS {
-                        sums[j][r] = a[r].mul_add(b, sums[j][r]);
-                    }
-                }
-                k += P::LANES;
-            }
-            let (mut flat, mut out) = ([P::splat(E::ZERO); 32], [E::ZERO; 32]);
-            for j in 0..COLUMNS {
-                for r in 0..ROWS {
-                    flat[j * ROWS + r] = sums[j][r];
-                }
-            }
-            let mut first = 0;
-            while first < ROWS * COLUMNS {
-                row_sums(&flat, first).store(out.as_mut_ptr().add(first));
-                first += P::LANES;
-            }
-            for j in 0..COLUMNS {
-                for r in 0..ROWS {
-                    let c = self.c.add((column + j) * self.c_column + row + r);
-                    let start = match self.start {
-                        Start::Zero => E::ZERO,
-                        Start::Column(start) => *start.add(row + r),
-                        Start::There => *c,
-                    };
-                    *c = start + out[j * ROWS + r];
-                }
-            }
-        }
-    }
-
-    /// A few rows, with C's columns in the packs: Cᵀ = Bᵀ·Aᵀ, where B's rows are contiguous.
-    #[inline(always)]
-    unsafe fn by_columns<P: Pack<Element = E>>(self) {
-        const MOST: usize = 32;
-        let mut part = [E::ZERO; 4 * MOST];
-        unsafe {
-            let mut done = 0;
-            while done < self.n {
-                let m = (self.n - done).min(2 * P::LANES);
-                let swapped = Product::new(
-                    [m, self.k, self.m],
-                    (self.b.add(done), 1, self.b_row),
-                    (self.a, self.a_column, self.a_row),
-                    (part.as_mut_ptr(), MOST),
-                    Start::Zero,
-                );
-                match (m > P::LANES, self.m > 2) {
-                    (true, true) => swapped.tile::<P, 2, 4, 1, false, 0>(0),
-                    (true, false) => swapped.tile::<P, 2, 2, 1, false, 0>(0),
-                    (false, true) => swapped.tile::<P, 1, 4, 1, false, 0>(0),
-                    (false, false) => swapped.tile::<P, 1, 2, 1, false, 0>(0),
-                }
-                for j in 0..m {
-                    for r in 0..self.m {
-                        let c = self.c.add((done + j) * self.c_column + r);
-                        let start = if let Start::There = self.start { *c } else { E::ZERO };
-                        *c = start + part[r * MOST + j];
-                    }
-                }
-                done += m;
-            }
-        }
-    }
 }
 
 /// C = start + A·B.
 #[inline(always)]
 pub unsafe fn product<P: Pack>(product: Product<P::Element>) {
     unsafe { product.product::<P>() }
-}
-
-/// y = W·x + b for one sample, where y takes at most four packs.
-#[inline(always)]
-pub unsafe fn small_affine<P: Pack>(
-    (outputs, inputs): (usize, usize),
-    w: *const P::Element,
-    b: *const P::Element,
-    x: *const P::Element,
-    y: *mut P::Element,
-) {
-    let (w_of, x, y) = ((w, 1, outputs), (x, 1, inputs), (y, outputs));
-    let all = Product::new([outputs, inputs, 1], w_of, x, y, Start::Column(b));
-    unsafe { if outputs == 1 { all.dot::<P, 1, 1>([w], 0, 0) } else { all.column::<P, 0>() } }
-}
-
-/// y = W·x + b for one sample, as many rows in one pass over W as there are registers for.
-#[inline(always)]
-pub unsafe fn affine<P: Pack>(
-    (outputs, inputs): (usize, usize),
-    w: *const P::Element,
-    b: *const P::Element,
-    x: *const P::Element,
-    y: *mut P::Element,
-) {
-    let (w_of, x_of, y_of) = ((w, 1, outputs), (x, 1, inputs), (y, outputs));
-    let mut left = Product::new([outputs, inputs, 1], w_of, x_of, y_of, Start::Column(b));
-    unsafe {
-        if outputs == 1 {
-            return left.dot::<P, 1, 1>([w], 0, 0);
-        }
-        while left.m > 4 * P::LANES {
-            match left.m.div_ceil(P::LANES) {
-                5 if P::PANEL == 3 => return left.tile::<P, 5, 1, 2, false, 8>(0),
-                6 if P::PANEL == 3 => return left.tile::<P, 6, 1, 2, false, 8>(0),
-                7 if P::PANEL == 3 => return left.tile::<P, 7, 1, 2, false, 8>(0),
-                8 if P::PANEL == 3 => return left.tile::<P, 8, 1, 2, false, 8>(0),
-                _ => Product { m: 4 * P::LANES, ..left }.tile::<P, 4, 1, 2, true, 8>(0),
-            }
-            left = left.below(4 * P::LANES);
-        }
-        if inputs < 256 { left.column::<P, 0>() } else { left.column::<P, 8>() }
-    }
-}
-
-/// dW = dy·xᵀ for one sample.
-#[inline(always)]
-pub unsafe fn outer<P: Pack>(
-    (outputs, inputs): (usize, usize),
-    dy: *const P::Element,
-    x: *const P::Element,
-    dw: *mut P::Element,
-    overwrite: bool,
-) {
-    // One output: dW is a row, and lies as a column does.
-    let (m, n, a, b) = if outputs == 1 { (inputs, 1, x, dy) } else { (outputs, inputs, dy, x) };
-    unsafe {
-        let mut row = 0;
-        while row < m {
-            let (left, column) = (m - row, load::<P>(a.add(row), m - row));
-            for j in 0..n {
-                let (factor, c) = (P::splat(*b.add(j)), dw.add(j * m + row));
-                let value = if overwrite {
-                    column.mul(factor)
-                } else {
-                    column.mul_add(factor, load::<P>(c, left))
-                };
-                store(value, c, left);
-            }
-            row += P::LANES;
-        }
-    }
-}
-
-/// dx = Wᵀ·dy for one sample: dot products with W's columns, as many at once as a pack has lanes.
-#[inline(always)]
-pub unsafe fn pullback<P: Pack>(
-    (outputs, inputs): (usize, usize),
-    w: *const P::Element,
-    dy: *const P::Element,
-    dx: *mut P::Element,
-) {
-    unsafe {
-        if outputs == 1 {
-            return outer::<P>((inputs, 1), w, dy, dx, true);
-        }
-        let mut i = 0;
-        while i < inputs {
-            let (columns, mut sums) = (inputs - i, [P::splat(P::Element::ZERO); 32]);
-            let mut row = 0;
-            while row < outputs {
-                let left = outputs - row;
-                let dy = load::<P>(dy.add(row), left);
-                for r in 0..P::LANES {
-                    if r < columns {
-                        let w = load::<P>(w.add((i + r) * outputs + row), left);
-                        sums[r] = w.mul_add(dy, sums[r]);
-                    }
-                }
-                row += P::LANES;
-            }
-            store(row_sums(&sums, 0), dx.add(i), columns);
-            i += P::LANES;
-        }
-    }
 }
 
 /// How many packs high the next panel is, with `rows` left.
@@ -707,12 +413,12 @@ fn panel<P: Pack>(rows: usize) -> usize {
 
 /// A pack, or what there is of it, if `left` is less.
 #[inline(always)]
-unsafe fn load<P: Pack>(from: *const P::Element, left: usize) -> P {
+pub(super) unsafe fn load<P: Pack>(from: *const P::Element, left: usize) -> P {
     unsafe { if left >= P::LANES { P::load(from) } else { P::load_part(from, P::mask(left)) } }
 }
 
 #[inline(always)]
-unsafe fn store<P: Pack>(pack: P, to: *mut P::Element, left: usize) {
+pub(super) unsafe fn store<P: Pack>(pack: P, to: *mut P::Element, left: usize) {
     unsafe { if left >= P::LANES { pack.store(to) } else { pack.store_part(to, left) } }
 }
 
@@ -727,64 +433,5 @@ fn transpose<P: Pack>(rows: &mut [P; 16]) {
             (rows[2 * i], rows[2 * i + 1]) = before[i].interleave(before[i + half]);
         }
         stage *= 2;
-    }
-}
-
-/// Lane r is the sum of all lanes of `rows[first + r]`.
-#[inline(always)]
-fn row_sums<P: Pack>(all: &[P; 32], first: usize) -> P {
-    let (mut rows, mut half) = ([all[0]; 16], P::LANES / 2);
-    for r in 0..P::LANES {
-        rows[r] = all[first + r];
-    }
-    while half > 0 {
-        for i in 0..half {
-            let (low, high) = rows[i].interleave(rows[i + half]);
-            rows[i] = low.add(high);
-        }
-        half /= 2;
-    }
-    rows[0]
-}
-
-/// db = Σ of `samples` columns of dy, or added to db.
-#[inline(always)]
-pub unsafe fn sum_columns<P: Pack>(
-    (m, samples): (usize, usize),
-    dy: *const P::Element,
-    db: *mut P::Element,
-    overwrite: bool,
-) {
-    unsafe {
-        let mut row = 0;
-        while row < m {
-            let left = m - row;
-            let mut sum =
-                if overwrite { P::splat(P::Element::ZERO) } else { load(db.add(row), left) };
-            for sample in 0..samples {
-                sum = sum.add(load(dy.add(sample * m + row), left));
-            }
-            store(sum, db.add(row), left);
-            row += P::LANES;
-        }
-    }
-}
-
-/// w ← w + factor·g.
-#[inline(always)]
-pub unsafe fn add_scaled<P: Pack>(
-    factor: P::Element,
-    g: *const P::Element,
-    w: *mut P::Element,
-    len: usize,
-) {
-    unsafe {
-        let (factor, mut i) = (P::splat(factor), 0);
-        while i < len {
-            let left = len - i;
-            let value = load::<P>(g.add(i), left).mul_add(factor, load(w.add(i), left));
-            store(value, w.add(i), left);
-            i += P::LANES;
-        }
     }
 }

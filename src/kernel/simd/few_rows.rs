@@ -1,0 +1,168 @@
+//! The rows of a product that are too few for a pack: as dot products, or with C's columns in the packs.
+//! Who may call is said in `tile`.
+#![allow(unsafe_code)]
+// Packs may not stand in a closure, so that iterators are of no use here.
+#![allow(clippy::needless_range_loop, clippy::manual_memcpy, clippy::indexing_slicing)]
+
+use super::{
+    math::Constants,
+    pack::Pack,
+    tile::{Product, Start, load},
+};
+
+impl<E: Constants> Product<E> {
+    /// A few rows, as dot products along k, which lies one behind the other in B.
+    #[inline(always)]
+    pub(super) unsafe fn by_dots<P: Pack<Element = E>>(self) {
+        const DEPTH: usize = 512;
+        let mut room = [[E::ZERO; DEPTH]; 4];
+        unsafe {
+            let mut done = 0;
+            while done < self.k {
+                let k = DEPTH.min(self.k - done);
+                let mut rows = [self.a; 4];
+                for r in 0..self.m.min(4) {
+                    rows[r] = self.a.add(r * self.a_row + done * self.a_column);
+                    if self.a_column != 1 {
+                        for i in 0..k {
+                            room[r][i] = *rows[r].add(i * self.a_column);
+                        }
+                        rows[r] = room[r].as_ptr();
+                    }
+                }
+                let b = self.b.add(done);
+                let start = if done == 0 { self.start } else { Start::There };
+                let part = Product { k, b, start, ..self };
+                let mut r = 0;
+                while r + 2 <= self.m {
+                    part.dots::<P, 2>([rows[r], rows[r + 1]], r);
+                    r += 2;
+                }
+                if r < self.m {
+                    part.dots::<P, 1>([rows[r]], r);
+                }
+                done += k;
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn dots<P: Pack<Element = E>, const ROWS: usize>(
+        self,
+        rows: [*const E; ROWS],
+        row: usize,
+    ) {
+        unsafe {
+            let mut column = 0;
+            while column + 8 <= self.n {
+                self.dot::<P, ROWS, 8>(rows, row, column);
+                column += 8;
+            }
+            while column < self.n {
+                self.dot::<P, ROWS, 1>(rows, row, column);
+                column += 1;
+            }
+        }
+    }
+
+    #[inline(always)]
+    pub(super) unsafe fn dot<P: Pack<Element = E>, const ROWS: usize, const COLUMNS: usize>(
+        self,
+        rows: [*const E; ROWS],
+        row: usize,
+        column: usize,
+    ) {
+        unsafe {
+            let b = self.b.add(column * self.b_column);
+            let mut sums = [[P::splat(E::ZERO); ROWS]; COLUMNS];
+            let mut k = 0;
+            while k < self.k {
+                let left = self.k - k;
+                let mut a = [P::splat(E::ZERO); ROWS];
+                for r in 0..ROWS {
+                    a[r] = load::<P>(rows[r].add(k), left);
+                }
+                for j in 0..COLUMNS {
+                    let b = load::<P>(b.add(j * self.b_column + k), left);
+                    for r in 0..ROWS {
+                        sums[j][r] = a[r].mul_add(b, sums[j][r]);
+                    }
+                }
+                k += P::LANES;
+            }
+            let (mut flat, mut out) = ([P::splat(E::ZERO); 32], [E::ZERO; 32]);
+            for j in 0..COLUMNS {
+                for r in 0..ROWS {
+                    flat[j * ROWS + r] = sums[j][r];
+                }
+            }
+            let mut first = 0;
+            while first < ROWS * COLUMNS {
+                row_sums(&flat, first).store(out.as_mut_ptr().add(first));
+                first += P::LANES;
+            }
+            for j in 0..COLUMNS {
+                for r in 0..ROWS {
+                    let c = self.c.add((column + j) * self.c_column + row + r);
+                    let start = match self.start {
+                        Start::Zero => E::ZERO,
+                        Start::Column(start) => *start.add(row + r),
+                        Start::There => *c,
+                    };
+                    *c = start + out[j * ROWS + r];
+                }
+            }
+        }
+    }
+
+    /// A few rows, with C's columns in the packs: Cᵀ = Bᵀ·Aᵀ, where B's rows are contiguous.
+    #[inline(always)]
+    pub(super) unsafe fn by_columns<P: Pack<Element = E>>(self) {
+        const MOST: usize = 32;
+        let mut part = [E::ZERO; 4 * MOST];
+        unsafe {
+            let mut done = 0;
+            while done < self.n {
+                let m = (self.n - done).min(2 * P::LANES);
+                let swapped = Product::new(
+                    [m, self.k, self.m],
+                    (self.b.add(done), 1, self.b_row),
+                    (self.a, self.a_column, self.a_row),
+                    (part.as_mut_ptr(), MOST),
+                    Start::Zero,
+                );
+                match (m > P::LANES, self.m > 2) {
+                    (true, true) => swapped.tile::<P, 2, 4, 1, false, 0>(0),
+                    (true, false) => swapped.tile::<P, 2, 2, 1, false, 0>(0),
+                    (false, true) => swapped.tile::<P, 1, 4, 1, false, 0>(0),
+                    (false, false) => swapped.tile::<P, 1, 2, 1, false, 0>(0),
+                }
+                for j in 0..m {
+                    for r in 0..self.m {
+                        let c = self.c.add((done + j) * self.c_column + r);
+                        let start = if let Start::There = self.start { *c } else { E::ZERO };
+                        *c = start + part[r * MOST + j];
+                    }
+                }
+                done += m;
+            }
+        }
+    }
+}
+
+/// Lane r is the sum of all lanes of `rows[first + r]`.
+#[inline(always)]
+pub(super) fn row_sums<P: Pack>(all: &[P; 32], first: usize) -> P {
+    let (mut rows, mut half) = ([all[0]; 16], P::LANES / 2);
+    for r in 0..P::LANES {
+        rows[r] = all[first + r];
+    }
+    while half > 0 {
+        for i in 0..half {
+            let (low, high) = rows[i].interleave(rows[i + half]);
+            rows[i] = low.add(high);
+        }
+        half /= 2;
+    }
+    rows[0]
+}
