@@ -109,11 +109,7 @@ fn w1<T: Scalar>(kind: &str) {
     lcg.affine(&mut net.layers.2);
     let mut work = Box::new(TwoLayerNet::<T, 784, 50, 10>::workspace(Const::<100>));
     let mut sgd = Sgd::new(convert(0.1));
-    train("W1", kind, 1.0, || {
-        let loss = net.backprop(&*x, &labels, &mut work);
-        sgd.step(&mut net.layers, &mut work.grad);
-        loss
-    });
+    train("W1", kind, 1.0, || sgd.train_step(&mut net, &*x, &labels, &mut work));
 }
 
 fn w2<T: Scalar>(kind: &str) {
@@ -128,11 +124,7 @@ fn w2<T: Scalar>(kind: &str) {
     let mut work =
         Box::new(Network::<T, D1<784>, Layers<T>, SoftmaxCrossEntropy>::workspace(Const::<128>));
     let mut sgd = Sgd::new(convert(0.1));
-    train("W2", kind, 1.0, || {
-        let loss = net.backprop(&*x, &labels, &mut work);
-        sgd.step(&mut net.layers, &mut work.grad);
-        loss
-    });
+    train("W2", kind, 1.0, || sgd.train_step(&mut net, &*x, &labels, &mut work));
 }
 
 fn w3<T: Scalar, const B: usize>(workload: &str, kind: &str) {
@@ -163,9 +155,7 @@ fn w3<T: Scalar, const B: usize>(workload: &str, kind: &str) {
     train(workload, kind, 2.0, || {
         let (x, t) = &batches[batch];
         batch = (batch + 1) % batches.len();
-        let loss = net.backprop(x, t, &mut work);
-        sgd.step(&mut net.layers, &mut work.grad);
-        loss
+        sgd.train_step(&mut net, x, t, &mut work)
     });
 }
 

@@ -139,6 +139,25 @@ macro_rules! chain {
                 let part = grad.part(|grad| &mut grad.0);
                 self.0.backward::<B>(x, y, &mut cache.0, dy, dx, part);
             }
+
+            #[inline(always)]
+            fn descend<B: BatchSize>(
+                &mut self,
+                x: &In::Batch<T, B>,
+                y: &Batch<T, Self::Out, B>,
+                cache: &mut Self::Cache<B>,
+                dy: &Batch<T, Self::Out, B>,
+                dx: Option<&mut In::Batch<T, B>>,
+                grad: &mut Self::Gradient,
+                rate: T,
+            ) {
+                $(
+                    let (h, dh, lent) = &mut cache.$j;
+                    self.$j.descend::<B>(h, y, lent, dy, Some(dh), &mut grad.$j, rate);
+                    let (y, dy) = (&*h, &*dh);
+                )*
+                self.0.descend::<B>(x, y, &mut cache.0, dy, dx, &mut grad.0, rate);
+            }
         }
     };
     // Every tuple from here on: this one, then with the next layer added.

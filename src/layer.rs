@@ -1,6 +1,7 @@
 //! The one trait that a layer implements, and its use by value.
 
 use crate::{
+    optim,
     params::{Grad, Parameters, Zeros},
     shape::{Batch, BatchSize, Buffer, Columns, D1, Scalar, Shape},
 };
@@ -100,6 +101,25 @@ pub trait Layer<T: Scalar, In: Shape>: Parameters<T> {
         dx: Option<&mut In::Batch<T, B>>,
         grad: Grad<Self::Gradient>,
     );
+
+    /// `backward`, then W ← W - `rate`·dW for each parameter, with `grad` for memory. What has large
+    /// gradients, and a container of such, overrides it to spare the way of the gradient through
+    /// memory; parameters and `dx` are the same to the bit, what is left in `grad` is not said.
+    #[inline(always)]
+    #[expect(clippy::too_many_arguments, reason = "those of `backward`, and the rate")]
+    fn descend<B: BatchSize>(
+        &mut self,
+        x: &In::Batch<T, B>,
+        y: &Batch<T, Self::Out, B>,
+        cache: &mut Self::Cache<B>,
+        dy: &Batch<T, Self::Out, B>,
+        dx: Option<&mut In::Batch<T, B>>,
+        grad: &mut Self::Gradient,
+        rate: T,
+    ) {
+        self.backward::<B>(x, y, cache, dy, dx, Grad::set(grad));
+        optim::descend(rate, self, grad);
+    }
 }
 
 /// What a forward pass is for, and the only source of chance in one. It belongs to the caller: the
@@ -211,5 +231,19 @@ impl<T: Scalar, S: Shape, L: Layer<T, S>> Layer<T, S> for Box<L> {
         mut grad: Grad<Box<L::Gradient>>,
     ) {
         (**self).backward::<B>(x, y, cache, dy, dx, grad.part(|grad| &mut **grad));
+    }
+
+    #[inline(always)]
+    fn descend<B: BatchSize>(
+        &mut self,
+        x: &S::Batch<T, B>,
+        y: &Batch<T, L::Out, B>,
+        cache: &mut L::Cache<B>,
+        dy: &Batch<T, L::Out, B>,
+        dx: Option<&mut S::Batch<T, B>>,
+        grad: &mut Box<L::Gradient>,
+        rate: T,
+    ) {
+        (**self).descend::<B>(x, y, cache, dy, dx, grad, rate);
     }
 }

@@ -208,6 +208,23 @@ impl<T: Scalar, In: Shape, L, E> Network<T, In, L, E> {
         self.pass(x, target, &mut work.flow, pass, None, Grad::add(&mut work.grad))
     }
 
+    /// `backprop`, and W ← W - `rate`·dW on the way.
+    #[inline]
+    pub(crate) fn descend<B: BatchSize, Y: ?Sized>(
+        &mut self,
+        x: &In::Batch<T, B>,
+        target: &Y,
+        work: &mut Workspace<T, In, L, B>,
+        rate: T,
+    ) -> T
+    where
+        L: Layer<T, In>,
+        E: Loss<T, L::Out, B, Y>,
+    {
+        let pass = work.next_pass(In::size::<T, B>(x));
+        kernel::run::<T, _>(Descent { net: self, x, target, work, pass, rate })
+    }
+
     #[inline]
     fn pass<B: BatchSize, Y: ?Sized>(
         &self,
@@ -365,6 +382,34 @@ where
         net.layers.forward::<B>(x, y, cache, &mut self.pass);
         let loss = net.criterion.loss(y, self.target, Some(dy));
         net.layers.backward::<B>(x, y, cache, dy, self.dx, self.grad);
+        loss
+    }
+}
+
+/// As `Step`, with the layers changed on the way back.
+struct Descent<'a, T: Scalar, In: Shape, L: Layer<T, In>, E, B: BatchSize, Y: ?Sized> {
+    net: &'a mut Network<T, In, L, E>,
+    x: &'a In::Batch<T, B>,
+    target: &'a Y,
+    work: &'a mut Workspace<T, In, L, B>,
+    pass: Pass,
+    rate: T,
+}
+
+impl<T: Scalar, In: Shape, L: Layer<T, In>, E, B: BatchSize, Y: ?Sized> Work
+    for Descent<'_, T, In, L, E, B, Y>
+where
+    E: Loss<T, L::Out, B, Y>,
+{
+    type Output = T;
+
+    #[inline(always)]
+    fn run(mut self) -> T {
+        let (net, x, Workspace { grad, flow, .. }) = (self.net, self.x, self.work);
+        let Flow { cache, y, dy, .. } = flow;
+        net.layers.forward::<B>(x, y, cache, &mut self.pass);
+        let loss = net.criterion.loss(y, self.target, Some(dy));
+        net.layers.descend::<B>(x, y, cache, dy, None, grad, self.rate);
         loss
     }
 }

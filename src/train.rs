@@ -89,8 +89,7 @@ impl<B: BatchSize> Training<B> {
             data.inputs().draw(picks.as_ref(), &mut x);
             data.targets().draw(picks.as_ref(), &mut t);
 
-            let loss = net.backprop(&x, &t, &mut work);
-            optimizer.step(&mut net.layers, &mut work.grad);
+            let loss = optimizer.train_step(net, &x, &t, &mut work);
 
             let epoch = (iteration % epoch == 0).then_some(iteration / epoch);
             if observer(Progress { net, iteration, loss, epoch }).is_break() {

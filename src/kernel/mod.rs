@@ -81,3 +81,20 @@ kernels! {
     /// x = byte / 255.
     fn brightness(bytes: &[u8], x: &mut [T]);
 }
+
+/// W ← W + factor·dW, where dW = dy·xᵀ, for which there is room.
+#[inline(always)]
+pub fn descend<T: Scalar>(
+    factor: T,
+    outputs: usize,
+    inputs: usize,
+    dy: &[T],
+    x: &[T],
+    dw: &mut [T],
+    w: &mut [T],
+) {
+    if !simd::descend(factor, outputs, inputs, dy, x, w) {
+        outer(outputs, inputs, dy, x, dw, true);
+        add_scaled(factor, dw, w);
+    }
+}

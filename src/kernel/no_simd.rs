@@ -22,6 +22,7 @@ nothing! {
     affine(usize, &[T], &[T], &[T], &mut [T]);
     pullback(usize, usize, &[T], &[T], &mut [T]);
     outer(usize, usize, &[T], &[T], &mut [T], bool);
+    descend(T, usize, usize, &[T], &[T], &mut [T]);
     sum_columns(&[T], &mut [T], bool);
     add_scaled(T, &[T], &mut [T]);
     relu(&[T], &mut [T]);

@@ -109,4 +109,23 @@ impl<T: Scalar, const I: usize, const O: usize> Layer<T, D1<I>> for Affine<T, I,
             kernel::pullback(O, I, self.weight.as_slice(), dy, dx.as_mut_slice());
         }
     }
+
+    #[inline(always)]
+    fn descend<B: BatchSize>(
+        &mut self,
+        x: &Columns<T, I, B>,
+        y: &Columns<T, O, B>,
+        _: &mut (),
+        dy: &Columns<T, O, B>,
+        dx: Option<&mut Columns<T, I, B>>,
+        grad: &mut Self,
+        rate: T,
+    ) {
+        self.backward::<B>(x, y, &mut (), dy, dx, Grad::none());
+        let (x, dy) = (x.as_slice(), dy.as_slice());
+        let (dw, w) = (grad.weight.as_mut_slice(), self.weight.as_mut_slice());
+        kernel::descend(-rate, O, I, dy, x, dw, w);
+        kernel::sum_columns(dy, grad.bias.as_mut_slice(), true);
+        kernel::add_scaled(-rate, grad.bias.as_slice(), self.bias.as_mut_slice());
+    }
 }

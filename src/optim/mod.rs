@@ -3,8 +3,15 @@
 mod sgd;
 
 pub use sgd::Sgd;
+pub(crate) use sgd::descend;
 
-use crate::{params::Parameters, shape::Scalar};
+use crate::{
+    layer::Layer,
+    loss::Loss,
+    network::{Network, Workspace},
+    params::Parameters,
+    shape::{BatchSize, Scalar, Shape},
+};
 
 /// A rule that changes parameters by their gradient.
 ///
@@ -35,4 +42,26 @@ use crate::{params::Parameters, shape::Scalar};
 pub trait Optimizer<T: Scalar, L: Parameters<T>> {
     /// One step. The gradient is read only; what was kept of the steps before lies in `self`.
     fn step(&mut self, layers: &mut L, grad: &mut L::Gradient);
+
+    /// [`backprop`](Network::backprop) and one step by what it found; the loss is that before the step.
+    /// What it leaves in `work.grad` is not said, as an optimizer may change parameters while it finds
+    /// their gradient: [`Sgd`] does, with the same bits in fewer ways through memory.
+    fn train_step<In, E, B, Y>(
+        &mut self,
+        net: &mut Network<T, In, L, E>,
+        x: &In::Batch<T, B>,
+        target: &Y,
+        work: &mut Workspace<T, In, L, B>,
+    ) -> T
+    where
+        In: Shape,
+        B: BatchSize,
+        Y: ?Sized,
+        L: Layer<T, In>,
+        E: Loss<T, L::Out, B, Y>,
+    {
+        let loss = net.backprop(x, target, work);
+        self.step(&mut net.layers, &mut work.grad);
+        loss
+    }
 }

@@ -3,8 +3,11 @@
 use super::Optimizer;
 use crate::{
     kernel::{self, Work},
+    layer::Layer,
+    loss::Loss,
+    network::{Network, Workspace},
     params::{LeafMut, Parameters, Path},
-    shape::Scalar,
+    shape::{BatchSize, Scalar, Shape},
 };
 
 /// W ← W - η·dW. (Chapter 4.5; PyTorch's `SGD` without momentum.)
@@ -35,6 +38,24 @@ impl<T: Scalar, L: Parameters<T>> Optimizer<T, L> for Sgd<T> {
     fn step(&mut self, layers: &mut L, grad: &mut L::Gradient) {
         kernel::run::<T, _>(Descent { rate: self.rate, layers, grad });
     }
+
+    #[inline]
+    fn train_step<In, E, B, Y>(
+        &mut self,
+        net: &mut Network<T, In, L, E>,
+        x: &In::Batch<T, B>,
+        target: &Y,
+        work: &mut Workspace<T, In, L, B>,
+    ) -> T
+    where
+        In: Shape,
+        B: BatchSize,
+        Y: ?Sized,
+        L: Layer<T, In>,
+        E: Loss<T, L::Out, B, Y>,
+    {
+        net.descend(x, target, work, self.rate)
+    }
 }
 
 struct Descent<'a, T: Scalar, L: Parameters<T>> {
@@ -48,9 +69,19 @@ impl<T: Scalar, L: Parameters<T>> Work for Descent<'_, T, L> {
 
     #[inline(always)]
     fn run(self) {
-        self.layers.visit_mut([self.grad], &Path::ROOT, &mut |leaf: LeafMut<T, 1>| {
-            let [grad] = leaf.trees;
-            kernel::add_scaled(-self.rate, grad, leaf.values);
-        });
+        descend(self.rate, self.layers, self.grad);
     }
+}
+
+/// W ← W - rate·dW, leaf by leaf.
+#[inline(always)]
+pub(crate) fn descend<T: Scalar, L: Parameters<T> + ?Sized>(
+    rate: T,
+    layers: &mut L,
+    grad: &mut L::Gradient,
+) {
+    layers.visit_mut([grad], &Path::ROOT, &mut |leaf: LeafMut<T, 1>| {
+        let [grad] = leaf.trees;
+        kernel::add_scaled(-rate, grad, leaf.values);
+    });
 }

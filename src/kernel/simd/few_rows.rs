@@ -31,7 +31,7 @@ impl<E: Constants> Product<E> {
                     }
                 }
                 let b = self.b.add(done);
-                let start = if done == 0 { self.start } else { Start::There };
+                let start = if done == 0 { self.start } else { Start::Add(E::ONE) };
                 let part = Product { k, b, start, ..self };
                 let mut r = 0;
                 while r + 2 <= self.m {
@@ -104,12 +104,12 @@ impl<E: Constants> Product<E> {
             for j in 0..COLUMNS {
                 for r in 0..ROWS {
                     let c = self.c.add((column + j) * self.c_column + row + r);
-                    let start = match self.start {
-                        Start::Zero => E::ZERO,
-                        Start::Column(start) => *start.add(row + r),
-                        Start::There => *c,
+                    let sum = out[j * ROWS + r];
+                    *c = match self.start {
+                        Start::Zero => sum,
+                        Start::Column(start) => *start.add(row + r) + sum,
+                        Start::Add(factor) => scaled::<P>(sum, factor, *c),
                     };
-                    *c = start + out[j * ROWS + r];
                 }
             }
         }
@@ -132,22 +132,33 @@ impl<E: Constants> Product<E> {
                     Start::Zero,
                 );
                 match (m > P::LANES, self.m > 2) {
-                    (true, true) => swapped.tile::<P, 2, 4, 1, false, 0>(0),
-                    (true, false) => swapped.tile::<P, 2, 2, 1, false, 0>(0),
-                    (false, true) => swapped.tile::<P, 1, 4, 1, false, 0>(0),
-                    (false, false) => swapped.tile::<P, 1, 2, 1, false, 0>(0),
+                    (true, true) => swapped.few_columns::<P, 2, 4, 1, 0>(),
+                    (true, false) => swapped.few_columns::<P, 2, 2, 1, 0>(),
+                    (false, true) => swapped.few_columns::<P, 1, 4, 1, 0>(),
+                    (false, false) => swapped.few_columns::<P, 1, 2, 1, 0>(),
                 }
                 for j in 0..m {
                     for r in 0..self.m {
                         let c = self.c.add((done + j) * self.c_column + r);
-                        let start = if let Start::There = self.start { *c } else { E::ZERO };
-                        *c = start + part[r * MOST + j];
+                        let sum = part[r * MOST + j];
+                        *c = match self.start {
+                            Start::Add(factor) => scaled::<P>(sum, factor, *c),
+                            _ => sum,
+                        };
                     }
                 }
                 done += m;
             }
         }
     }
+}
+
+/// sum·factor + c, rounded once as in a pack.
+#[inline(always)]
+unsafe fn scaled<P: Pack>(sum: P::Element, factor: P::Element, c: P::Element) -> P::Element {
+    let mut out = [c; 16];
+    unsafe { P::splat(sum).mul_add(P::splat(factor), P::splat(c)).store(out.as_mut_ptr()) };
+    out[0]
 }
 
 /// Lane r is the sum of all lanes of `rows[first + r]`.

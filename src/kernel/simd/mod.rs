@@ -34,9 +34,10 @@ use crate::Scalar;
 use core::any::TypeId;
 use lanes::Lanes;
 use math::Constants;
+use num_traits::ConstOne;
 #[cfg(feature = "rayon")]
 use pack::Pack;
-use tile::{Product, Start};
+use tile::{Product, Start, WHOLE};
 
 type Size = (usize, usize);
 
@@ -44,7 +45,7 @@ type Size = (usize, usize);
 pub struct Kernels<E> {
     product: unsafe fn(Product<E>),
     affine: unsafe fn(Size, *const E, *const E, *const E, *mut E),
-    outer: unsafe fn(Size, *const E, *const E, *mut E, bool),
+    outer: unsafe fn(Size, *const E, *const E, *mut E, Start<E>),
     pullback: unsafe fn(Size, *const E, *const E, *mut E),
     sum_columns: unsafe fn(Size, *const E, *mut E, bool),
     relu: unsafe fn(*const E, *mut E, usize),
@@ -58,11 +59,11 @@ pub struct Kernels<E> {
 }
 
 macro_rules! kernels {
-    ($module:ident, $features:literal: $(
+    ($level:ident $module:ident, $features:literal: $(
         fn $name:ident<$e:ident>($($argument:ident: $type:ty),*) = $from:ident::$body:ident $(<$of:ident>)?;
     )*) => {
         mod $module {
-            use super::{Lanes, Product, Size, math, tile, vector};
+            use super::{Lanes, Product, Size, Start, math, tile, vector};
             $(
                 #[inline]
                 #[target_feature(enable = $features)]
@@ -90,8 +91,12 @@ macro_rules! kernels {
                 }
             }
 
+            // Where the level is no constant, `trust` wants a function of its own.
+            #[cfg_attr(all(target_arch = "x86_64", not(target_feature = "avx512bw")), inline(never))]
             #[target_feature(enable = $features)]
-            pub fn run<W: super::Work>(work: W) -> W::Output {
+            pub unsafe fn run<W: super::Work>(work: W) -> W::Output {
+                // SAFETY: as the caller has seen. No kernel need look again.
+                unsafe { super::arch::trust(Some(super::Level::$level)) };
                 work.run()
             }
         }
@@ -99,12 +104,12 @@ macro_rules! kernels {
 }
 
 macro_rules! level {
-    ($module:ident, $features:literal) => { kernels! { $module, $features:
+    ($level:ident $module:ident, $features:literal) => { kernels! { $level $module, $features:
         fn product<E>(product: Product<E>) = tile::product;
         fn affine<E>(size: Size, w: *const E, b: *const E, x: *const E, y: *mut E) = vector::affine;
         fn small_affine<E>(size: Size, w: *const E, b: *const E, x: *const E, y: *mut E)
             = vector::small_affine;
-        fn outer<E>(size: Size, dy: *const E, x: *const E, dw: *mut E, overwrite: bool) = vector::outer;
+        fn outer<E>(size: Size, dy: *const E, x: *const E, dw: *mut E, start: Start<E>) = vector::outer;
         fn pullback<E>(size: Size, w: *const E, dy: *const E, dx: *mut E) = vector::pullback;
         fn sum_columns<E>(size: Size, dy: *const E, db: *mut E, overwrite: bool) = vector::sum_columns;
         fn add_scaled<E>(factor: E, g: *const E, w: *mut E, len: usize) = vector::add_scaled;
@@ -152,19 +157,20 @@ macro_rules! levels {
             fn table(level: Level) -> &'static Kernels<Self>;
         }
 
-        $(level!($module, $features);)*
+        $(level!($level $module, $features);)*
         float!(f32: $($level $module $f32;)*);
         float!(f64: $($level $module $f64;)*);
 
         /// Does the work with all that the CPU has.
         #[inline(always)]
         pub fn run<T: Scalar, W: Work>(work: W) -> W::Output {
-            let type_of = TypeId::of::<T>();
-            let float = type_of == TypeId::of::<f32>() || type_of == TypeId::of::<f64>();
+            if TypeId::of::<T>() != TypeId::of::<f32>() && TypeId::of::<T>() != TypeId::of::<f64>() {
+                return work.run();
+            }
             match level() {
                 // SAFETY: `level` has seen the features.
-                $(Some(Level::$level) if float => unsafe { $module::run(work) },)*
-                _ => work.run(),
+                $(Some(Level::$level) => unsafe { $module::run(work) },)*
+                None => without(work),
             }
         }
 
@@ -203,6 +209,14 @@ levels! { $
 #[cfg(target_arch = "aarch64")]
 levels! { $
     Neon neon "neon" F32x4 F64x2;
+}
+
+/// Apart, so that the room on the stack for all that it inlines is made by it alone.
+#[inline(never)]
+fn without<W: Work>(work: W) -> W::Output {
+    // SAFETY: `run` has seen it.
+    unsafe { arch::trust(None) };
+    work.run()
 }
 
 /// What the CPU has.
@@ -292,7 +306,7 @@ pub fn affine<T: Scalar>(inputs: usize, w: &[T], b: &[T], x: &[T], y: &mut [T]) 
                     *y.add(sample) = *b;
                 }
                 let (x, w, y) = ((x, inputs, 1), (w, 1, inputs), (y, n));
-                product::<E>(level, Product::new([n, inputs, 1], x, w, y, Start::There));
+                product::<E>(level, Product::new([n, inputs, 1], x, w, y, Start::Add(E::ONE)));
             } else {
                 let (w, x, y) = ((w, 1, outputs), (x, 1, inputs), (y, outputs));
                 let size = [outputs, inputs, n];
@@ -312,20 +326,46 @@ pub fn outer<T: Scalar>(
     dw: &mut [T],
     overwrite: bool,
 ) -> bool {
+    let start = if overwrite { Start::Zero } else { Start::Add(T::one()) };
+    outer_from(outputs, inputs, dy, x, dw, start)
+}
+
+/// w ← w + factor·(dy·xᵀ), where the bits are those of `outer` and `add_scaled`.
+#[inline(always)]
+pub fn descend<T: Scalar>(
+    factor: T,
+    outputs: usize,
+    inputs: usize,
+    dy: &[T],
+    x: &[T],
+    w: &mut [T],
+) -> bool {
+    samples(inputs, x) <= WHOLE && outer_from(outputs, inputs, dy, x, w, Start::Add(factor))
+}
+
+#[inline(always)]
+fn outer_from<T: Scalar>(
+    outputs: usize,
+    inputs: usize,
+    dy: &[T],
+    x: &[T],
+    dw: &mut [T],
+    start: Start<T>,
+) -> bool {
     let n = samples(inputs, x);
     if n == 0 || dy.len() != outputs * n || dw.len() != outputs * inputs {
         return false;
     }
-    let (dy, x, dw) = (dy.as_ptr(), x.as_ptr(), dw.as_mut_ptr());
+    let (dy, x, dw, start) = (dy.as_ptr(), x.as_ptr(), dw.as_mut_ptr(), &raw const start);
     if_float!(T is E, level: {
         let (dy, x, dw) = (dy.cast::<E>(), x.cast::<E>(), dw.cast::<E>());
-        let start = if overwrite { Start::Zero } else { Start::There };
         // SAFETY: as in `affine`.
         unsafe {
+            let start = *start.cast::<Start<E>>();
             if n == 1 && outputs * inputs <= SMALL {
-                inlined!(level, outer<E>((outputs, inputs), dy, x, dw, overwrite));
+                inlined!(level, outer<E>((outputs, inputs), dy, x, dw, start));
             } else if n == 1 {
-                (E::table(level).outer)((outputs, inputs), dy, x, dw, overwrite);
+                (E::table(level).outer)((outputs, inputs), dy, x, dw, start);
             } else if outputs == 1 {
                 let (x, dy, dw) = ((x, 1, inputs), (dy, 1, n), (dw, inputs));
                 product::<E>(level, Product::new([inputs, n, 1], x, dy, dw, start));

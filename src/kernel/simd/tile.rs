@@ -8,9 +8,14 @@
 #![allow(clippy::needless_range_loop, clippy::manual_memcpy, clippy::indexing_slicing)]
 
 use super::{math::Constants, pack::Pack};
-use core::mem::MaybeUninit;
+use core::{
+    arch::asm,
+    mem::MaybeUninit,
+    ptr::{null, null_mut},
+};
 
-/// C = start + A·B, C of `m`×`n`, over `k`. Strides are in numbers; C's columns are contiguous.
+/// C = start + A·B, or C + factor·A·B, C of `m`×`n`, over `k`. Strides are in numbers; C's columns are
+/// contiguous.
 #[derive(Clone, Copy)]
 pub struct Product<E> {
     pub m: usize,
@@ -33,8 +38,8 @@ pub enum Start<E> {
     Zero,
     /// This column, for every column of C.
     Column(*const E),
-    /// What C holds.
-    There,
+    /// Zero; at the end so many times the sums are added to what C holds.
+    Add(E),
 }
 
 /// The bytes of a packed block; a panel of usual height takes three quarters of it, so that the
@@ -44,40 +49,58 @@ const BLOCK: usize = 32 * 1024;
 /// From so many columns on a panel that the cache would not keep is packed.
 pub(super) const MANY: usize = 16;
 
+/// A sum over no more than this is never cut into blocks: a scaled one has to be whole.
+pub const WHOLE: usize = 170;
+
+/// Where a tile finds A: as it is, as it is and to be copied to the block, or in the block.
+const AS_IS: u8 = 0;
+const COPY: u8 = 1;
+const PACKED: u8 = 2;
+
 #[repr(align(64))]
 struct Block(MaybeUninit<[u8; BLOCK]>);
 
 /// The bytes of a cache line.
 pub const LINE: usize = 64;
 
-/// What the next panel will be packed from: it is fetched while the tiles of this one are summed up.
-struct Ahead<E> {
-    at: *const E,
-    strips: usize,
+/// What a tile does besides summing up: it copies A to the block, if it is the first of a panel that lies
+/// ready; and it fetches what the next panel will be made from, a run of lines now and then, as many at
+/// once would keep what is summed up waiting.
+#[derive(Clone, Copy)]
+struct Aside<E> {
+    block: *mut E,
+    /// What is to be fetched, strips of `len` numbers, and how far in the strip that is.
+    strip: *const E,
+    done: usize,
     stride: usize,
     len: usize,
+    /// How many runs are left, and how many a tile takes.
+    runs: usize,
+    each: usize,
 }
 
-impl<E> Ahead<E> {
-    const NOTHING: Self = Ahead { at: core::ptr::null(), strips: 0, stride: 0, len: 0 };
+impl<E> Aside<E> {
+    const NOTHING: Self =
+        Aside { block: null_mut(), strip: null(), done: 0, stride: 0, len: 0, runs: 0, each: 0 };
 
+    /// The next run, if there is one.
     #[inline(always)]
-    fn prefetch<P: Pack<Element = E>, const SOON: bool>(&mut self, strips: usize) {
-        for _ in 0..strips.min(self.strips) {
-            let mut i = 0;
-            while i < self.len {
-                P::prefetch::<SOON>(self.at.wrapping_add(i));
-                i += LINE / size_of::<E>();
-            }
-            self.at = self.at.wrapping_add(self.stride);
-            self.strips -= 1;
+    fn run<P: Pack<Element = E>, const PACKS: usize>(&mut self) {
+        self.runs -= 1;
+        for i in 0..PACKS {
+            P::prefetch::<false>(self.strip.wrapping_add(self.done + i * P::LANES));
+        }
+        self.done += PACKS * P::LANES;
+        if self.done >= self.len {
+            self.strip = self.strip.wrapping_add(self.stride);
+            self.done = 0;
         }
     }
 }
 
-// SAFETY, here and in the files that add to `Product`: every function may be called if the CPU has the instructions of `P`,
-// A, B and the start can be read and C written in all their rows and columns, and C overlaps none
-// of them. Each hands on parts that lie within.
+// SAFETY, here and in the files that add to `Product`: every function may be called if the CPU has the
+// instructions of `P`, A, B and the start can be read and C written in all their rows and columns, and C
+// overlaps none of them. Each hands on parts that lie within.
 
 impl<E: Constants> Product<E> {
     /// Of `[m, k, n]`, A and B with the strides of their rows and columns, C with that of its columns.
@@ -116,7 +139,7 @@ impl<E: Constants> Product<E> {
             let worth = if dots { self.k >= P::LANES } else { self.n >= 8 };
             let few = if few <= P::LANES / 4 && worth { few } else { 0 };
             let main = Product { m: self.m - few, ..self };
-            if self.a_row != 1 || (self.n >= MANY && main.m * self.k * size_of::<E>() > BLOCK) {
+            if self.a_row != 1 || self.n >= MANY {
                 main.packed::<P>();
             } else {
                 main.panels::<P>();
@@ -135,18 +158,20 @@ impl<E: Constants> Product<E> {
         unsafe {
             while self.m > 0 {
                 let rows = self.m.min(P::LANES * panel::<P>(self.m));
-                Product { m: rows, ..self }.columns_of_panel::<P, false>(Ahead::NOTHING);
+                Product { m: rows, ..self }.columns_of_panel::<P, AS_IS>(Aside::NOTHING);
                 self = self.below(rows);
             }
         }
     }
 
-    /// Panel after panel, each packed, for one block of k after the other.
+    /// Panel after panel, each packed, for one block of k after the other. Where A's columns are
+    /// contiguous, a panel's first tile packs it on the way.
     #[inline(always)]
     unsafe fn packed<P: Pack<Element = E>>(self) {
         let mut block = Block(MaybeUninit::uninit());
         let block: *mut E = block.0.as_mut_ptr().cast();
-        let most = BLOCK / size_of::<E>() / (P::LANES * (P::PANEL + 1));
+        let most = BLOCK / size_of::<E>() / (P::LANES * P::PANEL);
+        const { assert!(WHOLE * P::LANES * P::PANEL * size_of::<E>() <= BLOCK) };
         let blocks = self.k.div_ceil(most).max(1);
         let depth = self.k.div_ceil(blocks);
         unsafe {
@@ -154,23 +179,26 @@ impl<E: Constants> Product<E> {
             loop {
                 let k = depth.min(self.k - done);
                 let (a, b) = (self.a.add(done * self.a_column), self.b.add(done * self.b_row));
-                let start = if done == 0 { self.start } else { Start::There };
+                let start = if done == 0 { self.start } else { Start::Add(E::ONE) };
                 let mut part = Product { k, a, b, start, ..self };
                 while part.m > 0 {
                     let height = P::LANES * panel::<P>(part.m);
                     let rows = part.m.min(height);
-                    part.pack::<P>(rows, height, block);
-                    let (a, a_row, a_column) = (block.cast_const(), 1, height);
-                    let ready = Product { m: rows, a, a_row, a_column, ..part };
+                    let now = Product { m: rows, ..part };
                     part = part.below(rows);
-                    let ahead = if part.m == 0 {
-                        Ahead::NOTHING
-                    } else if self.a_row == 1 {
-                        Ahead { at: part.a, stride: self.a_column, strips: k, len: height }
+                    let mut aside = Aside { block, strip: part.a, ..Aside::NOTHING };
+                    if self.a_row == 1 {
+                        (aside.stride, aside.len) = (self.a_column, height.min(part.m));
+                        aside.runs = if part.m == 0 { 0 } else { k };
+                        now.columns_of_panel::<P, COPY>(aside);
                     } else {
-                        Ahead { at: part.a, stride: self.a_row, strips: part.m.min(height), len: k }
-                    };
-                    ready.columns_of_panel::<P, true>(ahead);
+                        let strips = part.m.min(height);
+                        (aside.stride, aside.len) = (self.a_row, k);
+                        aside.runs = strips * k.div_ceil(height);
+                        now.pack::<P>(height, block);
+                        let now = Product { a: block, a_row: 1, a_column: height, ..now };
+                        now.columns_of_panel::<P, PACKED>(aside);
+                    }
                 }
                 done += k;
                 if done >= self.k {
@@ -180,20 +208,14 @@ impl<E: Constants> Product<E> {
         }
     }
 
-    /// The first `rows` rows of A in columns of `height`, which is whole packs.
+    /// A in columns of `height`, which is whole packs.
     #[inline(always)]
-    unsafe fn pack<P: Pack<Element = E>>(&self, rows: usize, height: usize, to: *mut E) {
+    unsafe fn pack<P: Pack<Element = E>>(&self, height: usize, to: *mut E) {
         unsafe {
             for pack in 0..height / P::LANES {
                 let row = pack * P::LANES;
-                let (to, left) = (to.add(row), rows - row);
+                let (to, left) = (to.add(row), self.m - row);
                 let from = self.a.add(row * self.a_row);
-                if self.a_row == 1 {
-                    for k in 0..self.k {
-                        load::<P>(from.add(k * self.a_column), left).store(to.add(k * height));
-                    }
-                    continue;
-                }
                 let mut k = 0;
                 while k < self.k {
                     // A square of LANES by LANES, transposed.
@@ -215,18 +237,16 @@ impl<E: Constants> Product<E> {
         }
     }
 
-    /// All columns of a panel of at most four packs, which lies ready.
+    /// All columns of a panel of at most `PANEL` packs.
     #[inline(always)]
-    unsafe fn columns_of_panel<P: Pack<Element = E>, const WHOLE: bool>(self, ahead: Ahead<E>) {
+    unsafe fn columns_of_panel<P: Pack<Element = E>, const A: u8>(self, aside: Aside<E>) {
         unsafe {
             match (P::PANEL, self.m.div_ceil(P::LANES)) {
-                (3, 1) => self.columns::<P, 1, 16, WHOLE>(ahead),
-                (3, 2) => self.columns::<P, 2, 12, WHOLE>(ahead),
-                (3, 3) => self.columns::<P, 3, 8, WHOLE>(ahead),
-                (3, _) => self.columns::<P, 4, 6, WHOLE>(ahead),
-                (_, 1) => self.columns::<P, 1, 12, WHOLE>(ahead),
-                (_, 2) => self.columns::<P, 2, 6, WHOLE>(ahead),
-                (_, _) => self.columns::<P, 3, 4, WHOLE>(ahead),
+                (3, 1) => self.columns::<P, 1, 16, A>(aside),
+                (3, 2) => self.columns::<P, 2, 12, A>(aside),
+                (3, _) => self.columns::<P, 3, 8, A>(aside),
+                (_, 1) => self.columns::<P, 1, 12, A>(aside),
+                (_, _) => self.columns::<P, 2, 6, A>(aside),
             }
         }
     }
@@ -236,36 +256,69 @@ impl<E: Constants> Product<E> {
         P: Pack<Element = E>,
         const PACKS: usize,
         const COLUMNS: usize,
-        const WHOLE: bool,
+        const A: u8,
     >(
-        self,
-        mut ahead: Ahead<E>,
+        mut self,
+        mut aside: Aside<E>,
     ) {
-        let each = (ahead.strips * COLUMNS).div_ceil(self.n);
+        const { assert!(COLUMNS <= MANY) }; // of which there are as many where A is to be copied
         unsafe {
+            if A == AS_IS {
+                return self.four_by_four::<P, PACKS, AS_IS>(0);
+            }
             let mut done = 0;
-            while COLUMNS > 4 && done + COLUMNS <= self.n {
-                ahead.prefetch::<P, false>(each);
-                self.tile::<P, PACKS, COLUMNS, 1, WHOLE, 0>(done);
+            aside.each = (aside.runs * COLUMNS).div_ceil(self.n);
+            if A == COPY {
+                self.tile::<P, PACKS, COLUMNS, 1, COPY, 0>(0, &mut aside);
+                (self.a, self.a_column, done) = (aside.block, PACKS * P::LANES, COLUMNS);
+            }
+            while done + COLUMNS <= self.n {
+                self.tile::<P, PACKS, COLUMNS, 1, PACKED, 0>(done, &mut aside);
                 done += COLUMNS;
             }
+            self.four_by_four::<P, PACKS, PACKED>(done);
+        }
+    }
+
+    /// The columns from `done` on, in tiles that may be a part.
+    #[inline(always)]
+    unsafe fn four_by_four<P: Pack<Element = E>, const PACKS: usize, const A: u8>(
+        self,
+        mut done: usize,
+    ) {
+        unsafe {
             while done < self.n {
-                self.tile::<P, PACKS, 4, 1, WHOLE, 0>(done);
+                self.tile::<P, PACKS, 4, 1, A, 0>(done, &mut Aside { ..Aside::NOTHING });
                 done += 4;
             }
         }
     }
 
-    /// The only column, of at most four packs, with A fetched so many columns ahead.
+    /// The first columns, `COLUMNS` or all, out of A itself, which is fetched so many columns ahead.
+    #[inline(always)]
+    pub(super) unsafe fn few_columns<
+        P: Pack<Element = E>,
+        const PACKS: usize,
+        const COLUMNS: usize,
+        const SUMS: usize,
+        const AHEAD: usize,
+    >(
+        self,
+    ) {
+        let mut nothing = Aside::NOTHING;
+        unsafe { self.tile::<P, PACKS, COLUMNS, SUMS, AS_IS, AHEAD>(0, &mut nothing) }
+    }
+
+    /// The only column, of at most four packs.
     #[inline(always)]
     pub(super) unsafe fn column<P: Pack<Element = E>, const AHEAD: usize>(self) {
         unsafe {
             match self.m.div_ceil(P::LANES) {
                 0 => {}
-                1 => self.tile::<P, 1, 1, 4, false, AHEAD>(0),
-                2 => self.tile::<P, 2, 1, 4, false, AHEAD>(0),
-                3 => self.tile::<P, 3, 1, 4, false, AHEAD>(0),
-                _ => self.tile::<P, 4, 1, 2, false, AHEAD>(0),
+                1 => self.few_columns::<P, 1, 1, 4, AHEAD>(),
+                2 => self.few_columns::<P, 2, 1, 4, AHEAD>(),
+                3 => self.few_columns::<P, 3, 1, 4, AHEAD>(),
+                _ => self.few_columns::<P, 4, 1, 2, AHEAD>(),
             }
         }
     }
@@ -273,16 +326,17 @@ impl<E: Constants> Product<E> {
     /// `COLUMNS` columns from `column` on, `PACKS` packs of rows, the last of which may be a part.
     /// So that one addition need not wait for the last, `SUMS` sums stand side by side.
     #[inline(always)]
-    pub(super) unsafe fn tile<
+    unsafe fn tile<
         P: Pack<Element = E>,
         const PACKS: usize,
         const COLUMNS: usize,
         const SUMS: usize,
-        const WHOLE: bool,
+        const A: u8,
         const AHEAD: usize,
     >(
         self,
         column: usize,
+        aside: &mut Aside<E>,
     ) {
         unsafe {
             let (l, last) = (P::LANES, self.m - (PACKS - 1) * P::LANES);
@@ -296,9 +350,12 @@ impl<E: Constants> Product<E> {
             let real = if COLUMNS > 4 { COLUMNS } else { COLUMNS.min(self.n - column) };
             let (mut a, mut b) = (self.a, self.b.add(column * self.b_column));
             let c = self.c.add(column * self.c_column);
+            let (mut copy, mut runs) = (aside.block, aside.each.min(aside.runs));
+            // A full tile out of a panel, of which there are many.
+            let many = A != AS_IS && COLUMNS > 4;
             let mut sums = [[[P::splat(E::ZERO); PACKS]; COLUMNS]; SUMS];
             match self.start {
-                Start::Zero => {}
+                Start::Zero | Start::Add(_) => {}
                 Start::Column(start) => {
                     for i in 0..PACKS {
                         let start = load!(start.add(i * l), i);
@@ -307,21 +364,21 @@ impl<E: Constants> Product<E> {
                         }
                     }
                 }
-                Start::There => {
-                    for j in 0..COLUMNS {
-                        for i in 0..PACKS {
-                            sums[0][j][i] = {
-                                let c = c.add(j.min(real - 1) * self.c_column + i * l);
-                                load!(c.cast_const(), i)
-                            };
-                        }
-                    }
-                }
             }
+            // Four columns by one pointer and three distances.
+            let step = self.b_column;
+            let distance = |columns| opaque(null::<E>().wrapping_byte_add(columns)).addr();
+            let steps = [0, distance(step), distance(2 * step), distance(3 * step)];
+            let mut quad = [b; 4];
+            for q in 1..COLUMNS.div_ceil(4) {
+                quad[q] = b.wrapping_add(4 * q * step);
+            }
+            let a_column = if A == PACKED { PACKS * l } else { self.a_column };
             macro_rules! step {
-                ($sum:expr) => {{
-                    if WHOLE && COLUMNS > 4 {
-                        P::prefetch::<true>(b.wrapping_add(2 * COLUMNS));
+                ($sum:expr, $column:expr) => {{
+                    if many {
+                        // The tile after the next one's B, where that is a row's next numbers.
+                        P::prefetch::<true>(quad[0].wrapping_add(2 * COLUMNS));
                     }
                     if AHEAD > 0 {
                         for i in 0..PACKS {
@@ -331,26 +388,65 @@ impl<E: Constants> Product<E> {
                     let mut pack = [P::splat(E::ZERO); PACKS];
                     for i in 0..PACKS {
                         let a = a.add(i * l);
-                        pack[i] = if WHOLE { P::load(a) } else { load!(a, i) };
+                        pack[i] = if A == PACKED { P::load(a) } else { load!(a, i) };
+                        if A == COPY {
+                            pack[i].store(copy.add(i * l));
+                        }
                     }
                     for j in 0..COLUMNS {
-                        let b = P::splat(*b.add(j.min(real - 1) * self.b_column));
+                        let b = if many {
+                            quad[j / 4].add(steps[j % 4])
+                        } else {
+                            b.add(j.min(real - 1) * self.b_column)
+                        };
+                        let b = P::splat(*b);
                         for i in 0..PACKS {
                             sums[$sum][j][i] = pack[i].mul_add(b, sums[$sum][j][i]);
                         }
                     }
-                    (a, b) = (a.wrapping_add(self.a_column), b.wrapping_add(self.b_row));
+                    a = a.wrapping_add(a_column);
+                    copy = copy.wrapping_add(PACKS * l);
+                    b = b.wrapping_add(self.b_row);
+                    if many {
+                        for q in 0..COLUMNS.div_ceil(4) {
+                            quad[q] = opaque(quad[q].wrapping_add(self.b_row));
+                        }
+                    }
                 }};
             }
             let mut left = self.k;
+            if many {
+                let (mut there, mut columns) = (c.cast_const(), COLUMNS);
+                while left >= 4 {
+                    if columns > 0 {
+                        for i in 0..PACKS {
+                            P::prefetch::<false>(there.wrapping_add(i * l));
+                        }
+                        there = there.wrapping_add(self.c_column);
+                        columns -= 1;
+                    } else if runs > 0 {
+                        aside.run::<P, PACKS>();
+                        runs -= 1;
+                    }
+                    step!(0, 0);
+                    step!(0, 1);
+                    step!(0, 2);
+                    step!(0, 3);
+                    left -= 4;
+                }
+                while runs > 0 {
+                    aside.run::<P, PACKS>();
+                    runs -= 1;
+                }
+            }
             while left >= SUMS {
                 for sum in 0..SUMS {
-                    step!(sum);
+                    step!(sum, 0);
                 }
                 left -= SUMS;
             }
             while SUMS > 1 && left > 0 {
-                step!(0);
+                step!(0, 0);
                 left -= 1;
             }
             let mut total = [[P::splat(E::ZERO); PACKS]; COLUMNS];
@@ -364,6 +460,15 @@ impl<E: Constants> Product<E> {
                         sum = sum.add(sums[2 % SUMS][j][i].add(sums[3 % SUMS][j][i]));
                     }
                     total[j][i] = sum;
+                }
+            }
+            if let Start::Add(factor) = self.start {
+                for j in 0..COLUMNS {
+                    for i in 0..PACKS {
+                        let c = c.add(j.min(real - 1) * self.c_column + i * l);
+                        total[j][i] =
+                            total[j][i].mul_add(P::splat(factor), load!(c.cast_const(), i));
+                    }
                 }
             }
             if last == l {
@@ -404,11 +509,26 @@ pub unsafe fn product<P: Pack>(product: Product<P::Element>) {
     unsafe { product.product::<P>() }
 }
 
+/// The same number or address, of which the compiler does not know what it was made from: left to
+/// itself it computes each of a tile's addresses anew.
+#[inline(always)]
+#[expect(
+    clippy::pointers_in_nomem_asm_block,
+    reason = "nothing is done, not to what it points to either"
+)]
+fn opaque<V: Copy>(value: *const V) -> *const V {
+    let mut value = value;
+    // SAFETY: nothing is done.
+    unsafe { asm!("/* {0} */", inout(reg) value, options(pure, nomem, nostack, preserves_flags)) };
+    value
+}
+
 /// How many packs high the next panel is, with `rows` left.
 #[inline(always)]
 fn panel<P: Pack>(rows: usize) -> usize {
     let left = rows.div_ceil(P::LANES);
-    if left > P::PANEL + 1 { P::PANEL } else { left }
+    // Rather two of half the height than one that is full and a low one.
+    if left == P::PANEL + 1 { left.div_ceil(2) } else { left.min(P::PANEL) }
 }
 
 /// A pack, or what there is of it, if `left` is less.

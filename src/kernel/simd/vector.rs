@@ -42,11 +42,11 @@ pub unsafe fn affine<P: Pack>(
         }
         while left.m > 4 * P::LANES {
             match left.m.div_ceil(P::LANES) {
-                5 if P::PANEL == 3 => return left.tile::<P, 5, 1, 2, false, 8>(0),
-                6 if P::PANEL == 3 => return left.tile::<P, 6, 1, 2, false, 8>(0),
-                7 if P::PANEL == 3 => return left.tile::<P, 7, 1, 2, false, 8>(0),
-                8 if P::PANEL == 3 => return left.tile::<P, 8, 1, 2, false, 8>(0),
-                _ => Product { m: 4 * P::LANES, ..left }.tile::<P, 4, 1, 2, true, 8>(0),
+                5 if P::PANEL == 3 => return left.few_columns::<P, 5, 1, 2, 8>(),
+                6 if P::PANEL == 3 => return left.few_columns::<P, 6, 1, 2, 8>(),
+                7 if P::PANEL == 3 => return left.few_columns::<P, 7, 1, 2, 8>(),
+                8 if P::PANEL == 3 => return left.few_columns::<P, 8, 1, 2, 8>(),
+                _ => Product { m: 4 * P::LANES, ..left }.few_columns::<P, 4, 1, 2, 8>(),
             }
             left = left.below(4 * P::LANES);
         }
@@ -54,14 +54,14 @@ pub unsafe fn affine<P: Pack>(
     }
 }
 
-/// dW = dy·xᵀ for one sample.
+/// dW = dy·xᵀ for one sample, from `start` on.
 #[inline(always)]
 pub unsafe fn outer<P: Pack>(
     (outputs, inputs): (usize, usize),
     dy: *const P::Element,
     x: *const P::Element,
     dw: *mut P::Element,
-    overwrite: bool,
+    start: Start<P::Element>,
 ) {
     // One output: dW is a row, and lies as a column does.
     let (m, n, a, b) = if outputs == 1 { (inputs, 1, x, dy) } else { (outputs, inputs, dy, x) };
@@ -71,10 +71,11 @@ pub unsafe fn outer<P: Pack>(
             let (left, column) = (m - row, load::<P>(a.add(row), m - row));
             for j in 0..n {
                 let (factor, c) = (P::splat(*b.add(j)), dw.add(j * m + row));
-                let value = if overwrite {
-                    column.mul(factor)
-                } else {
-                    column.mul_add(factor, load::<P>(c, left))
+                let value = match start {
+                    Start::Add(scale) => {
+                        column.mul(factor).mul_add(P::splat(scale), load::<P>(c, left))
+                    }
+                    Start::Zero | Start::Column(_) => column.mul(factor),
                 };
                 store(value, c, left);
             }
@@ -93,7 +94,7 @@ pub unsafe fn pullback<P: Pack>(
 ) {
     unsafe {
         if outputs == 1 {
-            return outer::<P>((inputs, 1), w, dy, dx, true);
+            return outer::<P>((inputs, 1), w, dy, dx, Start::Zero);
         }
         let mut i = 0;
         while i < inputs {

@@ -9,48 +9,89 @@ use super::{
     tanh::tanh_by_table,
 };
 use core::{
-    arch::x86_64::*,
+    arch::{asm, x86_64::*},
+    hint::assert_unchecked,
     sync::atomic::{AtomicU8, Ordering::Relaxed},
 };
 
 /// The bytes of a register at the least level.
 pub const LEAST: usize = 32;
 
-/// What the CPU has: a constant where the build says so, else one cached byte.
+/// What the CPU has: a constant where the build says so, else one byte that is written once.
 #[inline(always)]
 pub fn level() -> Option<Level> {
     macro_rules! all {
         ($says:ident: $($feature:tt)*) => { $($says!(target_feature = $feature))&&* };
     }
+    if cfg!(miri) {
+        return None; // Miri runs no assembly
+    }
     if all!(cfg: "avx512f" "avx512vl" "avx512dq" "avx512bw" "avx2" "fma" "bmi2") {
         return Some(Level::Avx512);
     }
-    match LEVEL.load(Relaxed) {
-        BEST => Some(Level::Avx512),
-        known => other_level(known),
+    match known() {
+        NONE => None,
+        AVX2 => Some(Level::Avx2),
+        AVX512 => Some(Level::Avx512),
+        _ => ask(),
     }
 }
 
-/// 0 none, 1 AVX2, 2 AVX-512, else not asked yet.
-static LEVEL: AtomicU8 = AtomicU8::new(u8::MAX);
-const BEST: u8 = 2;
+/// What `ask` found out; zero before.
+static LEVEL: AtomicU8 = AtomicU8::new(0);
+const NONE: u8 = 1;
+const AVX2: u8 = 2;
+const AVX512: u8 = 3;
 
-/// Apart from `level`, which is inlined at every kernel.
-#[inline(never)]
-fn other_level(known: u8) -> Option<Level> {
-    match known {
-        0 => None,
-        1 => Some(Level::Avx2),
-        _ => {
-            let level = detect();
-            LEVEL.store(level.map_or(0, |level| level as u8 + 1), Relaxed);
-            level
-        }
+/// `LEVEL`, for which the compiler may take any other read in the same function. So one test at the
+/// start of a net's step decides all that follow, as a constant would: an atomic is read anew for
+/// every kernel, and whatever a kernel left in registers goes to memory and back.
+#[inline(always)]
+#[expect(clippy::pointers_in_nomem_asm_block, reason = "reads may be merged: see below")]
+fn known() -> u8 {
+    let byte: u32;
+    // SAFETY: it reads one byte of a static, which is zero until `ask` has written it, and constant from
+    // then on. By `nomem` zero may come out once more in a function that has called `ask`, which then
+    // asks again; `trust` stands in functions of its own that begin after it.
+    unsafe {
+        asm!(
+            "movzx {byte:e}, byte ptr [{at}]",
+            byte = lateout(reg) byte,
+            at = in(reg) LEVEL.as_ptr(),
+            options(pure, nomem, nostack, preserves_flags),
+        );
+    }
+    byte as u8
+}
+
+/// Tells the compiler what `level` will say from here on.
+///
+/// # Safety
+/// It has said so, outside of the function that this is in.
+#[inline(always)]
+pub unsafe fn trust(level: Option<Level>) {
+    if !cfg!(any(test, miri)) {
+        // SAFETY: as the caller promises; what has been asked is known.
+        unsafe { assert_unchecked(known() == byte(level)) };
     }
 }
 
 #[cold]
 #[inline(never)]
+fn ask() -> Option<Level> {
+    let level = detect();
+    LEVEL.store(byte(level), Relaxed);
+    level
+}
+
+const fn byte(level: Option<Level>) -> u8 {
+    match level {
+        None => NONE,
+        Some(Level::Avx2) => AVX2,
+        Some(Level::Avx512) => AVX512,
+    }
+}
+
 fn detect() -> Option<Level> {
     #[cfg(feature = "std")]
     {
