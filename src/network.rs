@@ -323,16 +323,18 @@ impl<T: Scalar, In: Shape, L, E> Network<T, In, L, E> {
 
 /// What a training step needs besides the net: the gradient, and memory for what flows there and
 /// back. Make one with [`Network::workspace`], one for each thread.
-#[cfg_attr(target_arch = "x86_64", repr(align(64)))]
+// In this order flow and gradient both begin where a cache line does.
+#[cfg_attr(target_arch = "x86_64", repr(C, align(64)))]
 pub struct Workspace<T: Scalar, In: Shape, L: Layer<T, In>, B: BatchSize> {
+    flow: Flow<T, In, L, B>,
     /// The gradient of the last batch, for an optimizer.
     pub grad: L::Gradient,
     /// What the next pass draws by, where a layer draws; each pass adds one.
     pub seed: u64,
-    flow: Flow<T, In, L, B>,
 }
 
 /// What flows through the layers and back.
+#[cfg_attr(target_arch = "x86_64", repr(C, align(64)))]
 struct Flow<T: Scalar, In: Shape, L: Layer<T, In>, B: BatchSize> {
     cache: L::Cache<B>,
     y: Batch<T, L::Out, B>,

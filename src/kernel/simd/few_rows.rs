@@ -164,16 +164,18 @@ unsafe fn scaled<P: Pack>(sum: P::Element, factor: P::Element, c: P::Element) ->
 /// Lane r is the sum of all lanes of `rows[first + r]`.
 #[inline(always)]
 pub(super) fn row_sums<P: Pack>(all: &[P; 32], first: usize) -> P {
-    let (mut rows, mut half) = ([all[0]; 16], P::LANES / 2);
+    let (mut rows, mut left) = ([all[0]; 16], P::LANES);
     for r in 0..P::LANES {
         rows[r] = all[first + r];
     }
-    while half > 0 {
-        for i in 0..half {
-            let (low, high) = rows[i].interleave(rows[i + half]);
-            rows[i] = low.add(high);
+    let blocks = P::LANES * size_of::<P::Element>() / 16;
+    while left > 1 {
+        let pairs = left > blocks;
+        left /= 2;
+        for i in 0..left {
+            let (a, b) = (rows[2 * i], rows[2 * i + 1]);
+            rows[i] = if pairs { a.pair_sums(b) } else { a.block_sums(b) };
         }
-        half /= 2;
     }
     rows[0]
 }

@@ -111,6 +111,8 @@ macro_rules! level {
             = vector::small_affine;
         fn outer<E>(size: Size, dy: *const E, x: *const E, dw: *mut E, start: Start<E>) = vector::outer;
         fn pullback<E>(size: Size, w: *const E, dy: *const E, dx: *mut E) = vector::pullback;
+        fn small_pullback<E>(size: Size, w: *const E, dy: *const E, dx: *mut E)
+            = vector::small_pullback;
         fn sum_columns<E>(size: Size, dy: *const E, db: *mut E, overwrite: bool) = vector::sum_columns;
         fn add_scaled<E>(factor: E, g: *const E, w: *mut E, len: usize) = vector::add_scaled;
         fn relu<E>(x: *const E, y: *mut E, len: usize) = math::apply<Relu>;
@@ -390,7 +392,7 @@ pub fn pullback<T: Scalar>(outputs: usize, inputs: usize, w: &[T], dy: &[T], dx:
         // SAFETY: as in `affine`.
         unsafe {
             if n == 1 && outputs * inputs <= SMALL {
-                inlined!(level, pullback<E>((outputs, inputs), w, dy, dx));
+                inlined!(level, small_pullback<E>((outputs, inputs), w, dy, dx));
             } else if n < 4 {
                 // Wᵀ by rows: to copy it would not pay.
                 for sample in 0..n {

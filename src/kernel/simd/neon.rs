@@ -37,7 +37,7 @@ pub fn prefetch<const SOON: bool>(from: *const u8) {
 macro_rules! neon {
     ($name:ident: $v:ident of $lanes:literal $e:ident, $fused:ident
      $splat:ident $load:ident $store:ident $fma:ident $fms:ident $add:ident $sub:ident $mul:ident
-     $div:ident $abs:ident $round:ident $less:ident $pick:ident $zip1:ident $zip2:ident,
+     $div:ident $abs:ident $round:ident $less:ident $pick:ident $zip1:ident $zip2:ident $pairs:ident,
      $sign:ident $to_int:ident $splat_int:ident $add_int:ident $shift:ident $number:ident,
      $digits:literal, bias $bias:literal,
      |$from:ident, $count:ident| $load_part:expr,
@@ -79,7 +79,9 @@ macro_rules! neon {
             |$from, $count| $load_part,
             |$bytes| $load($of_bytes.as_ptr()),
             |$value, $to, $many| $store_part,
-            |a, b| ($zip1(a, b), $zip2(a, b))
+            |a, b| ($zip1(a, b), $zip2(a, b)),
+            pairs $pairs(a, b), blocks a, // there is but one
+            $name: |low, high| low
         );
 
         lanes!($name of $e, $splat;
@@ -106,7 +108,7 @@ macro_rules! neon {
 
 neon!(F32x4: float32x4_t of 4 f32, fused_f32
     vdupq_n_f32 load_f32 store_f32 vfmaq_f32 vfmsq_f32 vaddq_f32 vsubq_f32 vmulq_f32
-    vdivq_f32 vabsq_f32 vrndnq_f32 vcltq_f32 vbslq_f32 vzip1q_f32 vzip2q_f32,
+    vdivq_f32 vabsq_f32 vrndnq_f32 vcltq_f32 vbslq_f32 vzip1q_f32 vzip2q_f32 vpaddq_f32,
     vreinterpretq_u32_f32 vcvtnq_s32_f32 vdupq_n_s32 vaddq_s32 vshlq_n_s32 vreinterpretq_f32_s32,
     23, bias 127,
     |from, count| {
@@ -134,7 +136,7 @@ neon!(F32x4: float32x4_t of 4 f32, fused_f32
 
 neon!(F64x2: float64x2_t of 2 f64, fused_f64
     vdupq_n_f64 load_f64 store_f64 vfmaq_f64 vfmsq_f64 vaddq_f64 vsubq_f64 vmulq_f64
-    vdivq_f64 vabsq_f64 vrndnq_f64 vcltq_f64 vbslq_f64 vzip1q_f64 vzip2q_f64,
+    vdivq_f64 vabsq_f64 vrndnq_f64 vcltq_f64 vbslq_f64 vzip1q_f64 vzip2q_f64 vpaddq_f64,
     vreinterpretq_u64_f64 vcvtnq_s64_f64 vdupq_n_s64 vaddq_s64 vshlq_n_s64 vreinterpretq_f64_s64,
     52, bias 1023,
     |from, count| match count {

@@ -14,6 +14,8 @@ pub trait Pack: Copy {
     type Element: super::math::Constants;
     /// Some of the first lanes.
     type Mask: Copy;
+    /// A pack of half the lanes, if there is one, else the same.
+    type Half: Pack<Element = Self::Element>;
     /// How many numbers.
     const LANES: usize;
     /// Packs that the panels of a product are high, as many registers as the CPU has allow.
@@ -61,6 +63,12 @@ pub trait Pack: Copy {
     unsafe fn load_bytes(from: *const u8) -> Self;
     /// The lanes of both in turn: `a0 b0 a1 b1 …`, in two packs.
     fn interleave(self, other: Self) -> (Self, Self);
+    /// In each 16 bytes the sums of two neighbouring lanes, first of `self`, then of `other`.
+    fn pair_sums(self, other: Self) -> Self;
+    /// The sums of two neighbouring 16 bytes, first of `self`, then of `other`.
+    fn block_sums(self, other: Self) -> Self;
+    /// Of both halves, or `low` where a half is as large.
+    fn whole(low: Self::Half, high: Self::Half) -> Self;
 }
 
 macro_rules! pack {
@@ -70,7 +78,9 @@ macro_rules! pack {
      |$from:ident, $part:ident| $load_part:expr,
      |$bytes:ident| $of_bytes:expr,
      |$value:ident, $to:ident, $many:ident| $store_part:expr,
-     |$a:ident, $b:ident| $interleave:expr) => {
+     |$a:ident, $b:ident| $interleave:expr,
+     pairs $pair_sums:expr, blocks $block_sums:expr,
+     $half:ident: |$low:ident, $high:ident| $whole:expr) => {
         #[derive(Clone, Copy)]
         pub struct $name(pub(super) $v);
 
@@ -79,6 +89,7 @@ macro_rules! pack {
         impl Pack for $name {
             type Element = $e;
             type Mask = $mask;
+            type Half = $half;
             const LANES: usize = $lanes;
             const PANEL: usize = $panel;
             #[inline(always)]
@@ -136,6 +147,23 @@ macro_rules! pack {
                 let ($a, $b) = (self.0, other.0);
                 let (low, high) = unsafe { $interleave };
                 ($name(low), $name(high))
+            }
+            #[inline(always)]
+            fn pair_sums(self, other: Self) -> Self {
+                let ($a, $b) = (self.0, other.0);
+                $name(unsafe { $pair_sums })
+            }
+            #[inline(always)]
+            #[allow(unused_unsafe, unused_variables)] // there may be but one block
+            fn block_sums(self, other: Self) -> Self {
+                let ($a, $b) = (self.0, other.0);
+                $name(unsafe { $block_sums })
+            }
+            #[inline(always)]
+            #[allow(unused_unsafe, unused_variables)] // a half may be all
+            fn whole(low: $half, high: $half) -> Self {
+                let ($low, $high) = (low.0, high.0);
+                $name(unsafe { $whole })
             }
         }
     };

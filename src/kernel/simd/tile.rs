@@ -453,10 +453,11 @@ impl<E: Constants> Product<E> {
             for j in 0..COLUMNS {
                 for i in 0..PACKS {
                     let mut sum = sums[0][j][i];
-                    if SUMS > 1 {
+                    // Where there were too few for the others, these are zeros, and wait.
+                    if SUMS > 1 && self.k >= SUMS {
                         sum = sum.add(sums[1 % SUMS][j][i]);
                     }
-                    if SUMS > 2 {
+                    if SUMS > 2 && self.k >= SUMS {
                         sum = sum.add(sums[2 % SUMS][j][i].add(sums[3 % SUMS][j][i]));
                     }
                     total[j][i] = sum;

@@ -98,22 +98,61 @@ pub unsafe fn pullback<P: Pack>(
         }
         let mut i = 0;
         while i < inputs {
-            let (columns, mut sums) = (inputs - i, [P::splat(P::Element::ZERO); 32]);
-            let mut row = 0;
-            while row < outputs {
-                let left = outputs - row;
-                let dy = load::<P>(dy.add(row), left);
-                for r in 0..P::LANES {
-                    if r < columns {
-                        let w = load::<P>(w.add((i + r) * outputs + row), left);
-                        sums[r] = w.mul_add(dy, sums[r]);
-                    }
-                }
-                row += P::LANES;
-            }
-            store(row_sums(&sums, 0), dx.add(i), columns);
+            store(dots::<P>((outputs, inputs - i), w.add(i * outputs), dy), dx.add(i), inputs - i);
             i += P::LANES;
         }
+    }
+}
+
+/// The same by narrow packs, of which a CPU sums up more at once, for what is soon done.
+#[inline(always)]
+pub unsafe fn small_pullback<P: Pack>(
+    (outputs, inputs): (usize, usize),
+    w: *const P::Element,
+    dy: *const P::Element,
+    dx: *mut P::Element,
+) {
+    unsafe {
+        if outputs == 1 {
+            return outer::<P>((inputs, 1), w, dy, dx, Start::Zero);
+        }
+        let (mut i, half) = (0, P::Half::LANES);
+        while i < inputs {
+            let (left, w) = (inputs - i, w.add(i * outputs));
+            let low = dots::<P::Half>((outputs, left), w, dy);
+            let high = if half < P::LANES && left > half {
+                dots::<P::Half>((outputs, left - half), w.add(half * outputs), dy)
+            } else {
+                low
+            };
+            // Whole, as a store of halves is slow to be loaded from.
+            store(P::whole(low, high), dx.add(i), left);
+            i += P::LANES;
+        }
+    }
+}
+
+/// The dot products of dy with the first columns of W, as many as a pack has lanes, or all.
+#[inline(always)]
+unsafe fn dots<P: Pack>(
+    (outputs, columns): (usize, usize),
+    w: *const P::Element,
+    dy: *const P::Element,
+) -> P {
+    unsafe {
+        let (mut sums, mut row) = ([P::splat(P::Element::ZERO); 32], 0);
+        while row < outputs {
+            let left = outputs - row;
+            let dy = load::<P>(dy.add(row), left);
+            for r in 0..P::LANES {
+                if r < columns {
+                    let w = load::<P>(w.add(r * outputs + row), left);
+                    sums[r] = w.mul_add(dy, sums[r]);
+                }
+            }
+            row += P::LANES;
+        }
+        row_sums(&sums, 0)
     }
 }
 
