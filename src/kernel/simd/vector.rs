@@ -22,7 +22,15 @@ pub unsafe fn small_affine<P: Pack>(
 ) {
     let (w_of, x, y) = ((w, 1, outputs), (x, 1, inputs), (y, outputs));
     let all = Product::new([outputs, inputs, 1], w_of, x, y, Start::Column(b));
-    unsafe { if outputs == 1 { all.dot::<P, 1, 1>([w], 0, 0) } else { all.column::<P, 0>() } }
+    unsafe {
+        if outputs == 1 {
+            all.dot::<P, 1, 1>([w], 0, 0)
+        } else if outputs <= P::Half::LANES {
+            all.column::<P::Half, 0>()
+        } else {
+            all.column::<P, 0>()
+        }
+    }
 }
 
 /// y = W·x + b for one sample, as many rows in one pass over W as there are registers for.
