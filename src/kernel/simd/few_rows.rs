@@ -7,15 +7,16 @@
 use super::{
     math::Constants,
     pack::Pack,
-    tile::{Product, Start, load},
+    tile::{Aligned, Product, Start, load},
 };
+use core::mem::MaybeUninit;
 
 impl<E: Constants> Product<E> {
     /// A few rows, as dot products along k, which lies one behind the other in B.
     #[inline(always)]
     pub(super) unsafe fn by_dots<P: Pack<Element = E>>(self) {
         const DEPTH: usize = 512;
-        let mut room = [[E::ZERO; DEPTH]; 4];
+        let mut room = Aligned([[MaybeUninit::uninit(); DEPTH]; 4]);
         unsafe {
             let mut done = 0;
             while done < self.k {
@@ -25,9 +26,9 @@ impl<E: Constants> Product<E> {
                     rows[r] = self.a.add(r * self.a_row + done * self.a_column);
                     if self.a_column != 1 {
                         for i in 0..k {
-                            room[r][i] = *rows[r].add(i * self.a_column);
+                            room.0[r][i] = MaybeUninit::new(*rows[r].add(i * self.a_column));
                         }
-                        rows[r] = room[r].as_ptr();
+                        rows[r] = room.0[r].as_ptr().cast();
                     }
                 }
                 let b = self.b.add(done);
@@ -54,6 +55,11 @@ impl<E: Constants> Product<E> {
     ) {
         unsafe {
             let mut column = 0;
+            // As many sums as a pack has lanes, if there are the registers.
+            while ROWS == 1 && P::PANEL == 3 && P::LANES == 16 && column + 16 <= self.n {
+                self.dot::<P, ROWS, 16>(rows, row, column);
+                column += 16;
+            }
             while column + 8 <= self.n {
                 self.dot::<P, ROWS, 8>(rows, row, column);
                 column += 8;
@@ -76,19 +82,26 @@ impl<E: Constants> Product<E> {
             let b = self.b.add(column * self.b_column);
             let mut sums = [[P::splat(E::ZERO); ROWS]; COLUMNS];
             let mut k = 0;
-            while k < self.k {
-                let left = self.k - k;
-                let mut a = [P::splat(E::ZERO); ROWS];
-                for r in 0..ROWS {
-                    a[r] = load::<P>(rows[r].add(k), left);
-                }
-                for j in 0..COLUMNS {
-                    let b = load::<P>(b.add(j * self.b_column + k), left);
+            macro_rules! step {
+                ($left:expr) => {{
+                    let mut a = [P::splat(E::ZERO); ROWS];
                     for r in 0..ROWS {
-                        sums[j][r] = a[r].mul_add(b, sums[j][r]);
+                        a[r] = load::<P>(rows[r].add(k), $left);
                     }
-                }
+                    for j in 0..COLUMNS {
+                        let b = load::<P>(b.add(j * self.b_column + k), $left);
+                        for r in 0..ROWS {
+                            sums[j][r] = a[r].mul_add(b, sums[j][r]);
+                        }
+                    }
+                }};
+            }
+            while k + P::LANES <= self.k {
+                step!(P::LANES);
                 k += P::LANES;
+            }
+            if k < self.k {
+                step!(self.k - k);
             }
             let (mut flat, mut out) = ([P::splat(E::ZERO); 32], [E::ZERO; 32]);
             for j in 0..COLUMNS {
@@ -119,7 +132,8 @@ impl<E: Constants> Product<E> {
     #[inline(always)]
     pub(super) unsafe fn by_columns<P: Pack<Element = E>>(self) {
         const MOST: usize = 32;
-        let mut part = [E::ZERO; 4 * MOST];
+        let mut part = Aligned(MaybeUninit::<[E; 4 * MOST]>::uninit());
+        let part: *mut E = part.0.as_mut_ptr().cast();
         unsafe {
             let mut done = 0;
             while done < self.n {
@@ -128,7 +142,7 @@ impl<E: Constants> Product<E> {
                     [m, self.k, self.m],
                     (self.b.add(done), 1, self.b_row),
                     (self.a, self.a_column, self.a_row),
-                    (part.as_mut_ptr(), MOST),
+                    (part, MOST),
                     Start::Zero,
                 );
                 match (m > P::LANES, self.m > 2) {
@@ -140,7 +154,7 @@ impl<E: Constants> Product<E> {
                 for j in 0..m {
                     for r in 0..self.m {
                         let c = self.c.add((done + j) * self.c_column + r);
-                        let sum = part[r * MOST + j];
+                        let sum = *part.add(r * MOST + j);
                         *c = match self.start {
                             Start::Add(factor) => scaled::<P>(sum, factor, *c),
                             _ => sum,

@@ -44,7 +44,7 @@ type Size = (usize, usize);
 /// The kernels for large work.
 pub struct Kernels<E> {
     product: unsafe fn(Product<E>),
-    affine: unsafe fn(Size, *const E, *const E, *const E, *mut E),
+    column: unsafe fn(Size, *const E, *const E, *mut E, Start<E>),
     outer: unsafe fn(Size, *const E, *const E, *mut E, Start<E>),
     pullback: unsafe fn(Size, *const E, *const E, *mut E),
     sum_columns: unsafe fn(Size, *const E, *mut E, bool),
@@ -76,7 +76,7 @@ macro_rules! kernels {
             pub const fn table<P: Lanes<Element = E>, E: super::Float>() -> super::Kernels<E> {
                 super::Kernels {
                     product: product::<P, E>,
-                    affine: affine::<P, E>,
+                    column: column::<P, E>,
                     outer: outer::<P, E>,
                     pullback: pullback::<P, E>,
                     sum_columns: sum_columns::<P, E>,
@@ -106,9 +106,9 @@ macro_rules! kernels {
 macro_rules! level {
     ($level:ident $module:ident, $features:literal) => { kernels! { $level $module, $features:
         fn product<E>(product: Product<E>) = tile::product;
-        fn affine<E>(size: Size, w: *const E, b: *const E, x: *const E, y: *mut E) = vector::affine;
-        fn small_affine<E>(size: Size, w: *const E, b: *const E, x: *const E, y: *mut E)
-            = vector::small_affine;
+        fn column<E>(size: Size, w: *const E, x: *const E, y: *mut E, start: Start<E>) = vector::column;
+        fn small_column<E>(size: Size, w: *const E, x: *const E, y: *mut E, start: Start<E>)
+            = vector::small_column;
         fn outer<E>(size: Size, dy: *const E, x: *const E, dw: *mut E, start: Start<E>) = vector::outer;
         fn pullback<E>(size: Size, w: *const E, dy: *const E, dx: *mut E) = vector::pullback;
         fn small_pullback<E>(size: Size, w: *const E, dy: *const E, dx: *mut E)
@@ -299,9 +299,11 @@ pub fn affine<T: Scalar>(inputs: usize, w: &[T], b: &[T], x: &[T], y: &mut [T]) 
         // of them; the CPU has the level.
         unsafe {
             if n == 1 && outputs * inputs <= SMALL && outputs <= 4 * arch::LEAST / size_of::<E>() {
-                inlined!(level, small_affine<E>((outputs, inputs), w, b, x, y));
+                inlined!(level, small_column<E>((outputs, inputs), w, x, y, Start::Column(b)));
             } else if n == 1 {
-                (E::table(level).affine)((outputs, inputs), w, b, x, y);
+                (E::table(level).column)((outputs, inputs), w, x, y, Start::Column(b));
+            } else if inputs == 1 && outputs > 1 {
+                (E::table(level).outer)((outputs, n), w, x, y, Start::Column(b));
             } else if outputs == 1 && inputs * size_of::<E>() < 128 {
                 // One output: y is a row, and lies as a column does.
                 for sample in 0..n {
@@ -369,8 +371,9 @@ fn outer_from<T: Scalar>(
             } else if n == 1 {
                 (E::table(level).outer)((outputs, inputs), dy, x, dw, start);
             } else if outputs == 1 {
-                let (x, dy, dw) = ((x, 1, inputs), (dy, 1, n), (dw, inputs));
-                product::<E>(level, Product::new([inputs, n, 1], x, dy, dw, start));
+                (E::table(level).column)((inputs, n), x, dy, dw, start);
+            } else if inputs == 1 {
+                (E::table(level).column)((outputs, n), dy, x, dw, start);
             } else {
                 let (dy, x, dw) = ((dy, 1, outputs), (x, inputs, 1), (dw, outputs));
                 product::<E>(level, Product::new([outputs, n, inputs], dy, x, dw, start));

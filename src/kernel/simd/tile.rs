@@ -46,7 +46,7 @@ pub enum Start<E> {
 /// first-level cache keeps it and some of B.
 const BLOCK: usize = 32 * 1024;
 
-/// From so many columns on a panel that the cache would not keep is packed.
+/// From so many columns and so deep on it pays to copy a panel.
 pub(super) const MANY: usize = 16;
 
 /// A sum over no more than this is never cut into blocks: a scaled one has to be whole.
@@ -57,8 +57,9 @@ const AS_IS: u8 = 0;
 const COPY: u8 = 1;
 const PACKED: u8 = 2;
 
+/// From where a cache line begins.
 #[repr(align(64))]
-struct Block(MaybeUninit<[u8; BLOCK]>);
+pub(super) struct Aligned<V>(pub V);
 
 /// The bytes of a cache line.
 pub const LINE: usize = 64;
@@ -139,7 +140,7 @@ impl<E: Constants> Product<E> {
             let worth = if dots { self.k >= P::LANES } else { self.n >= 8 };
             let few = if few <= P::LANES / 4 && worth { few } else { 0 };
             let main = Product { m: self.m - few, ..self };
-            if self.a_row != 1 || self.n >= MANY {
+            if self.a_row != 1 || self.n >= MANY && self.k >= MANY {
                 main.packed::<P>();
             } else {
                 main.panels::<P>();
@@ -168,7 +169,7 @@ impl<E: Constants> Product<E> {
     /// contiguous, a panel's first tile packs it on the way.
     #[inline(always)]
     unsafe fn packed<P: Pack<Element = E>>(self) {
-        let mut block = Block(MaybeUninit::uninit());
+        let mut block = Aligned(MaybeUninit::<[u8; BLOCK]>::uninit());
         let block: *mut E = block.0.as_mut_ptr().cast();
         let most = BLOCK / size_of::<E>() / (P::LANES * P::PANEL);
         const { assert!(WHOLE * P::LANES * P::PANEL * size_of::<E>() <= BLOCK) };
@@ -287,6 +288,9 @@ impl<E: Constants> Product<E> {
         mut done: usize,
     ) {
         unsafe {
+            if A == AS_IS && self.n == 2 {
+                return self.few_columns::<P, PACKS, 2, 2, 0>();
+            }
             while done < self.n {
                 self.tile::<P, PACKS, 4, 1, A, 0>(done, &mut Aside { ..Aside::NOTHING });
                 done += 4;

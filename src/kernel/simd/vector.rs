@@ -6,22 +6,22 @@
 
 use super::{
     few_rows::row_sums,
+    math::Constants,
     pack::Pack,
     tile::{Product, Start, load, store},
 };
 use num_traits::ConstZero;
 
-/// y = W·x + b for one sample, where y takes at most four packs.
+/// y = start + W·x, a matrix by a column, where y takes at most four packs.
 #[inline(always)]
-pub unsafe fn small_affine<P: Pack>(
+pub unsafe fn small_column<P: Pack>(
     (outputs, inputs): (usize, usize),
     w: *const P::Element,
-    b: *const P::Element,
     x: *const P::Element,
     y: *mut P::Element,
+    start: Start<P::Element>,
 ) {
-    let (w_of, x, y) = ((w, 1, outputs), (x, 1, inputs), (y, outputs));
-    let all = Product::new([outputs, inputs, 1], w_of, x, y, Start::Column(b));
+    let all = matrix_by_column::<P::Element>((outputs, inputs), w, x, y, start);
     unsafe {
         if outputs == 1 {
             all.dot::<P, 1, 1>([w], 0, 0)
@@ -33,36 +33,61 @@ pub unsafe fn small_affine<P: Pack>(
     }
 }
 
-/// y = W·x + b for one sample, as many rows in one pass over W as there are registers for.
+/// y = start + W·x, a matrix by a column, as many rows in one pass over W as there are registers for.
 #[inline(always)]
-pub unsafe fn affine<P: Pack>(
+pub unsafe fn column<P: Pack>(
     (outputs, inputs): (usize, usize),
     w: *const P::Element,
-    b: *const P::Element,
     x: *const P::Element,
     y: *mut P::Element,
+    start: Start<P::Element>,
 ) {
-    let (w_of, x_of, y_of) = ((w, 1, outputs), (x, 1, inputs), (y, outputs));
-    let mut left = Product::new([outputs, inputs, 1], w_of, x_of, y_of, Start::Column(b));
+    let left = matrix_by_column::<P::Element>((outputs, inputs), w, x, y, start);
     unsafe {
         if outputs == 1 {
             return left.dot::<P, 1, 1>([w], 0, 0);
         }
-        while left.m > 4 * P::LANES {
-            match left.m.div_ceil(P::LANES) {
-                5 if P::PANEL == 3 => return left.few_columns::<P, 5, 1, 2, 8>(),
-                6 if P::PANEL == 3 => return left.few_columns::<P, 6, 1, 2, 8>(),
-                7 if P::PANEL == 3 => return left.few_columns::<P, 7, 1, 2, 8>(),
-                8 if P::PANEL == 3 => return left.few_columns::<P, 8, 1, 2, 8>(),
-                _ => Product { m: 4 * P::LANES, ..left }.few_columns::<P, 4, 1, 2, 8>(),
-            }
-            left = left.below(4 * P::LANES);
+        // What the first-level cache holds need not be fetched ahead.
+        if outputs * inputs * size_of::<P::Element>() <= 32 * 1024 {
+            left.one_column::<P, 0>();
+        } else {
+            left.one_column::<P, 8>();
         }
-        if inputs < 256 { left.column::<P, 0>() } else { left.column::<P, 8>() }
     }
 }
 
-/// dW = dy·xᵀ for one sample, from `start` on.
+#[inline(always)]
+fn matrix_by_column<E: Constants>(
+    (outputs, inputs): (usize, usize),
+    w: *const E,
+    x: *const E,
+    y: *mut E,
+    start: Start<E>,
+) -> Product<E> {
+    Product::new([outputs, inputs, 1], (w, 1, outputs), (x, 1, inputs), (y, outputs), start)
+}
+
+impl<E: Constants> Product<E> {
+    /// The only column, however high.
+    #[inline(always)]
+    unsafe fn one_column<P: Pack<Element = E>, const AHEAD: usize>(mut self) {
+        unsafe {
+            while self.m > 4 * P::LANES {
+                match self.m.div_ceil(P::LANES) {
+                    5 if P::PANEL == 3 => return self.few_columns::<P, 5, 1, 2, AHEAD>(),
+                    6 if P::PANEL == 3 => return self.few_columns::<P, 6, 1, 2, AHEAD>(),
+                    7 if P::PANEL == 3 => return self.few_columns::<P, 7, 1, 2, AHEAD>(),
+                    8 if P::PANEL == 3 => return self.few_columns::<P, 8, 1, 2, AHEAD>(),
+                    _ => Product { m: 4 * P::LANES, ..self }.few_columns::<P, 4, 1, 2, AHEAD>(),
+                }
+                self = self.below(4 * P::LANES);
+            }
+            self.column::<P, AHEAD>();
+        }
+    }
+}
+
+/// dW = dy·xᵀ for one sample, from `start` on; or y = W·x + b for one input.
 #[inline(always)]
 pub unsafe fn outer<P: Pack>(
     (outputs, inputs): (usize, usize),
@@ -77,13 +102,18 @@ pub unsafe fn outer<P: Pack>(
         let mut row = 0;
         while row < m {
             let (left, column) = (m - row, load::<P>(a.add(row), m - row));
+            let first = match start {
+                Start::Column(start) => load::<P>(start.add(row), left),
+                _ => P::splat(P::Element::ZERO),
+            };
             for j in 0..n {
                 let (factor, c) = (P::splat(*b.add(j)), dw.add(j * m + row));
                 let value = match start {
                     Start::Add(scale) => {
                         column.mul(factor).mul_add(P::splat(scale), load::<P>(c, left))
                     }
-                    Start::Zero | Start::Column(_) => column.mul(factor),
+                    Start::Column(_) => column.mul_add(factor, first),
+                    Start::Zero => column.mul(factor),
                 };
                 store(value, c, left);
             }
@@ -175,15 +205,43 @@ pub unsafe fn sum_columns<P: Pack>(
     unsafe {
         let mut row = 0;
         while row < m {
-            let left = m - row;
-            let mut sum =
-                if overwrite { P::splat(P::Element::ZERO) } else { load(db.add(row), left) };
-            for sample in 0..samples {
-                sum = sum.add(load(dy.add(sample * m + row), left));
-            }
-            store(sum, db.add(row), left);
-            row += P::LANES;
+            // Some packs side by side, as each addition waits for the last.
+            row += if m - row >= 4 * P::LANES {
+                sums_of_rows::<P, 4>((m, samples), row, dy, db, overwrite)
+            } else {
+                sums_of_rows::<P, 1>((m, samples), row, dy, db, overwrite)
+            };
         }
+    }
+}
+
+/// The same for `PACKS` packs of rows, of which there are as many if it is not one; how many rows that are.
+#[inline(always)]
+unsafe fn sums_of_rows<P: Pack, const PACKS: usize>(
+    (m, samples): (usize, usize),
+    row: usize,
+    dy: *const P::Element,
+    db: *mut P::Element,
+    overwrite: bool,
+) -> usize {
+    unsafe {
+        let (dy, db) = (dy.add(row), db.add(row));
+        let left = if PACKS > 1 { P::LANES } else { m - row };
+        let mut sums = [P::splat(P::Element::ZERO); PACKS];
+        if !overwrite {
+            for i in 0..PACKS {
+                sums[i] = load(db.add(i * P::LANES), left);
+            }
+        }
+        for sample in 0..samples {
+            for i in 0..PACKS {
+                sums[i] = sums[i].add(load(dy.add(sample * m + i * P::LANES), left));
+            }
+        }
+        for i in 0..PACKS {
+            store(sums[i], db.add(i * P::LANES), left);
+        }
+        PACKS * P::LANES
     }
 }
 
