@@ -158,8 +158,17 @@ impl<E: Constants> Product<E> {
     unsafe fn panels<P: Pack<Element = E>>(mut self) {
         unsafe {
             while self.m > 0 {
-                let rows = self.m.min(P::LANES * panel::<P>(self.m));
-                Product { m: rows, ..self }.columns_of_panel::<P, AS_IS>(Aside::NOTHING);
+                let packs = panel::<P>(self.m);
+                let rows = self.m.min(P::LANES * packs);
+                let now = Product { m: rows, ..self };
+                match (packs, self.n) {
+                    (1, 2) => now.few_columns::<P, 1, 2, 2, 0>(),
+                    (2, 2) => now.few_columns::<P, 2, 2, 2, 0>(),
+                    (3, 2) if P::PANEL == 3 => now.few_columns::<P, 3, 2, 2, 0>(),
+                    (1, _) => now.four_by_four::<P, 1>(0),
+                    (3, _) if P::PANEL == 3 => now.four_by_four::<P, 3>(0),
+                    (_, _) => now.four_by_four::<P, 2>(0),
+                }
                 self = self.below(rows);
             }
         }
@@ -188,17 +197,22 @@ impl<E: Constants> Product<E> {
                     let now = Product { m: rows, ..part };
                     part = part.below(rows);
                     let mut aside = Aside { block, strip: part.a, ..Aside::NOTHING };
-                    if self.a_row == 1 {
+                    let copy = self.a_row == 1;
+                    if copy {
                         (aside.stride, aside.len) = (self.a_column, height.min(part.m));
                         aside.runs = if part.m == 0 { 0 } else { k };
-                        now.columns_of_panel::<P, COPY>(aside);
                     } else {
                         let strips = part.m.min(height);
                         (aside.stride, aside.len) = (self.a_row, k);
                         aside.runs = strips * k.div_ceil(height);
                         now.pack::<P>(height, block);
-                        let now = Product { a: block, a_row: 1, a_column: height, ..now };
-                        now.columns_of_panel::<P, PACKED>(aside);
+                    }
+                    match (P::PANEL, rows.div_ceil(P::LANES)) {
+                        (3, 1) => now.panel::<P, 1, 16>(aside, copy),
+                        (3, 2) => now.panel::<P, 2, 12>(aside, copy),
+                        (3, _) => now.panel::<P, 3, 8>(aside, copy),
+                        (_, 1) => now.panel::<P, 1, 12>(aside, copy),
+                        (_, _) => now.panel::<P, 2, 6>(aside, copy),
                     }
                 }
                 done += k;
@@ -238,61 +252,36 @@ impl<E: Constants> Product<E> {
         }
     }
 
-    /// All columns of a panel of at most `PANEL` packs.
+    /// All columns of a panel, which lies in the block, or is copied there by the first tile.
     #[inline(always)]
-    unsafe fn columns_of_panel<P: Pack<Element = E>, const A: u8>(self, aside: Aside<E>) {
-        unsafe {
-            match (P::PANEL, self.m.div_ceil(P::LANES)) {
-                (3, 1) => self.columns::<P, 1, 16, A>(aside),
-                (3, 2) => self.columns::<P, 2, 12, A>(aside),
-                (3, _) => self.columns::<P, 3, 8, A>(aside),
-                (_, 1) => self.columns::<P, 1, 12, A>(aside),
-                (_, _) => self.columns::<P, 2, 6, A>(aside),
-            }
-        }
-    }
-
-    #[inline(always)]
-    unsafe fn columns<
-        P: Pack<Element = E>,
-        const PACKS: usize,
-        const COLUMNS: usize,
-        const A: u8,
-    >(
+    unsafe fn panel<P: Pack<Element = E>, const PACKS: usize, const COLUMNS: usize>(
         mut self,
         mut aside: Aside<E>,
+        copy: bool,
     ) {
         const { assert!(COLUMNS <= MANY) }; // of which there are as many where A is to be copied
+        aside.each = (aside.runs * COLUMNS).div_ceil(self.n);
         unsafe {
-            if A == AS_IS {
-                return self.four_by_four::<P, PACKS, AS_IS>(0);
-            }
             let mut done = 0;
-            aside.each = (aside.runs * COLUMNS).div_ceil(self.n);
-            if A == COPY {
+            if copy {
                 self.tile::<P, PACKS, COLUMNS, 1, COPY, 0>(0, &mut aside);
-                (self.a, self.a_column, done) = (aside.block, PACKS * P::LANES, COLUMNS);
+                done = COLUMNS;
             }
+            (self.a, self.a_row, self.a_column) = (aside.block, 1, PACKS * P::LANES);
             while done + COLUMNS <= self.n {
                 self.tile::<P, PACKS, COLUMNS, 1, PACKED, 0>(done, &mut aside);
                 done += COLUMNS;
             }
-            self.four_by_four::<P, PACKS, PACKED>(done);
+            self.four_by_four::<P, PACKS>(done);
         }
     }
 
     /// The columns from `done` on, in tiles that may be a part.
     #[inline(always)]
-    unsafe fn four_by_four<P: Pack<Element = E>, const PACKS: usize, const A: u8>(
-        self,
-        mut done: usize,
-    ) {
+    unsafe fn four_by_four<P: Pack<Element = E>, const PACKS: usize>(self, mut done: usize) {
         unsafe {
-            if A == AS_IS && self.n == 2 {
-                return self.few_columns::<P, PACKS, 2, 2, 0>();
-            }
             while done < self.n {
-                self.tile::<P, PACKS, 4, 1, A, 0>(done, &mut Aside { ..Aside::NOTHING });
+                self.tile::<P, PACKS, 4, 1, AS_IS, 0>(done, &mut Aside { ..Aside::NOTHING });
                 done += 4;
             }
         }

@@ -74,10 +74,18 @@ impl<E: Constants> Product<E> {
         unsafe {
             while self.m > 4 * P::LANES {
                 match self.m.div_ceil(P::LANES) {
-                    5 if P::PANEL == 3 => return self.few_columns::<P, 5, 1, 2, AHEAD>(),
-                    6 if P::PANEL == 3 => return self.few_columns::<P, 6, 1, 2, AHEAD>(),
-                    7 if P::PANEL == 3 => return self.few_columns::<P, 7, 1, 2, AHEAD>(),
-                    8 if P::PANEL == 3 => return self.few_columns::<P, 8, 1, 2, AHEAD>(),
+                    5 if P::PANEL == 3 && AHEAD > 0 => {
+                        return self.few_columns::<P, 5, 1, 2, AHEAD>();
+                    }
+                    6 if P::PANEL == 3 && AHEAD > 0 => {
+                        return self.few_columns::<P, 6, 1, 2, AHEAD>();
+                    }
+                    7 if P::PANEL == 3 && AHEAD > 0 => {
+                        return self.few_columns::<P, 7, 1, 2, AHEAD>();
+                    }
+                    8 if P::PANEL == 3 && AHEAD > 0 => {
+                        return self.few_columns::<P, 8, 1, 2, AHEAD>();
+                    }
                     _ => Product { m: 4 * P::LANES, ..self }.few_columns::<P, 4, 1, 2, AHEAD>(),
                 }
                 self = self.below(4 * P::LANES);
