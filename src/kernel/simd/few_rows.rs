@@ -55,22 +55,17 @@ impl<E: Constants> Product<E> {
     ) {
         unsafe {
             let mut column = 0;
-            // As many sums as a pack has lanes, if there are the registers.
-            while ROWS == 1 && P::PANEL == 3 && P::LANES == 16 && column + 16 <= self.n {
-                self.dot::<P, ROWS, 16>(rows, row, column);
-                column += 16;
-            }
-            while column + 8 <= self.n {
+            while column + 1 < self.n {
                 self.dot::<P, ROWS, 8>(rows, row, column);
                 column += 8;
             }
-            while column < self.n {
+            if column + 1 == self.n {
                 self.dot::<P, ROWS, 1>(rows, row, column);
-                column += 1;
             }
         }
     }
 
+    /// `COLUMNS` columns from `column` on; those beyond the last are the last again.
     #[inline(always)]
     pub(super) unsafe fn dot<P: Pack<Element = E>, const ROWS: usize, const COLUMNS: usize>(
         self,
@@ -79,7 +74,10 @@ impl<E: Constants> Product<E> {
         column: usize,
     ) {
         unsafe {
-            let b = self.b.add(column * self.b_column);
+            let mut columns = [self.b; COLUMNS];
+            for j in 0..COLUMNS {
+                columns[j] = self.b.add((column + j).min(self.n - 1) * self.b_column);
+            }
             let mut sums = [[P::splat(E::ZERO); ROWS]; COLUMNS];
             let mut k = 0;
             macro_rules! step {
@@ -89,7 +87,7 @@ impl<E: Constants> Product<E> {
                         a[r] = load::<P>(rows[r].add(k), $left);
                     }
                     for j in 0..COLUMNS {
-                        let b = load::<P>(b.add(j * self.b_column + k), $left);
+                        let b = load::<P>(columns[j].add(k), $left);
                         for r in 0..ROWS {
                             sums[j][r] = a[r].mul_add(b, sums[j][r]);
                         }
@@ -114,7 +112,7 @@ impl<E: Constants> Product<E> {
                 row_sums(&flat, first).store(out.as_mut_ptr().add(first));
                 first += P::LANES;
             }
-            for j in 0..COLUMNS {
+            for j in 0..COLUMNS.min(self.n - column) {
                 for r in 0..ROWS {
                     let c = self.c.add((column + j) * self.c_column + row + r);
                     let sum = out[j * ROWS + r];

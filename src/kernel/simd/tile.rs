@@ -260,7 +260,7 @@ impl<E: Constants> Product<E> {
         copy: bool,
     ) {
         const { assert!(COLUMNS <= MANY) }; // of which there are as many where A is to be copied
-        aside.each = (aside.runs * COLUMNS).div_ceil(self.n);
+        aside.each = (aside.runs * COLUMNS).div_ceil(self.n.saturating_sub(COLUMNS).max(1));
         unsafe {
             let mut done = 0;
             if copy {
@@ -408,7 +408,8 @@ impl<E: Constants> Product<E> {
                 }};
             }
             let mut left = self.k;
-            if many {
+            // Not where A is copied, which happens once a panel.
+            if many && A == PACKED {
                 let (mut there, mut columns) = (c.cast_const(), COLUMNS);
                 while left >= 4 {
                     if columns > 0 {
