@@ -72,7 +72,8 @@ impl BatchSize for Dyn {
     type Samples<S: Copy> = Vec<S>;
 
     fn columns<T: Scalar, const N: usize>(self) -> Columns<T, N, Self> {
-        OMatrix::zeros_generic(Const::<N>, self)
+        // Zeros that nobody need write: memory comes as such where there is much of it.
+        OMatrix::from_vec_generic(Const::<N>, self, vec![T::zero(); N * self.0])
     }
 
     fn samples<S: Copy>(self, value: S) -> Vec<S> {

@@ -195,10 +195,25 @@ fn threads_do_not_change_a_bit() {
         assert!(y.intact() && dw.intact() && dx.intact());
         [y.get(), dw.get(), dx.get()].concat()
     }
+    fn elementwise<T: Scalar>(threads: usize) {
+        let rng = &mut Xoshiro128PlusPlus::seed_from_u64(4);
+        let mut random = |len| Guarded::<T>::random(len, rng);
+        let len = (1 << 17) + 5;
+        let (x, mut y) = (random(len), random(len));
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        let level = simd::level();
+        pool.install(|| {
+            simd::FORCED.set(level);
+            assert!(simd::relu(x.get(), y.get_mut()));
+        });
+        assert!(y.intact());
+        assert!(y.get().iter().zip(x.get()).all(|(&y, &x)| y == x.max(T::zero())));
+    }
     fn check<T: Scalar>() {
         for shape in [(784, 512, 128), (512, 258, 131), (3000, 17, 147), (131, 1000, 50)] {
             let one = bits::<T>(shape, 1);
             for threads in [2, 3, 7] {
+                elementwise::<T>(threads);
                 assert_eq!(bits::<T>(shape, threads), one, "{shape:?}, {threads} threads");
             }
         }

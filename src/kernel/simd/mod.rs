@@ -177,9 +177,9 @@ macro_rules! levels {
         }
 
         #[cfg(feature = "rayon")]
-        fn panel_height<E: Float>(level: Level) -> usize {
+        fn lanes<E: Float>(level: Level) -> usize {
             match level {
-                $(Level::$level => E::$level::LANES * E::$level::PANEL,)*
+                $(Level::$level => E::$level::LANES,)*
             }
         }
 
@@ -268,22 +268,49 @@ macro_rules! if_float {
 /// # Safety
 /// As for `tile::product`; the CPU has the level.
 unsafe fn product<E: Float>(level: Level, product: Product<E>) {
-    let run = |part| {
+    let run = |mut part: Product<E>| {
+        // As many columns at once as the second-level cache keeps of B, for all panels.
+        let most = (CACHE / size_of::<E>() / part.k.max(1)).max(1).next_multiple_of(48);
         // SAFETY: as the caller promises.
-        unsafe { (E::table(level).product)(part) }
+        unsafe {
+            while part.n > most + most / 2 {
+                (E::table(level).product)(Product { n: most, ..part });
+                let (b, c) = (part.b.add(most * part.b_column), part.c.add(most * part.c_column));
+                part = Product { n: part.n - most, b, c, ..part };
+            }
+            (E::table(level).product)(part)
+        }
     };
     #[cfg(feature = "rayon")]
     if product.m * product.k * product.n >= WORTH_THREADS {
-        let (height, threads) = (panel_height::<E>(level), rayon::current_num_threads());
+        let (lanes, threads) = (lanes::<E>(level), rayon::current_num_threads());
         // SAFETY: as the caller promises.
-        return unsafe { product.by_threads(height, threads, &run) };
+        return unsafe { product.by_threads(lanes, threads, &run) };
     }
     run(product);
 }
 
+/// The bytes of B that are used for all of A before the next are.
+const CACHE: usize = 512 * 1024;
+
 /// From so many multiplications on, some tens of microseconds, a thread more is worth waking.
 #[cfg(feature = "rayon")]
 const WORTH_THREADS: usize = 1 << 22;
+
+/// Work on `len` numbers at `pointers`, of which a part of some length can be done alone.
+#[inline(always)]
+fn in_parts<P: Copy>(pointers: P, len: usize, run: impl Fn(P, usize, usize) + Sync) {
+    // As for products; these are numbers that go through memory.
+    #[cfg(feature = "rayon")]
+    if len >= 1 << 17 {
+        let (threads, pointers) = (rayon::current_num_threads(), threads::Shared(pointers));
+        return threads::on_threads(threads, &|thread| {
+            let (at, len) = threads::cut(len, tile::LINE, thread, threads);
+            run(pointers.get(), at, len);
+        });
+    }
+    run(pointers, 0, len);
+}
 
 /// y = W·x + b, sample by sample; false if it was not done, here and below.
 #[inline(always)]
@@ -458,7 +485,8 @@ macro_rules! elementwise {
                     if len <= FEW {
                         inlined!(level, $name<E>(x, y, len));
                     } else {
-                        (E::table(level).$name)(x, y, len);
+                        let run = E::table(level).$name;
+                        in_parts((x, y), len, |(x, y), at, len| run(x.add(at), y.add(at), len));
                     }
                 }
             })
@@ -476,7 +504,10 @@ macro_rules! elementwise {
                     if len <= FEW {
                         inlined!(level, $back<E>(from, dy, dx, len));
                     } else {
-                        (E::table(level).$back)(from, dy, dx, len);
+                        let run = E::table(level).$back;
+                        in_parts((from, dy, dx), len, |(from, dy, dx), at, len| {
+                            run(from.add(at), dy.add(at), dx.add(at), len);
+                        });
                     }
                 }
             })

@@ -1,57 +1,85 @@
-//! A product shared out to the threads of rayon's pool.
+//! Large work shared out to the threads of rayon's pool.
 #![allow(unsafe_code)]
 
-use super::{
-    math::Constants,
-    tile::{MANY, Product},
+use super::{math::Constants, tile::Product};
+use core::{
+    hint::spin_loop,
+    sync::atomic::{AtomicUsize, Ordering::Relaxed},
 };
 
+/// How many turns the caller waits awake for the others, some hundred microseconds: to be woken costs
+/// more than they are late.
+const AWAKE: usize = 1 << 14;
+/// And how many for rayon to take note that they are done.
+const NOTED: usize = 16;
+
+/// Pointers for threads that write to parts of their own, and read what nobody writes.
+#[derive(Clone, Copy)]
+pub struct Shared<P>(pub P);
+// SAFETY: as it says; who makes one sees to it.
+unsafe impl<P> Sync for Shared<P> {}
+
+impl<P: Copy> Shared<P> {
+    /// A closure that reads the field would take its pointers alone along.
+    pub fn get(&self) -> P {
+        self.0
+    }
+}
+
+/// Runs `part` for each number below `threads`: 0 here, the others in the pool.
+pub fn on_threads(threads: usize, part: &(impl Fn(usize) + Sync)) {
+    let others = &AtomicUsize::new(threads.saturating_sub(1));
+    rayon::in_place_scope(|scope| {
+        for thread in 1..threads {
+            scope.spawn(move |_| {
+                part(thread);
+                others.fetch_sub(1, Relaxed);
+            });
+        }
+        part(0);
+        (0..AWAKE).take_while(|_| others.load(Relaxed) > 0).for_each(|_| spin_loop());
+        (0..NOTED).for_each(|_| spin_loop());
+    });
+}
+
+/// Where the part of `thread` begins of `whole`, cut at multiples of `step`, and how long it is.
+pub fn cut(whole: usize, step: usize, thread: usize, threads: usize) -> (usize, usize) {
+    let begin = |thread| match thread {
+        _ if thread == threads => whole,
+        _ => whole / step * thread / threads * step,
+    };
+    (begin(thread), begin(thread + 1) - begin(thread))
+}
+
 impl<E: Constants> Product<E> {
-    /// In parts, one a thread, cut where panels and tiles end, so that every entry is summed up as it
-    /// would be by one thread. `height` is a panel's, in rows.
+    /// In parts, one a thread, cut where packs of `lanes` rows and tiles end, so that every entry is
+    /// summed up as it would be by one thread.
     ///
     /// # Safety
     /// As for `tile::product`.
-    pub unsafe fn by_threads(self, height: usize, threads: usize, run: &(impl Fn(Self) + Sync)) {
-        struct Part<E>(Product<E>);
-        // SAFETY: a part writes to rows or columns of its own, and what it reads nobody writes.
-        unsafe impl<E> Send for Part<E> {}
-
-        // The columns of a tile, whatever its height: 16, 12, 8, 6 or 4.
+    pub unsafe fn by_threads(self, lanes: usize, threads: usize, run: &(impl Fn(Self) + Sync)) {
+        // The columns of some tiles, whatever their height: 16, 12, 8, 6 or 4.
         const WIDTH: usize = 48;
-        let half = |whole: usize, step: usize| {
-            let steps = whole as f64 * (threads / 2) as f64 / threads as f64 / step as f64;
-            steps.round() as usize * step
-        };
-        let (rows, columns) = (half(self.m, height), half(self.n, WIDTH));
-        // Shared out by rows, A is packed once. The last panels of few rows might have another height.
-        let by_rows = rows.min(self.m.saturating_sub(rows)) >= 2 * height;
-        if threads < 2 || !by_rows && (columns == 0 || columns + MANY > self.n) {
+        // By rows each thread keeps its rows of W in its cache, from step to step, and A is packed
+        // once; but all read B, which should not be much.
+        let by_rows = self.m / threads.max(1) >= 6 * lanes && self.n <= 4 * self.m;
+        let (whole, step) = if by_rows { (self.m, lanes) } else { (self.n, WIDTH) };
+        let threads = threads.min(whole / step);
+        if threads < 2 {
             return run(self);
         }
-        // SAFETY: within rows and columns.
-        let (first, second) = unsafe {
-            if by_rows {
-                (Product { m: rows, ..self }, self.below(rows))
-            } else {
-                let b = self.b.add(columns * self.b_column);
-                let c = self.c.add(columns * self.c_column);
-                (Product { n: columns, ..self }, Product { n: self.n - columns, b, c, ..self })
-            }
-        };
-        let (first, second) = (Part(first), Part(second));
-        let some = threads / 2;
-        rayon::join(
-            move || {
-                let part = first; // whole: its pointers alone could not be sent
-                // SAFETY: as the caller promises.
-                unsafe { part.0.by_threads(height, some, run) }
-            },
-            move || {
-                let part = second;
-                // SAFETY: as the caller promises.
-                unsafe { part.0.by_threads(height, threads - some, run) }
-            },
-        );
+        let shared = Shared(self);
+        on_threads(threads, &|thread| {
+            let (all, (from, len)) = (shared.get(), cut(whole, step, thread, threads));
+            // SAFETY: within rows or columns.
+            run(unsafe {
+                if by_rows {
+                    Product { m: len, ..all.below(from) }
+                } else {
+                    let (b, c) = (all.b.add(from * all.b_column), all.c.add(from * all.c_column));
+                    Product { n: len, b, c, ..all }
+                }
+            });
+        });
     }
 }

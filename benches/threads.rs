@@ -1,0 +1,97 @@
+//! One thread beside all of rayon's, by turns, by the clock on the wall: a training step of 784-512-256-10
+//! with a batch of 128, and `predict` of 10,000 samples at once by it and by 784-50-10. The last column is
+//! how many times as fast all threads are; that the bits are the same is asserted.
+//!
+//! `cargo bench --bench threads`, on an idle machine. `BENCH_ROUNDS`, 9.
+
+use chainrule::{
+    Affine, D1, Layer, Network, Optimizer, Relu, Scalar, Sgd, SoftmaxCrossEntropy, init,
+};
+use nalgebra::{Const, Dyn, OMatrix, SMatrix, convert};
+use rand::{SeedableRng, rngs::Xoshiro128PlusPlus};
+use std::{env, hint::black_box, time::Instant};
+
+type Wide<T> =
+    (Box<Affine<T, 784, 512>>, Relu, Box<Affine<T, 512, 256>>, Relu, Box<Affine<T, 256, 10>>);
+type Narrow<T> = (Box<Affine<T, 784, 50>>, Relu, Box<Affine<T, 50, 10>>);
+type Net<T, L> = Network<T, D1<784>, L, SoftmaxCrossEntropy>;
+
+fn affine<T: Scalar, const I: usize, const O: usize>() -> Box<Affine<T, I, O>> {
+    let mut layer = <Box<Affine<T, I, O>> as chainrule::Zeros>::zeros();
+    init::he(&mut layer.weight, &mut Xoshiro128PlusPlus::seed_from_u64(0));
+    layer
+}
+
+fn number(i: usize, j: usize) -> f64 {
+    ((i * 31 + j * 17) % 101) as f64 / 101.0
+}
+
+/// ns of one call, for `one` thread and for all of them: medians of rounds by turns.
+fn race(name: &str, mut step: impl FnMut() + Send) {
+    let one = rayon::ThreadPoolBuilder::new().num_threads(1).stack_size(16 << 20).build();
+    let Ok(one) = one else { return };
+    let rounds = env::var("BENCH_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(9);
+    let mut times = [vec![], vec![]];
+    for round in 0..=rounds {
+        for (all, times) in times.iter_mut().enumerate() {
+            let start = Instant::now();
+            let mut calls = 0;
+            while calls < 3 || start.elapsed().as_millis() < 100 {
+                if all == 1 {
+                    step()
+                } else {
+                    one.install(&mut step)
+                }
+                calls += 1;
+            }
+            if round > 0 {
+                times.push(start.elapsed().as_secs_f64() * 1e6 / f64::from(calls));
+            }
+        }
+    }
+    let [one, all] = times.map(|mut times| {
+        times.sort_by(f64::total_cmp);
+        times[rounds / 2]
+    });
+    println!("| {name} | {one:.0} µs | {all:.0} µs | {:.2} |", one / all);
+}
+
+fn train<T: Scalar>(kind: &str) {
+    let x = Box::new(SMatrix::<T, 784, 128>::from_fn(|i, j| convert(number(i, j))));
+    let labels: [usize; 128] = std::array::from_fn(|i| i % 10);
+    let new = || {
+        let layers = (affine(), Relu, affine(), Relu, affine());
+        Net::<T, Wide<T>>::new(layers, SoftmaxCrossEntropy)
+    };
+    let (mut a, mut b) = (new(), new());
+    let mut work = Box::new(Net::<T, Wide<T>>::workspace(Const::<128>));
+    let mut sgd = Sgd::new(convert(0.1));
+    race(&format!("training step of 784-512-256-10, {kind}"), || {
+        sgd.train_step(&mut a, &x, &labels, &mut work);
+    });
+    // From the same start, one step each way.
+    a = new();
+    sgd.train_step(&mut a, &x, &labels, &mut work);
+    let one = rayon::ThreadPoolBuilder::new().num_threads(1).stack_size(16 << 20).build();
+    one.map(|one| one.install(|| sgd.train_step(&mut b, &x, &labels, &mut work))).ok();
+    assert!(a.layers == b.layers, "other bits by one thread");
+}
+
+fn predict<T: Scalar, L: Layer<T, D1<784>> + Sync>(name: &str, layers: L) {
+    let net = Net::<T, L>::new(layers, SoftmaxCrossEntropy);
+    let x = OMatrix::<T, Const<784>, Dyn>::from_fn(10_000, |i, j| convert(number(i, j)));
+    race(name, || drop(black_box(net.predict(black_box(&x)))));
+}
+
+fn main() {
+    println!("| what | one thread | all {} | times |", rayon::current_num_threads());
+    println!("|---|---|---|---|");
+    train::<f32>("f32");
+    train::<f64>("f64");
+    let narrow = "predicting 10,000 samples by 784-50-10";
+    predict::<f32, Narrow<f32>>(&format!("{narrow}, f32"), (affine(), Relu, affine()));
+    predict::<f64, Narrow<f64>>(&format!("{narrow}, f64"), (affine(), Relu, affine()));
+    let wide = "predicting 10,000 samples by 784-512-256-10";
+    predict::<f32, Wide<f32>>(&format!("{wide}, f32"), (affine(), Relu, affine(), Relu, affine()));
+    predict::<f64, Wide<f64>>(&format!("{wide}, f64"), (affine(), Relu, affine(), Relu, affine()));
+}
