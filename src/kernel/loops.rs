@@ -88,23 +88,60 @@ elementwise! {
         let e = (-(size + size)).exp_m1();
         -sign * e / (e + T::one() + T::one())
     }, tanh_back |y| T::one() - y * y;
-    sigmoid |x| {
-        // e to a negative power only: it cannot overflow, not even in a dual number's derivative.
-        if x >= T::zero() {
-            T::one() / (T::one() + (-x).exp())
-        } else {
-            let e = x.exp();
-            e / (T::one() + e)
-        }
-    }, sigmoid_back |y| y * (T::one() - y);
+    sigmoid |x| logistic(x), sigmoid_back |y| y * (T::one() - y);
+    gelu |x| {
+        let (_, below, end) = normal(x);
+        (if x < end { end } else { x }) * below
+    }, gelu_back |x| {
+        let (density, below, x) = normal(x);
+        below + x * density
+    };
+    softplus |x| if x > T::zero() { x + (-x).exp().ln_1p() } else { x.exp().ln_1p() },
+    softplus_back |x| logistic(x);
 }
 
-/// x ← eˣ.
-pub fn exp<T: Scalar>(x: &mut [T]) {
-    for x in x {
-        *x = x.exp();
+/// 1 / (1 + e⁻ˣ) by e to a negative power only: it cannot overflow, not even in a dual number's
+/// derivative.
+fn logistic<T: Scalar>(x: T) -> T {
+    if x >= T::zero() {
+        T::one() / (T::one() + (-x).exp())
+    } else {
+        let e = x.exp();
+        e / (T::one() + e)
     }
 }
+
+/// The normal distribution at x: its density, what lies below, and x, or ±40 further out, where an
+/// infinite x would make it NaN. Near 0 by Marsaglia's series, from 3 on by Laplace's continued
+/// fraction, each with as many terms as f64 has use for: all are positive, so that nothing cancels in
+/// a dual number's derivative either.
+fn normal<T: Scalar>(x: T) -> (T, T, T) {
+    let [half, end, limit] = [0.5, 40.0, 3.0].map(nalgebra::convert::<f32, T>);
+    let x = if x < -end { -end } else { x };
+    let x = if x > end { end } else { x };
+    let (size, near) = (x.abs(), x.abs() < limit);
+    let density = (-half * x * x).exp() / T::two_pi().sqrt();
+    let (mut sum, mut n) = (if near { T::one() } else { size }, end);
+    while n > T::zero() {
+        sum = if near { T::one() + sum * x * x / (n + n + T::one()) } else { size + n / sum };
+        n -= T::one();
+    }
+    let below = match near {
+        true => density * x * sum + half,
+        _ if x < T::zero() => density / sum,
+        _ => T::one() - density / sum,
+    };
+    (density, below, x)
+}
+
+macro_rules! in_place {
+    ($($name:ident)*) => { $(
+        pub fn $name<T: Scalar>(x: &mut [T]) {
+            x.iter_mut().for_each(|x| *x = x.$name());
+        }
+    )* };
+}
+in_place! { exp ln_1p }
 
 /// x = byte / 255.
 pub fn brightness<T: Scalar>(bytes: &[u8], x: &mut [T]) {

@@ -22,6 +22,19 @@ fn sigmoid(x: f64) -> f64 {
     if x < 0.0 { x.exp() / (1.0 + x.exp()) } else { 1.0 / (1.0 + (-x).exp()) }
 }
 
+/// A sum of positive terms: 2/√π exp(-x²) Σ 2ⁿ x²ⁿ⁺¹ / (2n + 1)!!.
+fn erf(x: f64) -> f64 {
+    let (size, mut n) = (x.abs().min(6.0), 1.0);
+    let (mut term, mut sum) = (size, size);
+    while term > sum * 1e-17 {
+        n += 2.0;
+        term *= 2.0 * size * size / n;
+        sum += term;
+    }
+    let erf = core::f64::consts::FRAC_2_SQRT_PI * (-size * size).exp() * sum;
+    if x.is_nan() { x } else { erf.copysign(x) }
+}
+
 /// The distance of `y` from `truth`, in units in the last place of f32 there.
 fn ulps32(y: f32, truth: f64) -> f64 {
     if y.is_nan() || truth.is_nan() {
@@ -157,4 +170,6 @@ sweeps! {
     exp "exp" exp_all exp f64::exp;
     tanh "tanh" tanh_all tanh f64::tanh;
     sigmoid_ "sigmoid" sigmoid_all sigmoid sigmoid;
+    ln_1p "ln_1p" ln_1p_all ln_1p f64::ln_1p;
+    erf_ "erf" erf_all erf erf;
 }

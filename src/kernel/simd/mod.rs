@@ -51,20 +51,28 @@ pub struct Kernels<E> {
     relu: unsafe fn(*const E, *mut E, usize),
     tanh: unsafe fn(*const E, *mut E, usize),
     sigmoid: unsafe fn(*const E, *mut E, usize),
+    gelu: unsafe fn(*const E, *mut E, usize),
+    softplus: unsafe fn(*const E, *mut E, usize),
     exp: unsafe fn(*const E, *mut E, usize),
+    ln_1p: unsafe fn(*const E, *mut E, usize),
+    #[cfg(test)]
+    erf: unsafe fn(*const E, *mut E, usize),
     brightness: unsafe fn(*const u8, *mut E, usize),
     relu_back: unsafe fn(*const E, *const E, *mut E, usize),
     tanh_back: unsafe fn(*const E, *const E, *mut E, usize),
     sigmoid_back: unsafe fn(*const E, *const E, *mut E, usize),
+    gelu_back: unsafe fn(*const E, *const E, *mut E, usize),
+    softplus_back: unsafe fn(*const E, *const E, *mut E, usize),
 }
 
 macro_rules! kernels {
     ($level:ident $module:ident, $features:literal: $(
-        fn $name:ident<$e:ident>($($argument:ident: $type:ty),*) = $from:ident::$body:ident $(<$of:ident>)?;
+        $(#[$when:meta])? fn $name:ident<$e:ident>($($argument:ident: $type:ty),*) = $from:ident::$body:ident $(<$of:ident>)?;
     )*) => {
         mod $module {
             use super::{Lanes, Product, Size, Start, math, tile, vector};
             $(
+                $(#[$when])?
                 #[inline]
                 #[target_feature(enable = $features)]
                 pub unsafe fn $name<P: Lanes<Element = $e>, $e: super::Float>($($argument: $type),*) {
@@ -83,11 +91,18 @@ macro_rules! kernels {
                     relu: relu::<P, E>,
                     tanh: tanh::<P, E>,
                     sigmoid: sigmoid::<P, E>,
+                    gelu: gelu::<P, E>,
+                    softplus: softplus::<P, E>,
                     exp: exp::<P, E>,
+                    ln_1p: ln_1p::<P, E>,
+                    #[cfg(test)]
+                    erf: erf::<P, E>,
                     brightness: brightness::<P, E>,
                     relu_back: relu_back::<P, E>,
                     tanh_back: tanh_back::<P, E>,
                     sigmoid_back: sigmoid_back::<P, E>,
+                    gelu_back: gelu_back::<P, E>,
+                    softplus_back: softplus_back::<P, E>,
                 }
             }
 
@@ -118,11 +133,18 @@ macro_rules! level {
         fn relu<E>(x: *const E, y: *mut E, len: usize) = math::apply<Relu>;
         fn tanh<E>(x: *const E, y: *mut E, len: usize) = math::apply<Tanh>;
         fn sigmoid<E>(x: *const E, y: *mut E, len: usize) = math::apply<Sigmoid>;
+        fn gelu<E>(x: *const E, y: *mut E, len: usize) = math::apply<Gelu>;
+        fn softplus<E>(x: *const E, y: *mut E, len: usize) = math::apply<Softplus>;
         fn exp<E>(x: *const E, y: *mut E, len: usize) = math::apply<Exp>;
+        fn ln_1p<E>(x: *const E, y: *mut E, len: usize) = math::apply<Ln1p>;
+        #[cfg(test)]
+        fn erf<E>(x: *const E, y: *mut E, len: usize) = math::apply<Erf>;
         fn brightness<E>(bytes: *const u8, x: *mut E, len: usize) = math::brightness;
         fn relu_back<E>(x: *const E, dy: *const E, dx: *mut E, len: usize) = math::back<Relu>;
         fn tanh_back<E>(y: *const E, dy: *const E, dx: *mut E, len: usize) = math::back<Tanh>;
         fn sigmoid_back<E>(y: *const E, dy: *const E, dx: *mut E, len: usize) = math::back<Sigmoid>;
+        fn gelu_back<E>(x: *const E, dy: *const E, dx: *mut E, len: usize) = math::back<Gelu>;
+        fn softplus_back<E>(x: *const E, dy: *const E, dx: *mut E, len: usize) = math::back<Softplus>;
     } };
 }
 
@@ -484,24 +506,31 @@ elementwise! {
     relu, relu_back;
     tanh, tanh_back;
     sigmoid, sigmoid_back;
+    gelu, gelu_back;
+    softplus, softplus_back;
 }
 
-/// x ← eˣ.
-#[inline(always)]
-pub fn exp<T: Scalar>(x: &mut [T]) -> bool {
-    let (len, x) = (x.len(), x.as_mut_ptr());
-    if_float!(T is E, level: {
-        let x = x.cast::<E>();
-        // SAFETY: as in `affine`.
-        unsafe {
-            if len <= FEW {
-                inlined!(level, exp<E>(x, x, len));
-            } else {
-                (E::table(level).exp)(x, x, len);
-            }
+macro_rules! in_place {
+    ($($name:ident)*) => { $(
+        /// Entry by entry.
+        #[inline(always)]
+        pub fn $name<T: Scalar>(x: &mut [T]) -> bool {
+            let (len, x) = (x.len(), x.as_mut_ptr());
+            if_float!(T is E, level: {
+                let x = x.cast::<E>();
+                // SAFETY: as in `affine`.
+                unsafe {
+                    if len <= FEW {
+                        inlined!(level, $name<E>(x, x, len));
+                    } else {
+                        (E::table(level).$name)(x, x, len);
+                    }
+                }
+            })
         }
-    })
+    )* };
 }
+in_place! { exp ln_1p }
 
 /// Has this memory fetched to the caches.
 #[cfg(feature = "alloc")]
