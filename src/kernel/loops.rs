@@ -89,13 +89,7 @@ elementwise! {
         -sign * e / (e + T::one() + T::one())
     }, tanh_back |y| T::one() - y * y;
     sigmoid |x| logistic(x), sigmoid_back |y| y * (T::one() - y);
-    gelu |x| {
-        let (_, below, end) = normal(x);
-        (if x < end { end } else { x }) * below
-    }, gelu_back |x| {
-        let (density, below, x) = normal(x);
-        below + x * density
-    };
+    gelu |x| gelu_and_slope(x).0, gelu_back |x| gelu_and_slope(x).1;
     softplus |x| if x > T::zero() { x + (-x).exp().ln_1p() } else { x.exp().ln_1p() },
     softplus_back |x| logistic(x);
 }
@@ -111,14 +105,12 @@ fn logistic<T: Scalar>(x: T) -> T {
     }
 }
 
-/// The normal distribution at x: its density, what lies below, and x, or ±40 further out, where an
-/// infinite x would make it NaN. Near 0 by Marsaglia's series, from 3 on by Laplace's continued
-/// fraction, each with as many terms as f64 has use for: all are positive, so that nothing cancels in
-/// a dual number's derivative either.
-fn normal<T: Scalar>(x: T) -> (T, T, T) {
+/// x·Φ(x), and Φ(x) + x·φ(x), at ±40 where an infinite x would be NaN. Near 0 Φ is Marsaglia's series,
+/// from 3 on Laplace's continued fraction, each with as many terms as f64 has use for: all are
+/// positive, so that little cancels in a dual number's derivative either.
+fn gelu_and_slope<T: Scalar>(x: T) -> (T, T) {
     let [half, end, limit] = [0.5, 40.0, 3.0].map(nalgebra::convert::<f32, T>);
-    let x = if x < -end { -end } else { x };
-    let x = if x > end { end } else { x };
+    let (x, y) = (x.clamp(-end, end), x.max(-end));
     let (size, near) = (x.abs(), x.abs() < limit);
     let density = (-half * x * x).exp() / T::two_pi().sqrt();
     let (mut sum, mut n) = (if near { T::one() } else { size }, end);
@@ -127,21 +119,19 @@ fn normal<T: Scalar>(x: T) -> (T, T, T) {
         n -= T::one();
     }
     let below = match near {
-        true => density * x * sum + half,
+        true => half + density * x * sum,
         _ if x < T::zero() => density / sum,
         _ => T::one() - density / sum,
     };
-    (density, below, x)
+    (y * below, below + x * density)
 }
 
-macro_rules! in_place {
-    ($($name:ident)*) => { $(
-        pub fn $name<T: Scalar>(x: &mut [T]) {
-            x.iter_mut().for_each(|x| *x = x.$name());
-        }
-    )* };
+/// x ← eˣ.
+pub fn exp<T: Scalar>(x: &mut [T]) {
+    for x in x {
+        *x = x.exp();
+    }
 }
-in_place! { exp ln_1p }
 
 /// x = byte / 255.
 pub fn brightness<T: Scalar>(bytes: &[u8], x: &mut [T]) {

@@ -36,6 +36,5 @@ nothing! {
     softplus(&[T], &mut [T]);
     softplus_back(&[T], &[T], &mut [T]);
     exp(&mut [T]);
-    ln_1p(&mut [T]);
     brightness(&[u8], &mut [T]);
 }

@@ -54,9 +54,6 @@ pub struct Kernels<E> {
     gelu: unsafe fn(*const E, *mut E, usize),
     softplus: unsafe fn(*const E, *mut E, usize),
     exp: unsafe fn(*const E, *mut E, usize),
-    ln_1p: unsafe fn(*const E, *mut E, usize),
-    #[cfg(test)]
-    erf: unsafe fn(*const E, *mut E, usize),
     brightness: unsafe fn(*const u8, *mut E, usize),
     relu_back: unsafe fn(*const E, *const E, *mut E, usize),
     tanh_back: unsafe fn(*const E, *const E, *mut E, usize),
@@ -67,12 +64,11 @@ pub struct Kernels<E> {
 
 macro_rules! kernels {
     ($level:ident $module:ident, $features:literal: $(
-        $(#[$when:meta])? fn $name:ident<$e:ident>($($argument:ident: $type:ty),*) = $from:ident::$body:ident $(<$of:ident>)?;
+        fn $name:ident<$e:ident>($($argument:ident: $type:ty),*) = $from:ident::$body:ident $(<$of:ident>)?;
     )*) => {
         mod $module {
             use super::{Lanes, Product, Size, Start, math, tile, vector};
             $(
-                $(#[$when])?
                 #[inline]
                 #[target_feature(enable = $features)]
                 pub unsafe fn $name<P: Lanes<Element = $e>, $e: super::Float>($($argument: $type),*) {
@@ -94,9 +90,6 @@ macro_rules! kernels {
                     gelu: gelu::<P, E>,
                     softplus: softplus::<P, E>,
                     exp: exp::<P, E>,
-                    ln_1p: ln_1p::<P, E>,
-                    #[cfg(test)]
-                    erf: erf::<P, E>,
                     brightness: brightness::<P, E>,
                     relu_back: relu_back::<P, E>,
                     tanh_back: tanh_back::<P, E>,
@@ -136,9 +129,6 @@ macro_rules! level {
         fn gelu<E>(x: *const E, y: *mut E, len: usize) = math::apply<Gelu>;
         fn softplus<E>(x: *const E, y: *mut E, len: usize) = math::apply<Softplus>;
         fn exp<E>(x: *const E, y: *mut E, len: usize) = math::apply<Exp>;
-        fn ln_1p<E>(x: *const E, y: *mut E, len: usize) = math::apply<Ln1p>;
-        #[cfg(test)]
-        fn erf<E>(x: *const E, y: *mut E, len: usize) = math::apply<Erf>;
         fn brightness<E>(bytes: *const u8, x: *mut E, len: usize) = math::brightness;
         fn relu_back<E>(x: *const E, dy: *const E, dx: *mut E, len: usize) = math::back<Relu>;
         fn tanh_back<E>(y: *const E, dy: *const E, dx: *mut E, len: usize) = math::back<Tanh>;
@@ -510,27 +500,22 @@ elementwise! {
     softplus, softplus_back;
 }
 
-macro_rules! in_place {
-    ($($name:ident)*) => { $(
-        /// Entry by entry.
-        #[inline(always)]
-        pub fn $name<T: Scalar>(x: &mut [T]) -> bool {
-            let (len, x) = (x.len(), x.as_mut_ptr());
-            if_float!(T is E, level: {
-                let x = x.cast::<E>();
-                // SAFETY: as in `affine`.
-                unsafe {
-                    if len <= FEW {
-                        inlined!(level, $name<E>(x, x, len));
-                    } else {
-                        (E::table(level).$name)(x, x, len);
-                    }
-                }
-            })
+/// x ← eˣ.
+#[inline(always)]
+pub fn exp<T: Scalar>(x: &mut [T]) -> bool {
+    let (len, x) = (x.len(), x.as_mut_ptr());
+    if_float!(T is E, level: {
+        let x = x.cast::<E>();
+        // SAFETY: as in `affine`.
+        unsafe {
+            if len <= FEW {
+                inlined!(level, exp<E>(x, x, len));
+            } else {
+                (E::table(level).exp)(x, x, len);
+            }
         }
-    )* };
+    })
 }
-in_place! { exp ln_1p }
 
 /// Has this memory fetched to the caches.
 #[cfg(feature = "alloc")]

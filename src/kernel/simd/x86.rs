@@ -262,11 +262,9 @@ macro_rules! avx2 {
                 let rest = $number($left::<$digits>($bits($add($sub(n, half), magic))));
                 $mul($mul(a, power), rest)
             };
-            exponent |a| {
-                let unit = (1u64 << $digits) as $e;
-                let biased = $or($number($right::<$digits>($bits(a))), $splat(unit));
-                $sub(biased, $splat(unit + $bias))
-            };
+            exponent |a| $sub(
+                $or($number($right::<$digits>($bits(a))), $splat((1u64 << $digits) as $e)),
+                $splat((1u64 << $digits) as $e + $bias));
             less |a, b, yes, no| $blend(no, yes, $cmp::<_CMP_LT_OQ>(a, b));
             tanh |a| tanh_by_exp($name(a)).0;
         );
