@@ -77,15 +77,17 @@ fn sigmoid(x: f64) -> f64 {
 
 /// A sum of positive terms: 2/√π exp(-x²) Σ 2ⁿ x²ⁿ⁺¹ / (2n + 1)!!.
 fn erf(x: f64) -> f64 {
-    let (size, mut n) = (x.abs().min(6.0), 1.0);
+    let (size, mut n) = (x.abs(), 1.0);
+    if x.is_nan() || size > 6.0 {
+        return if x.is_nan() { x } else { 1f64.copysign(x) };
+    }
     let (mut term, mut sum) = (size, size);
     while term > sum * 1e-17 {
         n += 2.0;
         term *= 2.0 * size * size / n;
         sum += term;
     }
-    let erf = core::f64::consts::FRAC_2_SQRT_PI * (-size * size).exp() * sum;
-    if x.is_nan() { x } else { erf.copysign(x) }
+    (core::f64::consts::FRAC_2_SQRT_PI * (-size * size).exp() * sum).copysign(x)
 }
 
 /// The distance of `y` from `truth`, in units in the last place of f32 there.
@@ -224,7 +226,7 @@ fn activations<T: Float>(number: fn(f32) -> T) {
             for (i, &x) in x.iter().enumerate() {
                 let close = |[a, b]: [T; 2], size: T| {
                     let off = (a - b).abs() <= T::default_epsilon() * number(4.0) * size;
-                    a == b || (a != a && b != b) || off
+                    a == b || [a, b].iter().all(|a| a.partial_cmp(a).is_none()) || off
                 };
                 let y_is = close([y[0][i], y[1][i]], x.abs().min(number(40.0)));
                 let dx_is = close([dx[0][i], dx[1][i]], number(1.0));
