@@ -21,11 +21,11 @@ pub trait Constants: Scalar + ConstZero + num_traits::ConstOne {
     const TANH_END: f64;
     /// (eʳ - 1 - r) / r² for r from -0.29 to 0.493; f32 2^-29, f64 2^-58 of eʳ - 1.
     const EXP: &[f64];
-    /// (2 artanh s - 2 s) / s³ in s², for |s| to 0.172; f32 2^-35, f64 2^-59 of artanh.
+    /// (2 artanh s - 2 s) / s³ in s², for |s| to 0.172; f32 2^-31, f64 2^-59 of artanh.
     const LN: &[f64];
-    /// erf x / x - 1 in x², for x to `ERF_ENDS[0]`; f32 2^-30, f64 2^-56 of erf.
+    /// erf x / x - 1 in x², for x to `ERF_ENDS[0]`; f32 2^-27, f64 2^-56 of erf.
     const ERF: &[f64];
-    /// ln(1 - erf x) in x - `ERF_ENDS[0]`, from there to where erf is 1; f32 2^-28, f64 2^-58 of erf.
+    /// ln(1 - erf x) in x - `ERF_ENDS[0]`, from there to where erf is 1; f32 2^-27, f64 2^-59 of 1.
     const ERFC: &[f64];
     const ERF_ENDS: [f64; 2];
 }
