@@ -56,7 +56,7 @@
 //! |---|---|
 //! | follow the chapter's price graphs | [`node`] |
 //! | run a layer by hand, forward and backward | [`ByValue`] |
-//! | build a net | [`Affine`], [`Relu`], [`Sigmoid`], [`Tanh`], [`Softmax`], [`Identity`]; a tuple of 1 to 12 layers is a layer |
+//! | build a net | [`Affine`], [`Relu`], [`Sigmoid`], [`Tanh`], [`Gelu`], [`Softplus`], [`Softmax`], [`Identity`]; a tuple of 1 to 12 layers is a layer |
 //! | choose first weights | [`Affine::he`], [`Affine::xavier`], [`Affine::normal`], [`init`] |
 //! | choose a loss | [`SoftmaxCrossEntropy`], [`SumSquaredError`] |
 //! | ask a net for anything | [`Network`], [`TwoLayerNet`] |
@@ -149,7 +149,7 @@ mod shape;
 mod train;
 
 pub use layer::{ByValue, Layer, Pass, Trace};
-pub use layers::{Affine, Frozen, Identity, Relu, Sigmoid, Softmax, Tanh};
+pub use layers::{Affine, Frozen, Gelu, Identity, Relu, Sigmoid, Softmax, Softplus, Tanh};
 pub use loss::{Classes, Loss, SoftmaxCrossEntropy, SumSquaredError};
 pub use memory::Memory;
 pub use network::{Network, TwoLayerNet, Workspace};

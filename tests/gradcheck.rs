@@ -10,6 +10,8 @@ gradcheck_layer!(packed_affine<T>: Affine<T, 40, 30>, D1<40>, GradCheck::new().m
 gradcheck_layer!(relu<T>: Relu, D1<5>);
 gradcheck_layer!(sigmoid<T>: Sigmoid, D1<5>);
 gradcheck_layer!(tanh<T>: Tanh, D1<5>);
+gradcheck_layer!(gelu<T>: Gelu, D1<5>);
+gradcheck_layer!(softplus<T>: Softplus, D1<5>);
 gradcheck_layer!(identity<T>: Identity, D1<5>);
 gradcheck_layer!(softmax<T>: Softmax, D1<4>);
 gradcheck_layer!(frozen<T>: Frozen<Affine<T, 3, 2>>, D1<3>);
@@ -40,14 +42,14 @@ fn check_losses(case: Case) -> f64 {
 }
 
 /// One layer of a kind that is chosen at run time, so that pairs and triples are values and not
-/// types: 6 kinds, 36 pairs, 216 triples.
+/// types: 8 kinds, 64 pairs, 512 triples.
 #[derive(Clone)]
 struct Any<T> {
     kind: u8,
     affine: Affine<T, 4, 4>,
 }
 
-const KINDS: u8 = 6;
+const KINDS: u8 = 8;
 
 impl<T: Scalar> Parameters<T> for Any<T> {
     type Gradient = Affine<T, 4, 4>;
@@ -90,6 +92,14 @@ macro_rules! on_kind {
             }
             4 => {
                 let $layer = &Softmax;
+                $call
+            }
+            5 => {
+                let $layer = &Gelu;
+                $call
+            }
+            6 => {
+                let $layer = &Softplus;
                 $call
             }
             _ => {
@@ -169,7 +179,7 @@ fn sweep(cases: u64) {
     let mut worst: f64 = 0.0;
     for n in 0..cases {
         let case = Case::numbered(n);
-        let kinds = [n, n / 6, n / 36].map(|k| (k % u64::from(KINDS)) as u8);
+        let kinds = [n, n / 8, n / 64].map(|k| (k % u64::from(KINDS)) as u8);
         worst = worst.max(check_layers(case)).max(check_losses(case));
         worst = worst.max(check_chains(case, kinds, Mode::Full));
     }
@@ -233,6 +243,10 @@ fn kinks_ties_and_saturation() {
         unwrap(check.check::<f32, D1<4>, _>(&Sigmoid));
         unwrap(check.check::<f64, D1<4>, _>(&Tanh));
         unwrap(check.check::<f32, D1<4>, _>(&Tanh));
+        unwrap(check.check::<f64, D1<4>, _>(&Gelu));
+        unwrap(check.check::<f32, D1<4>, _>(&Gelu));
+        unwrap(check.check::<f64, D1<4>, _>(&Softplus));
+        unwrap(check.check::<f32, D1<4>, _>(&Softplus));
         unwrap(check.check::<f64, D1<4>, _>(&Relu));
         unwrap(check.check::<f32, D1<4>, _>(&Softmax));
         unwrap(check.check_loss::<f64, D1<4>, _, _>(&SoftmaxCrossEntropy, &vec![0, 3]));

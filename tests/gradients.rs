@@ -184,6 +184,8 @@ fn activations<const N: usize>(batch: usize, seed: u64) -> Result<(), TestCaseEr
     check::<D1<N>, _>(Relu, batch, seed)?;
     check::<D1<N>, _>(Sigmoid, batch, seed)?;
     check::<D1<N>, _>(Tanh, batch, seed)?;
+    check::<D1<N>, _>(Gelu, batch, seed)?;
+    check::<D1<N>, _>(Softplus, batch, seed)?;
     check::<D1<N>, _>(Identity, batch, seed)?;
     check::<D1<N>, _>(Softmax, batch, seed)
 }

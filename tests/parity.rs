@@ -61,6 +61,9 @@ fn layers() {
     // the smallest normal number they are absolute.
     check::<1, _>("sigmoid", &Sigmoid, 4.0, f64::MIN_POSITIVE);
     check::<1, _>("tanh", &Tanh, 3.0, f64::MIN_POSITIVE);
+    // At -1.5 the normal distribution, 0.067, is exact to the rounding of 1.
+    check::<1, _>("gelu", &Gelu, 20.0, f64::MIN_POSITIVE);
+    check::<1, _>("softplus", &Softplus, 4.0, f64::MIN_POSITIVE);
     // The exponential of a difference of size 15 turns its rounding into 15 of its own.
     check::<4, _>("softmax", &Softmax, 20.0, f64::MIN_POSITIVE);
 }
@@ -173,6 +176,13 @@ fn honest_numbers() {
     assert!(affine.trace(&nan).y.iter().all(|y| y.is_nan()));
     assert!(Relu.trace(&nan).y[1].is_nan() && Tanh.trace(&nan).y[1].is_nan());
     assert!(Sigmoid.trace(&nan).y[1].is_nan() && Identity.trace(&nan).y[1].is_nan());
+    assert!(Gelu.trace(&nan).y[1].is_nan() && Softplus.trace(&nan).y[1].is_nan());
+    let ends = Vector2::new(f64::NEG_INFINITY, f64::INFINITY);
+    let slopes = Vector2::new(0.0, 1.0);
+    let (mut gelu, mut softplus) = (Gelu.trace(&ends), Softplus.trace(&ends));
+    assert_eq!([gelu.y, softplus.y], [Vector2::new(0.0, f64::INFINITY); 2]);
+    let one = Vector2::repeat(1.0);
+    assert_eq!([gelu.backward(&one).0, softplus.backward(&one).0], [slopes; 2]);
 
     // Kinks and ties are the book's.
     assert_eq!(

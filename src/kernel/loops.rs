@@ -88,15 +88,42 @@ elementwise! {
         let e = (-(size + size)).exp_m1();
         -sign * e / (e + T::one() + T::one())
     }, tanh_back |y| T::one() - y * y;
-    sigmoid |x| {
-        // e to a negative power only: it cannot overflow, not even in a dual number's derivative.
-        if x >= T::zero() {
-            T::one() / (T::one() + (-x).exp())
-        } else {
-            let e = x.exp();
-            e / (T::one() + e)
-        }
-    }, sigmoid_back |y| y * (T::one() - y);
+    sigmoid |x| logistic(x), sigmoid_back |y| y * (T::one() - y);
+    gelu |x| gelu_and_slope(x).0, gelu_back |x| gelu_and_slope(x).1;
+    softplus |x| if x > T::zero() { x + (-x).exp().ln_1p() } else { x.exp().ln_1p() },
+    softplus_back |x| logistic(x);
+}
+
+/// 1 / (1 + e⁻ˣ) by e to a negative power only: it cannot overflow, not even in a dual number's
+/// derivative.
+fn logistic<T: Scalar>(x: T) -> T {
+    if x >= T::zero() {
+        T::one() / (T::one() + (-x).exp())
+    } else {
+        let e = x.exp();
+        e / (T::one() + e)
+    }
+}
+
+/// x·Φ(x), and Φ(x) + x·φ(x), at ±40 where an infinite x would be NaN. Near 0 Φ is Marsaglia's series,
+/// from 3 on Laplace's continued fraction, each with as many terms as f64 has use for: all are
+/// positive, so that little cancels in a dual number's derivative either.
+fn gelu_and_slope<T: Scalar>(x: T) -> (T, T) {
+    let [half, end, limit] = [0.5, 40.0, 3.0].map(nalgebra::convert::<f32, T>);
+    let (x, y) = (x.clamp(-end, end), x.max(-end));
+    let (size, near) = (x.abs(), x.abs() < limit);
+    let density = (-half * x * x).exp() / T::two_pi().sqrt();
+    let (mut sum, mut n) = (if near { T::one() } else { size }, end);
+    while n > T::zero() {
+        sum = if near { T::one() + sum * x * x / (n + n + T::one()) } else { size + n / sum };
+        n -= T::one();
+    }
+    let below = match near {
+        true => half + density * x * sum,
+        _ if x < T::zero() => density / sum,
+        _ => T::one() - density / sum,
+    };
+    (y * below, below + x * density)
 }
 
 /// x ← eˣ.

@@ -76,6 +76,14 @@ kernels! {
     fn sigmoid(x: &[T], y: &mut [T]);
     /// dx = dy·y·(1 - y).
     fn sigmoid_back(y: &[T], dy: &[T], dx: &mut [T]);
+    /// y = x·Φ(x), Φ being the normal distribution.
+    fn gelu(x: &[T], y: &mut [T]);
+    /// dx = dy·(Φ(x) + x·Φ'(x)).
+    fn gelu_back(x: &[T], dy: &[T], dx: &mut [T]);
+    /// y = ln(1 + eˣ).
+    fn softplus(x: &[T], y: &mut [T]);
+    /// dx = dy / (1 + e⁻ˣ).
+    fn softplus_back(x: &[T], dy: &[T], dx: &mut [T]);
     /// x ← eˣ.
     fn exp(x: &mut [T]);
     /// x = byte / 255.

@@ -31,6 +31,10 @@ nothing! {
     tanh_back(&[T], &[T], &mut [T]);
     sigmoid(&[T], &mut [T]);
     sigmoid_back(&[T], &[T], &mut [T]);
+    gelu(&[T], &mut [T]);
+    gelu_back(&[T], &[T], &mut [T]);
+    softplus(&[T], &mut [T]);
+    softplus_back(&[T], &[T], &mut [T]);
     exp(&mut [T]);
     brightness(&[u8], &mut [T]);
 }

@@ -2,9 +2,8 @@
 
 use crate::{kernel, shape::Scalar};
 
-/// Writes eˣⁱ / Σ eˣᵏ into `p`, and returns the largest x, and ln Σ eˣᵏ less it. The largest
-/// entry's own 1 is left out of the sum until the end, so that a small remainder is not rounded
-/// away; the first of equals is taken.
+/// Writes eˣⁱ / Σ eˣᵏ into `p`, and returns the largest x, and Σ eˣᵏ / eˣ less its own 1,
+/// so that a small remainder is not rounded away; the first of equals is taken.
 #[inline(always)]
 pub fn softmax<T: Scalar>(x: &[T], p: &mut [T]) -> (T, T) {
     let mut entries = x.iter().enumerate();
@@ -28,5 +27,5 @@ pub fn softmax<T: Scalar>(x: &[T], p: &mut [T]) -> (T, T) {
     }
     let sum = T::one() + rest;
     p.iter_mut().for_each(|p| *p /= sum);
-    (top, rest.ln_1p())
+    (top, rest)
 }

@@ -111,6 +111,51 @@ elementwise!(Sigmoid: kernel::sigmoid, kernel::sigmoid_back, |x, y| y);
 pub struct Tanh;
 elementwise!(Tanh: kernel::tanh, kernel::tanh_back, |x, y| y);
 
+/// y = x·Φ(x), dx = dy·(Φ(x) + x·φ(x)), with the normal distribution Φ(x) = (1 + erf(x / √2)) / 2 and
+/// its density φ. (Hendrycks and Gimpel, 2016; PyTorch's `GELU`, which is the exact one by default.)
+///
+/// # Shapes
+/// Any, unchanged.
+///
+/// Far below zero y and the slope are 0, at -∞ too; far above it y is x and the slope 1. NaN in, NaN
+/// out. Φ is exact to the rounding of 1, not to its own: for x below zero y is exact to the rounding
+/// of x, and so from x = -8.3 on in f64, -5.5 in f32, as good as 0.
+///
+/// ```
+/// use chainrule::{ByValue, Gelu};
+/// use nalgebra::Vector3;
+///
+/// let x = Vector3::new(0.0, 1.0, -1000.0);
+/// let mut gelu = Gelu.trace(&x);
+/// assert!((gelu.y - Vector3::new(0.0, 0.8413447460685429, 0.0)).amax() < 1e-15_f64);
+/// let dx = gelu.backward(&Vector3::repeat(2.0)).0;
+/// assert!((dx - Vector3::new(1.0, 2.1666309412, 0.0)).amax() < 1e-10);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Gelu;
+elementwise!(Gelu: kernel::gelu, kernel::gelu_back, |x, y| x);
+
+/// y = ln(1 + eˣ), dx = dy / (1 + e⁻ˣ): a smooth ReLU. (PyTorch's `Softplus`.)
+///
+/// # Shapes
+/// Any, unchanged.
+///
+/// Computed as max(x, 0) + ln(1 + e^-|x|): no overflow for any x, and a small y is not rounded away.
+/// Far below zero y and the slope are 0, far above it y is x and the slope 1. NaN in, NaN out.
+///
+/// ```
+/// use chainrule::{ByValue, Softplus};
+/// use nalgebra::Vector3;
+///
+/// let x = Vector3::new(0.0, 1000.0, -1000.0);
+/// let mut softplus = Softplus.trace(&x);
+/// assert_eq!(softplus.y, Vector3::new(core::f64::consts::LN_2, 1000.0, 0.0));
+/// assert_eq!(softplus.backward(&Vector3::repeat(4.0)).0, Vector3::new(2.0, 4.0, 0.0));
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Softplus;
+elementwise!(Softplus: kernel::softplus, kernel::softplus_back, |x, y| x);
+
 /// y = x, dx = dy: the output layer of a regression. (Chapter 3.5.)
 ///
 /// # Shapes

@@ -5,7 +5,7 @@ mod affine;
 mod frozen;
 mod softmax;
 
-pub use activation::{Identity, Relu, Sigmoid, Tanh};
+pub use activation::{Gelu, Identity, Relu, Sigmoid, Softplus, Tanh};
 pub use affine::Affine;
 pub use frozen::Frozen;
 pub use softmax::Softmax;

@@ -44,7 +44,8 @@ impl<T: Scalar, const N: usize, B: BatchSize, Y: Classes<T, N, B> + ?Sized> Loss
         }
         let mut p = [T::zero(); N];
         for (s, y) in y.as_slice().chunks_exact(N.max(1)).enumerate() {
-            let (top, ln_sum) = kernel::softmax(y, &mut p);
+            let (top, rest) = kernel::softmax(y, &mut p);
+            let ln_sum = rest.ln_1p();
             let mut sum = T::zero();
             for (k, &y) in y.iter().enumerate() {
                 let t = t.probability(s, k);

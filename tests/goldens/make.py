@@ -10,6 +10,12 @@ from decimal import Decimal, getcontext
 import numpy as np
 
 getcontext().prec = 700
+# Machin: π = 16 arctan 1/5 - 4 arctan 1/239.
+PI = sum(
+    sign * m * Decimal((-1) ** k) / ((2 * k + 1) * Decimal(n) ** (2 * k + 1))
+    for sign, m, n in ((1, 16, 5), (-1, 4, 239))
+    for k in range(520)
+)
 rng = np.random.RandomState(5)
 
 
@@ -47,6 +53,26 @@ def tanh(v):
     return ((1 - e) / (1 + e)).copy_sign(v)
 
 
+def erf(v):
+    term = total = v
+    n = 1
+    while abs(term) > abs(total) * Decimal("1e-500"):
+        n += 2
+        term *= 2 * v * v / n
+        total += term
+    return 2 / PI.sqrt() * (-v * v).exp() * total
+
+
+def gelu(v):
+    if abs(v) > 40:
+        return max(v, Decimal(0))
+    return v * (1 + erf(v / Decimal(2).sqrt())) / 2
+
+
+def softplus(v):
+    return max(v, Decimal(0)) + (1 + (-abs(v)).exp()).ln()
+
+
 edges = [-1000, -745, -40, -1.5, -1e-3, -1e-300, -0.0, 0.0, 1e-300, 1e-3, 0.3, 1.5, 40, 745, 1000]
 
 x, w, b = rng.randn(4, 3), rng.randn(3, 5), rng.randn(5)
@@ -56,6 +82,8 @@ line("affine-large", x=x, w=w, b=b, y=np.dot(x, w) + b)
 line("relu", x=edges, y=np.maximum(edges, 0))
 line("sigmoid", x=edges, y=exact(sigmoid, edges))
 line("tanh", x=edges, y=exact(tanh, edges))
+line("gelu", x=edges, y=exact(gelu, edges))
+line("softplus", x=edges, y=exact(softplus, edges))
 line("identity", x=edges, y=edges)
 x = np.concatenate([rng.randn(3, 4) * 5, [[1000, -1000, 0, 999], [-1000] * 4]])
 line("softmax", x=x, y=softmax(x))

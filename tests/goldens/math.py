@@ -41,6 +41,8 @@ FUNCTIONS = {
     "exp": (mpmath.exp, lambda x: 1 + x, (-750, 712), exp_seams, (0.0, float("inf"))),
     "tanh": (mpmath.tanh, lambda x: x - x**3 / 3, (-20, 20), [(k + 0.71) * LN2 / 2 for k in range(5)] + [0.5493061443340549, 19.06, 19.1], (-1.0, 1.0)),
     "sigmoid": (sigmoid, lambda x: mpf(1) / 2 + x / 4, (-746, 45), [-a for a in exp_seams] + [-36.4, -37.1, 37.4], (0.0, 1.0)),
+    "ln_1p": (mpmath.log1p, lambda x: x - x**2 / 2, (-1, 50), [2.0 ** (k + 0.5) - 1 for k in range(-4, 5)] + [1.0, 2.0**-52, 2.0**53, 2.0**54], (float("nan"), float("inf"))),
+    "erf": (mpmath.erf, lambda x: 2 / mpmath.sqrt(mp.pi) * (x - x**3 / 3), (-6.2, 6.2), [0.5, 1.0, 2.0, 5.8, 5.92, 6.0], (-1.0, 1.0)),
 }
 
 
@@ -68,13 +70,15 @@ for name, (f, near, (low, high), seams, ends) in FUNCTIONS.items():
     for x in xs:
         if name == "exp" and x > 1000:
             y, rest = float("inf"), 0.0
-        elif name != "tanh" and x < -2000:
+        elif name == "ln_1p" and x <= -1:
+            y, rest = float("nan") if x < -1 else float("-inf"), 0.0
+        elif name in ("exp", "sigmoid") and x < -2000:
             y, rest = 0.0, 0.0
         elif small(mpf(x)):
             y, rest = rounded(near(mpf(x)))
         else:
             # e to a large number is not, and far out nothing is missing
-            y, rest = rounded(f(mpf(max(min(x, 1e4), -1e4))))
+            y, rest = rounded(f(mpf(x if name == "ln_1p" else max(min(x, 1e4), -1e4))))
         out.append((x, y, rest))
     origin = {"exp": 1.0, "sigmoid": 0.5}.get(name)
     out += [(s, s if origin is None else origin, 0.0) for s in (0.0, -0.0)]

@@ -2,7 +2,14 @@
 
 #![allow(unsafe_code, clippy::unwrap_used, clippy::indexing_slicing)]
 
-use super::{Float, Kernels, Level, levels};
+use super::{
+    FORCED, Float, Level,
+    lanes::Lanes,
+    levels,
+    math::{self, Exp, Function, Sigmoid, Tanh},
+};
+use crate::kernel::{self, Work, loops};
+use core::marker::PhantomData;
 
 type Kernel<T> = unsafe fn(*const T, *mut T, usize);
 
@@ -13,13 +20,74 @@ unsafe fn apply<T>(kernel: Kernel<T>, x: &[T], y: &mut [T]) {
     unsafe { kernel(x.as_ptr(), y.as_mut_ptr(), x.len().min(y.len())) }
 }
 
-/// One function's kernels for all that this CPU has.
-fn kernels<T: Float>(function: fn(&Kernels<T>) -> Kernel<T>) -> Vec<(Level, Kernel<T>)> {
-    levels().into_iter().map(|level| (level, function(T::table(level)))).collect()
+struct Apply<P: Lanes, F>(*const P::Element, *mut P::Element, usize, PhantomData<F>);
+
+impl<P: Lanes, F: Function> Work for Apply<P, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        // SAFETY: as who made it promises.
+        unsafe { math::apply::<P, F>(self.0, self.1, self.2) }
+    }
+}
+
+macro_rules! kernels {
+    ($($level:ident $module:ident)*) => {
+        $(unsafe fn $module<T: Float, F: Function>(x: *const T, y: *mut T, len: usize) {
+            // SAFETY: as the caller promises.
+            unsafe { super::$module::run(Apply::<T::$level, F>(x, y, len, PhantomData)) }
+        })*
+
+        /// One function's kernels for all that this CPU has.
+        fn kernels<T: Float, F: Function>() -> Vec<(Level, Kernel<T>)> {
+            let kernel = |level| match level {
+                $(Level::$level => $module::<T, F> as Kernel<T>,)*
+            };
+            levels().into_iter().map(|level| (level, kernel(level))).collect()
+        }
+    };
+}
+#[cfg(target_arch = "x86_64")]
+kernels!(Avx2 avx2 Avx512 avx512);
+#[cfg(target_arch = "aarch64")]
+kernels!(Neon neon);
+
+struct Ln1p;
+
+impl Function for Ln1p {
+    #[inline(always)]
+    fn of<P: Lanes>(x: P) -> P {
+        math::ln_1p(x)
+    }
+}
+
+struct Erf;
+
+impl Function for Erf {
+    #[inline(always)]
+    fn of<P: Lanes>(x: P) -> P {
+        math::erf(x)
+    }
 }
 
 fn sigmoid(x: f64) -> f64 {
     if x < 0.0 { x.exp() / (1.0 + x.exp()) } else { 1.0 / (1.0 + (-x).exp()) }
+}
+
+/// A sum of positive terms: 2/√π exp(-x²) Σ 2ⁿ x²ⁿ⁺¹ / (2n + 1)!!.
+fn erf(x: f64) -> f64 {
+    let (size, mut n) = (x.abs(), 1.0);
+    if x.is_nan() || size > 6.0 {
+        return if x.is_nan() { x } else { 1f64.copysign(x) };
+    }
+    let (mut term, mut sum) = (size, size);
+    while term > sum * 1e-17 {
+        n += 2.0;
+        term *= 2.0 * size * size / n;
+        sum += term;
+    }
+    (core::f64::consts::FRAC_2_SQRT_PI * (-size * size).exp() * sum).copysign(x)
 }
 
 /// The distance of `y` from `truth`, in units in the last place of f32 there.
@@ -43,9 +111,9 @@ fn ulps32(y: f32, truth: f64) -> f64 {
 }
 
 /// The worst of every `step`th f32.
-fn sweep(name: &str, function: fn(&Kernels<f32>) -> Kernel<f32>, step: u64, truth: fn(f64) -> f64) {
+fn sweep<F: Function>(name: &str, step: u64, truth: fn(f64) -> f64) {
     const CHUNK: usize = 1 << 16;
-    let kernels = kernels(function);
+    let kernels = kernels::<f32, F>();
     let mut worst = vec![(0.0, 0.0); kernels.len()];
     let (mut x, mut exact, mut y) = (vec![], vec![], vec![0f32; CHUNK]);
     let mut bits = 0u64;
@@ -75,7 +143,7 @@ fn sweep(name: &str, function: fn(&Kernels<f32>) -> Kernel<f32>, step: u64, trut
 }
 
 /// The worst of the golden values in f64.
-fn goldens(name: &str, function: fn(&Kernels<f64>) -> Kernel<f64>) {
+fn goldens<F: Function>(name: &str) {
     let path = std::env::var("MATH_GOLDENS")
         .unwrap_or(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/goldens/math.txt").into());
     let text = std::fs::read_to_string(path).unwrap();
@@ -90,7 +158,7 @@ fn goldens(name: &str, function: fn(&Kernels<f64>) -> Kernel<f64>) {
         }
     }
     assert!(x.len() > 300);
-    for (level, kernel) in kernels(function) {
+    for (level, kernel) in kernels::<f64, F>() {
         let mut y = vec![0.0; x.len()];
         // SAFETY: this CPU has the features.
         unsafe { apply(kernel, &x, &mut y) };
@@ -117,7 +185,7 @@ fn goldens(name: &str, function: fn(&Kernels<f64>) -> Kernel<f64>) {
 /// A slice of any length is written as far as it goes, and no further.
 fn tails<T: Float>(number: fn(f32) -> T) {
     let x: Vec<T> = (0..40).map(|i| number(i as f32 / 8.0)).collect();
-    for (level, kernel) in kernels::<T>(|all| all.exp) {
+    for (level, kernel) in kernels::<T, Exp>() {
         let mut all = vec![number(-1.0); 40];
         // SAFETY: this CPU has the features.
         unsafe { apply(kernel, &x, &mut all) };
@@ -137,24 +205,66 @@ fn tails_are_parts() {
     tails::<f64>(f64::from);
 }
 
+/// Kernels that are made of functions, against the loops: exact to a few roundings of x, of slopes to
+/// some of 1.
+fn activations<T: Float>(number: fn(f32) -> T) {
+    type There<T> = fn(&[T], &mut [T]);
+    type Back<T> = fn(&[T], &[T], &mut [T]);
+    let mut x: Vec<T> = (-3000..3000).map(|i| number(i as f32 / 64.0)).collect();
+    x.extend([0.0, -0.0, 1e-40, 1e-7, 1e30, f32::INFINITY].map(number));
+    x.extend([-1e-40, -1e-7, -1e30, f32::NEG_INFINITY, f32::NAN].map(number));
+    let of = |name, [there, loops]: [There<T>; 2], [back, loops_back]: [Back<T>; 2]| {
+        let dy = vec![number(1.0); x.len()];
+        let (mut y, mut dx) = ([dy.clone(), dy.clone()], [dy.clone(), dy.clone()]);
+        loops(&x, &mut y[0]);
+        loops_back(&x, &dy, &mut dx[0]);
+        for level in levels() {
+            FORCED.set(Some(level));
+            there(&x, &mut y[1]);
+            back(&x, &dy, &mut dx[1]);
+            FORCED.set(None);
+            for (i, &x) in x.iter().enumerate() {
+                let close = |[a, b]: [T; 2], size: T| {
+                    let off = (a - b).abs() <= T::default_epsilon() * number(4.0) * size;
+                    a == b || [a, b].iter().all(|a| a.partial_cmp(a).is_none()) || off
+                };
+                let y_is = close([y[0][i], y[1][i]], x.abs().min(number(40.0)));
+                let dx_is = close([dx[0][i], dx[1][i]], number(1.0));
+                assert!(y_is && dx_is, "{name} {level:?}: {x} {:?} {:?}", y[1][i], dx[1][i]);
+            }
+        }
+    };
+    of("gelu", [kernel::gelu, loops::gelu], [kernel::gelu_back, loops::gelu_back]);
+    let back: [Back<T>; 2] = [kernel::softplus_back, loops::softplus_back];
+    of("softplus", [kernel::softplus, loops::softplus], back);
+}
+
+#[test]
+fn activations_are_as_loops() {
+    activations::<f32>(|x| x);
+    activations::<f64>(f64::from);
+}
+
 macro_rules! sweeps {
     ($($test:ident $name:literal $all:ident $function:ident $truth:expr;)*) => { $(
         #[test]
         fn $test() {
-            goldens($name, |all| all.$function);
-            sweep($name, |all| all.$function, 1009, $truth);
+            goldens::<$function>($name);
+            sweep::<$function>($name, 1009, $truth);
         }
 
         #[test]
         #[ignore = "minutes, in a release build"]
         fn $all() {
-            sweep($name, |all| all.$function, 1, $truth);
+            sweep::<$function>($name, 1, $truth);
         }
     )* };
 }
 
 sweeps! {
-    exp "exp" exp_all exp f64::exp;
-    tanh "tanh" tanh_all tanh f64::tanh;
-    sigmoid_ "sigmoid" sigmoid_all sigmoid sigmoid;
+    exp "exp" exp_all Exp f64::exp;
+    tanh "tanh" tanh_all Tanh f64::tanh;
+    sigmoid_ "sigmoid" sigmoid_all Sigmoid sigmoid;
+    ln_1p "ln_1p" ln_1p_all Ln1p f64::ln_1p;
+    erf_ "erf" erf_all Erf erf;
 }

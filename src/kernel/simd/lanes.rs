@@ -25,6 +25,8 @@ pub trait Lanes: Pack {
     fn round(self) -> Self;
     /// `self * 2^n` for an integer n, rounded once; down to subnormals, up to infinity.
     fn scale(self, n: Self) -> Self;
+    /// The n of `2^n <= self < 2^(n + 1)`, where that is a normal number.
+    fn exponent(self) -> Self;
     /// `yes` where `self < other`, else, as for NaN, `no`.
     fn less(self, other: Self, yes: Self, no: Self) -> Self;
     /// By whichever way is the fastest.

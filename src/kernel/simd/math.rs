@@ -8,7 +8,7 @@
 
 use super::lanes::Lanes;
 use crate::Scalar;
-use core::f64::consts::LOG2_E;
+use core::f64::consts::{FRAC_1_SQRT_2, LOG2_E};
 use num_traits::ConstZero;
 
 /// What differs between f32 and f64. The polynomials are the work of `tests/goldens/minimax.py`,
@@ -21,24 +21,55 @@ pub trait Constants: Scalar + ConstZero + num_traits::ConstOne {
     const TANH_END: f64;
     /// (eʳ - 1 - r) / r² for r from -0.29 to 0.493; f32 2^-29, f64 2^-58 of eʳ - 1.
     const EXP: &[f64];
+    /// (2 artanh s - 2 s) / s³ in s², for |s| to 0.172; f32 2^-31, f64 2^-59 of artanh.
+    const LN: &[f64];
+    /// erf x / x - 1 in x², for x to `ERF_ENDS[0]`; f32 2^-27, f64 2^-56 of erf.
+    const ERF: &[f64];
+    /// ln(1 - erf x) in x - `ERF_ENDS[0]`, from there to where erf is 1; f32 2^-27, f64 2^-59 of 1.
+    const ERFC: &[f64];
+    const ERF_ENDS: [f64; 2];
 }
 
+#[rustfmt::skip]
 impl Constants for f32 {
     const LN_2: [f64; 2] = [0.693145751953125, 1.428606820309417e-6];
     const EXP_ENDS: [f64; 2] = [-104.0, 89.0];
     const TANH_END: f64 = 9.1;
     const EXP: &[f64] = &[0.5, 0.16666675, 0.041666698, 0.008330984, 0.0013904356, 0.0002163376];
+    const LN: &[f64] = &[0.6666666, 0.40000334, 0.28537276, 0.23582888];
+    const ERF_ENDS: [f64; 2] = [0.9375, 4.0];
+    const ERF: &[f64] = &[0.12837917, -0.37612632, 0.11283679, -0.026858497, 0.00519883, -0.0008118075, 8.267461e-05];
+    const ERFC: &[f64] = &[-1.6879531, -2.5340753, -0.8350862, -0.04408626, 0.0105262725, -0.0019285991, 0.00019295012];
 }
 
+#[rustfmt::skip]
 impl Constants for f64 {
     const LN_2: [f64; 2] = [0.6931471803691238, 1.9082149292705877e-10];
     const EXP_ENDS: [f64; 2] = [-746.0, 710.0];
     const TANH_END: f64 = 19.1;
-    #[rustfmt::skip]
     const EXP: &[f64] = &[
         0.5, 0.1666666666666663, 0.04166666666666758, 0.008333333333369766,
         0.0013888888888113013, 0.00019841269730960993, 2.4801590046867176e-05, 2.7557444910773183e-06,
         2.75533061834518e-07, 2.5018035827091774e-08, 2.2906774693727182e-09,
+    ];
+    const LN: &[f64] = &[
+        0.666666666666671, 0.39999999999517893, 0.2857142872990705, 0.22222199012238253,
+        0.18183576227100076, 0.1531303236271634, 0.14811938429412744,
+    ];
+    const ERF_ENDS: [f64; 2] = [1.0, 6.0];
+    const ERF: &[f64] = &[
+        0.1283791670955126, -0.3761263890318375, 0.11283791670954857, -0.026866170645072896,
+        0.005223977624780868, -0.0008548326978742261, 0.00012055331036900577,
+        -1.4925593506888752e-05, 1.6460972816646909e-06, -1.635002521537597e-07,
+        1.4657879774672424e-08, -1.1365665641187057e-09, 5.945261124619931e-11,
+    ];
+    const ERFC: &[f64] = &[
+        -1.8496055099332482, -2.638967514234791, -0.8431072563585149, -0.041561098045761274,
+        0.010033825424136783, -0.0019779029404769378, 0.00023732429303645526, 2.627183022586354e-05,
+        -2.7144737000639583e-05, 9.583895630573011e-06, -2.0274010330379883e-06,
+        1.1135567723662675e-07, 1.2073253861364143e-07, -6.489921239480286e-08,
+        2.0244802746606693e-08, -4.487807024592421e-09, 7.197602121928839e-10,
+        -7.993102374483073e-11, 5.507384127413573e-12, -1.7716182436896173e-13,
     ];
 }
 
@@ -64,6 +95,8 @@ functions! {
     Exp exp;
     Tanh P::tanh;
     Sigmoid sigmoid;
+    Gelu gelu;
+    Softplus softplus;
 }
 
 /// `y = F(x)`, for `len` numbers; y may be x.
@@ -158,26 +191,31 @@ pub unsafe fn back<P: Lanes, F: Slope>(
     }
 }
 
-impl Slope for Relu {
-    #[inline(always)]
-    fn back<P: Lanes>(x: P, dy: P) -> P {
+macro_rules! slopes {
+    ($($name:ident |$from:ident| $slope:expr;)*) => { $(
+        impl Slope for $name {
+            #[inline(always)]
+            fn back<P: Lanes>($from: P, dy: P) -> P {
+                dy.mul($slope)
+            }
+        }
+    )* };
+}
+
+slopes! {
+    Relu |x| {
         let (zero, one) = (x.like(0.0), x.like(1.0));
-        dy.mul(zero.less(x, one, x.less(x.like(f64::INFINITY), zero, one)))
-    }
-}
-
-impl Slope for Tanh {
-    #[inline(always)]
-    fn back<P: Lanes>(y: P, dy: P) -> P {
-        dy.mul(y.neg_mul_add(y, y.like(1.0)))
-    }
-}
-
-impl Slope for Sigmoid {
-    #[inline(always)]
-    fn back<P: Lanes>(y: P, dy: P) -> P {
-        dy.mul(y.mul(y.like(1.0).sub(y)))
-    }
+        zero.less(x, one, x.less(x.like(f64::INFINITY), zero, one))
+    };
+    Tanh |y| y.neg_mul_add(y, y.like(1.0));
+    Sigmoid |y| y.mul(y.like(1.0).sub(y));
+    Gelu |x| {
+        let x = x.at_most(x.like(GELU_END)).at_least(x.like(-GELU_END));
+        // e^(-x² / 2) / √2π.
+        let density = exp(x.mul(x).mul(x.like(-0.5))).mul(x.like(0.398_942_280_401_432_7));
+        x.mul_add(density, normal(x))
+    };
+    Softplus |x| sigmoid(x);
 }
 
 /// max(x, 0), NaN where x is.
@@ -280,4 +318,53 @@ pub fn sigmoid<P: Lanes>(x: P) -> P {
     // What the sum loses to rounding is not small beside p where s is the last place of 1.
     let y = s.div(sum.add(p.add(s.sub(sum.sub(one)))));
     x.less(zero, y, one.sub(y))
+}
+
+/// ln(1 + x) for the sum 2ᵏ·(1 + f): of k, and of 2 artanh s for s = f / (2 + f), whose first part is f.
+#[inline(always)]
+pub fn ln_1p<P: Lanes>(x: P) -> P {
+    let (zero, one, [high, low]) = (x.like(0.0), x.like(1.0), P::Element::LN_2);
+    let sum = x.add(one);
+    // The power of two that is nearest. The sum, which is never subnormal, would be rounded.
+    let k = sum.mul(x.like(FRAC_1_SQRT_2)).exponent().add(one);
+    let power = one.scale(zero.sub(k));
+    let f = x.scale(zero.sub(k)).add(power.sub(one));
+    let s = f.div(f.add(x.like(2.0)));
+    let (z, half_square) = (s.mul(s), f.mul(f).mul(x.like(0.5)));
+    let rest = z.mul_add(polynomial(z, P::Element::LN), half_square);
+    let rest = s.mul_add(rest, k.mul(x.like(low)));
+    let y = k.mul_add(x.like(high), f.sub(half_square.sub(rest)));
+    let outside = sum.less(zero, x.like(f64::NAN), x.like(f64::NEG_INFINITY));
+    sum.less(x.like(f64::INFINITY), zero.less(sum, y, outside), sum).copysign(x)
+}
+
+/// 2/√π ∫₀ˣ exp(-t²) dt: a polynomial near 0, from there on 1 - exp of one.
+#[inline(always)]
+pub fn erf<P: Lanes>(x: P) -> P {
+    let (size, [split, end]) = (x.abs(), P::Element::ERF_ENDS);
+    let near = size.mul_add(polynomial(size.mul(size), P::Element::ERF), size);
+    let far = polynomial(size.at_most(x.like(end)).sub(x.like(split)), P::Element::ERFC);
+    size.less(x.like(split), near, x.like(1.0).sub(exp_within(far))).copysign(x)
+}
+
+/// From where on the normal distribution is 1, and its density 0, in f64 too.
+const GELU_END: f64 = 40.0;
+
+/// The normal distribution, (1 + erf(x / √2)) / 2.
+#[inline(always)]
+fn normal<P: Lanes>(x: P) -> P {
+    let half = x.like(0.5);
+    half.mul_add(erf(x.mul(x.like(FRAC_1_SQRT_2))), half)
+}
+
+/// x·Φ(x), by which -∞ would be NaN.
+#[inline(always)]
+fn gelu<P: Lanes>(x: P) -> P {
+    x.at_least(x.like(-GELU_END)).mul(normal(x))
+}
+
+/// ln(1 + eˣ), without overflow.
+#[inline(always)]
+fn softplus<P: Lanes>(x: P) -> P {
+    relu(x).add(ln_1p(exp(x.like(0.0).sub(x.abs()))))
 }

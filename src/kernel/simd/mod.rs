@@ -51,11 +51,15 @@ pub struct Kernels<E> {
     relu: unsafe fn(*const E, *mut E, usize),
     tanh: unsafe fn(*const E, *mut E, usize),
     sigmoid: unsafe fn(*const E, *mut E, usize),
+    gelu: unsafe fn(*const E, *mut E, usize),
+    softplus: unsafe fn(*const E, *mut E, usize),
     exp: unsafe fn(*const E, *mut E, usize),
     brightness: unsafe fn(*const u8, *mut E, usize),
     relu_back: unsafe fn(*const E, *const E, *mut E, usize),
     tanh_back: unsafe fn(*const E, *const E, *mut E, usize),
     sigmoid_back: unsafe fn(*const E, *const E, *mut E, usize),
+    gelu_back: unsafe fn(*const E, *const E, *mut E, usize),
+    softplus_back: unsafe fn(*const E, *const E, *mut E, usize),
 }
 
 macro_rules! kernels {
@@ -83,11 +87,15 @@ macro_rules! kernels {
                     relu: relu::<P, E>,
                     tanh: tanh::<P, E>,
                     sigmoid: sigmoid::<P, E>,
+                    gelu: gelu::<P, E>,
+                    softplus: softplus::<P, E>,
                     exp: exp::<P, E>,
                     brightness: brightness::<P, E>,
                     relu_back: relu_back::<P, E>,
                     tanh_back: tanh_back::<P, E>,
                     sigmoid_back: sigmoid_back::<P, E>,
+                    gelu_back: gelu_back::<P, E>,
+                    softplus_back: softplus_back::<P, E>,
                 }
             }
 
@@ -118,11 +126,15 @@ macro_rules! level {
         fn relu<E>(x: *const E, y: *mut E, len: usize) = math::apply<Relu>;
         fn tanh<E>(x: *const E, y: *mut E, len: usize) = math::apply<Tanh>;
         fn sigmoid<E>(x: *const E, y: *mut E, len: usize) = math::apply<Sigmoid>;
+        fn gelu<E>(x: *const E, y: *mut E, len: usize) = math::apply<Gelu>;
+        fn softplus<E>(x: *const E, y: *mut E, len: usize) = math::apply<Softplus>;
         fn exp<E>(x: *const E, y: *mut E, len: usize) = math::apply<Exp>;
         fn brightness<E>(bytes: *const u8, x: *mut E, len: usize) = math::brightness;
         fn relu_back<E>(x: *const E, dy: *const E, dx: *mut E, len: usize) = math::back<Relu>;
         fn tanh_back<E>(y: *const E, dy: *const E, dx: *mut E, len: usize) = math::back<Tanh>;
         fn sigmoid_back<E>(y: *const E, dy: *const E, dx: *mut E, len: usize) = math::back<Sigmoid>;
+        fn gelu_back<E>(x: *const E, dy: *const E, dx: *mut E, len: usize) = math::back<Gelu>;
+        fn softplus_back<E>(x: *const E, dy: *const E, dx: *mut E, len: usize) = math::back<Softplus>;
     } };
 }
 
@@ -518,6 +530,8 @@ elementwise! {
     relu, relu_back;
     tanh, tanh_back;
     sigmoid, sigmoid_back;
+    gelu, gelu_back;
+    softplus, softplus_back;
 }
 
 /// x ← eˣ.

@@ -39,7 +39,7 @@ macro_rules! neon {
      $splat:ident $load:ident $store:ident $fma:ident $fms:ident $add:ident $sub:ident $mul:ident
      $div:ident $abs:ident $round:ident $less:ident $pick:ident $zip1:ident $zip2:ident $pairs:ident,
      $sign:ident $to_int:ident $splat_int:ident $add_int:ident $shift:ident $number:ident,
-     $digits:literal, bias $bias:literal,
+     $digits:literal, bias $bias:literal, exponent $right:ident $from_int:ident,
      |$from:ident, $count:ident| $load_part:expr,
      |$value:ident, $to:ident, $many:ident| $store_part:expr,
      |$bytes:ident| $of_bytes:expr) => {
@@ -100,6 +100,7 @@ macro_rules! neon {
                 let rest = $number($shift::<$digits>($add_int($to_int($sub(n, half)), bias)));
                 $mul($mul(a, power), rest)
             };
+            exponent |a| $sub($from_int($right::<$digits>($sign(a))), $splat($bias as $e));
             less |a, b, yes, no| $pick($less(a, b), yes, no);
             tanh |a| tanh_by_exp($name(a)).0;
         );
@@ -110,7 +111,7 @@ neon!(F32x4: float32x4_t of 4 f32, fused_f32
     vdupq_n_f32 load_f32 store_f32 vfmaq_f32 vfmsq_f32 vaddq_f32 vsubq_f32 vmulq_f32
     vdivq_f32 vabsq_f32 vrndnq_f32 vcltq_f32 vbslq_f32 vzip1q_f32 vzip2q_f32 vpaddq_f32,
     vreinterpretq_u32_f32 vcvtnq_s32_f32 vdupq_n_s32 vaddq_s32 vshlq_n_s32 vreinterpretq_f32_s32,
-    23, bias 127,
+    23, bias 127, exponent vshrq_n_u32 vcvtq_f32_u32,
     |from, count| {
         let none = vdupq_n_f32(0.0);
         match count {
@@ -138,7 +139,7 @@ neon!(F64x2: float64x2_t of 2 f64, fused_f64
     vdupq_n_f64 load_f64 store_f64 vfmaq_f64 vfmsq_f64 vaddq_f64 vsubq_f64 vmulq_f64
     vdivq_f64 vabsq_f64 vrndnq_f64 vcltq_f64 vbslq_f64 vzip1q_f64 vzip2q_f64 vpaddq_f64,
     vreinterpretq_u64_f64 vcvtnq_s64_f64 vdupq_n_s64 vaddq_s64 vshlq_n_s64 vreinterpretq_f64_s64,
-    52, bias 1023,
+    52, bias 1023, exponent vshrq_n_u64 vcvtq_f64_u64,
     |from, count| match count {
         0 => vdupq_n_f64(0.0),
         1 => vld1q_lane_f64::<0>(from, vdupq_n_f64(0.0)),

@@ -222,6 +222,7 @@ lanes!(F32x16 of f32, _mm512_set1_ps;
     at_least |a, b| _mm512_max_ps(b, a);
     round |a| _mm512_roundscale_ps::<0x08>(a);
     scale |a, n| _mm512_scalef_ps(a, n);
+    exponent |a| _mm512_getexp_ps(a);
     less |a, b, yes, no| _mm512_mask_blend_ps(_mm512_cmp_ps_mask::<_CMP_LT_OQ>(a, b), no, yes);
     tanh |a| tanh_by_table(F32x16(a)).0;
 );
@@ -236,6 +237,7 @@ lanes!(F64x8 of f64, _mm512_set1_pd;
     at_least |a, b| _mm512_max_pd(b, a);
     round |a| _mm512_roundscale_pd::<0x08>(a);
     scale |a, n| _mm512_scalef_pd(a, n);
+    exponent |a| _mm512_getexp_pd(a);
     less |a, b, yes, no| _mm512_mask_blend_pd(_mm512_cmp_pd_mask::<_CMP_LT_OQ>(a, b), no, yes);
     tanh |a| tanh_by_exp(F64x8(a)).0;
 );
@@ -260,6 +262,9 @@ macro_rules! avx2 {
                 let rest = $number($left::<$digits>($bits($add($sub(n, half), magic))));
                 $mul($mul(a, power), rest)
             };
+            exponent |a| $sub(
+                $or($number($right::<$digits>($bits(a))), $splat((1u64 << $digits) as $e)),
+                $splat((1u64 << $digits) as $e + $bias));
             less |a, b, yes, no| $blend(no, yes, $cmp::<_CMP_LT_OQ>(a, b));
             tanh |a| tanh_by_exp($name(a)).0;
         );

@@ -1,0 +1,86 @@
+//! The three products of an affine layer, there (y = W·x + b) and back (dW = dy·xᵀ, dx = Wᵀ·dy), beside
+//! nalgebra's own into matrices that are there.
+//!
+//! `cargo bench --bench products`
+
+use chainrule::*;
+use divan::{Bencher, black_box, counter::ItemsCount};
+use nalgebra::{Const, SMatrix, convert};
+
+fn main() {
+    divan::main();
+}
+
+fn matrix<T: Scalar, const R: usize, const C: usize>() -> Box<SMatrix<T, R, C>> {
+    let mut matrix = Box::<SMatrix<T, R, C>>::zeros();
+    let numbers = (0..).map(|i| convert((i * 37 % 241) as f32 / 241.0 - 0.5));
+    matrix.iter_mut().zip(numbers).for_each(|(to, number)| *to = number);
+    matrix
+}
+
+/// `I` inputs, `O` outputs, `B` samples.
+macro_rules! products {
+    ($($module:ident $t:ident $o:literal $i:literal $b:literal;)*) => { $(
+        mod $module {
+            use super::*;
+
+            const MULTIPLICATIONS: usize = $o * $i * $b;
+
+            #[divan::bench]
+            fn forward(bencher: Bencher) {
+                let mut layer = Box::<Affine<$t, $i, $o>>::zeros();
+                layer.weight = *matrix();
+                let (x, mut y) = (matrix::<$t, $i, $b>(), matrix());
+                bencher.counter(ItemsCount::new(MULTIPLICATIONS)).bench_local(|| {
+                    let x = black_box(&x);
+                    layer.forward::<Const<$b>>(x, &mut y, &mut (), &mut Pass::Predict);
+                });
+            }
+
+            #[divan::bench]
+            fn forward_nalgebra(bencher: Bencher) {
+                let (w, x, mut y) =
+                    (matrix::<$t, $o, $i>(), matrix::<$t, $i, $b>(), matrix::<$t, $o, $b>());
+                bencher.counter(ItemsCount::new(MULTIPLICATIONS)).bench_local(|| y.gemm(1.0, &*w, black_box(&*x), 0.0));
+            }
+
+            #[divan::bench]
+            fn backward(bencher: Bencher) {
+                let mut layer = Box::<Affine<$t, $i, $o>>::zeros();
+                layer.weight = *matrix();
+                let mut grad = layer.clone();
+                let (x, dy, mut dx) = (matrix::<$t, $i, $b>(), matrix(), matrix());
+                bencher.counter(ItemsCount::new(2 * MULTIPLICATIONS)).bench_local(|| {
+                    let (dy, dx, grad) = (black_box(&dy), Some(&mut *dx), Grad::set(&mut grad));
+                    layer.backward::<Const<$b>>(&x, dy, &mut (), dy, dx, grad);
+                });
+            }
+
+            #[divan::bench]
+            fn backward_nalgebra(bencher: Bencher) {
+                let (w, x, dy) =
+                    (matrix::<$t, $o, $i>(), matrix::<$t, $i, $b>(), matrix::<$t, $o, $b>());
+                let (mut dw, mut dx) = (w.clone(), x.clone());
+                let (mut wt, mut xt) = (matrix::<$t, $i, $o>(), matrix::<$t, $b, $i>());
+                bencher.counter(ItemsCount::new(2 * MULTIPLICATIONS)).bench_local(|| {
+                    // `gemm_tr` goes entry by entry, which is no faster in most of these.
+                    black_box(&x).transpose_to(&mut *xt);
+                    dw.gemm(1.0, &*dy, &*xt, 0.0);
+                    w.transpose_to(&mut *wt);
+                    dx.gemm(1.0, &*wt, &*dy, 0.0);
+                });
+            }
+        }
+    )* };
+}
+
+products! {
+    f32_16x16x32 f32 16 16 32;
+    f64_16x16x32 f64 16 16 32;
+    f32_50x784x100 f32 50 784 100;
+    f64_50x784x100 f64 50 784 100;
+    f32_256x512x128 f32 256 512 128;
+    f64_256x512x128 f64 256 512 128;
+    f32_512x784x128 f32 512 784 128;
+    f64_512x784x128 f64 512 784 128;
+}
