@@ -25,8 +25,7 @@
 //! let mut work = Net::workspace(Const::<4>);
 //! let mut sgd = Sgd::new(0.5);
 //! for _ in 0..500 {
-//!     let loss = net.backprop(&x, &labels, &mut work);
-//!     sgd.step(&mut net.layers, &mut work.grad);
+//!     let loss = sgd.train_step(&mut net, &x, &labels, &mut work);
 //! }
 //! assert_eq!(net.accuracy(&x, &labels), 1.0);
 //! ```
@@ -60,7 +59,7 @@
 //! | choose first weights | [`Affine::he`], [`Affine::xavier`], [`Affine::normal`], [`init`] |
 //! | choose a loss | [`SoftmaxCrossEntropy`], [`SumSquaredError`] |
 //! | ask a net for anything | [`Network`], [`TwoLayerNet`] |
-//! | train it | [`Training`] with a [`data::Dataset`], or [`Network::backprop`] and an [`Optimizer`] by hand |
+//! | train it | [`Training`] with a [`data::Dataset`]; [`Optimizer::train_step`], or [`Network::backprop`] and a step, by hand |
 //! | read MNIST, or a matrix of run-time size | [`data`] |
 //! | put weights into flash | [`Network::export`] |
 //! | know the memory before it runs | [`Network::memory`], [`Network::predict_bytes`] |

@@ -33,8 +33,7 @@ use rand::Rng;
 /// let labels = [0, 1, 1, 0];
 /// let (mut work, mut sgd) = (Net::workspace(Const::<4>), Sgd::new(0.5));
 /// for _ in 0..500 {
-///     net.backprop(&x, &labels, &mut work);
-///     sgd.step(&mut net.layers, &mut work.grad);
+///     sgd.train_step(&mut net, &x, &labels, &mut work);
 /// }
 /// assert_eq!(net.accuracy(&x, &labels), 1.0);
 /// ```
