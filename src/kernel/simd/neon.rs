@@ -20,6 +20,13 @@ pub const fn level() -> Option<Level> {
     Some(Level::Neon)
 }
 
+/// The level is a constant: there is nothing to tell.
+///
+/// # Safety
+/// None is needed.
+#[inline(always)]
+pub const unsafe fn trust(_: Option<Level>) {}
+
 /// See [`Pack::prefetch`].
 #[inline(always)]
 #[allow(clippy::pointers_in_nomem_asm_block)] // an address, at which nothing is read
