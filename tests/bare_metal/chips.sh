@@ -50,8 +50,10 @@ install() {
     rm -rf "$cache.part" && mkdir -p "$cache.part"
     (
       cd "$cache.part"
-      libraries=$(apt-cache depends rustc-web libstd-rust-web-dev |
-        sed -nE 's/.*Depends: (libstd-rust-web-[0-9].*|libllvm[0-9]+)$/\1/p' | sort -u)
+      # The compiler's LLVM is named by the compiler or by the library beside it.
+      needs() { sed -nE "s/.*Depends: ($1)\$/\1/p" | sort -u; }
+      library=$(apt-cache depends libstd-rust-web-dev | needs 'libstd-rust-web-[0-9].*')
+      libraries="$library $(apt-cache depends rustc-web "$library" | needs 'libllvm[0-9]+')"
       # shellcheck disable=SC2086
       apt-get download -qq -o APT::Sandbox::User=root rustc-web rust-web-src libstd-rust-web-dev $libraries
       for file in *.deb; do dpkg -x "$file" . && rm "$file"; done
@@ -70,15 +72,18 @@ fail() {
   failed=$((failed + 1))
 }
 
-# `build TARGET BIN PROFILE FEATURES`: by rustup's `core` for the target, or one built from source.
-build() {
+# `cargo_for TARGET ...`: by rustup's `core` for the target, or one built from source.
+cargo_for() {
   local how=()
   if [ ! -d "$sysroot/lib/rustlib/$1/lib" ]; then
     how=(env "LD_LIBRARY_PATH=$cache/usr/lib/$(uname -m)-linux-gnu" "RUSTC=$cache/usr/bin/rustc"
       RUSTC_BOOTSTRAP=1 CARGO_UNSTABLE_BUILD_STD=core)
   fi
-  "${how[@]}" cargo build --quiet --target "$1" --bin "$2" --profile "$3" --features "$4"
+  "${how[@]}" cargo "${@:2}" --quiet --target "$1"
 }
+
+# `build TARGET BIN PROFILE FEATURES`
+build() { cargo_for "$1" build --bin "$2" --profile "$3" --features "$4"; }
 
 # Of the lines `name number` of a run.
 said() { sed -n "s/^$1 //p" <<<"$output"; }
@@ -205,6 +210,18 @@ while read -r target bin runner arguments; do
     fail "$target: a planted panic was not noticed"
   fi
 done <<<"$boards"
+
+# No chip of these has NEON: that its kernels compile is seen at least.
+neon=aarch64-unknown-none
+if [ -d "$sysroot/lib/rustlib/$neon/lib" ] || [ -x "$cache/usr/bin/rustc" ]; then
+  if cargo_for $neon check --manifest-path ../../Cargo.toml --lib --no-default-features; then
+    passed=$((passed + 1))
+  else
+    fail "$neon: the library does not compile"
+  fi
+else
+  skip $neon "no core for it (rustup target add $neon, or chips.sh --install)"
+fi
 
 echo "$passed passed, $failed failed, $skipped skipped"
 ((failed == 0))

@@ -62,6 +62,7 @@ const PACKED: u8 = 2;
 pub(super) struct Aligned<V>(pub V);
 
 /// The bytes of a cache line.
+#[cfg(feature = "alloc")]
 pub const LINE: usize = 64;
 
 /// What a tile does besides summing up: it copies A to the block, if it is the first of a panel that lies
