@@ -281,11 +281,16 @@ macro_rules! if_float {
 /// As for `tile::product`; the CPU has the level.
 unsafe fn product<E: Float>(level: Level, product: Product<E>) {
     let run = |mut part: Product<E>| {
-        // As many columns at once as the second-level cache keeps of B, for all panels.
-        let most = (CACHE / size_of::<E>() / part.k.max(1)).max(1).next_multiple_of(48);
         // SAFETY: as the caller promises.
         unsafe {
-            while part.n > most + most / 2 {
+            // As many columns at once as the second-level cache keeps of B, for all panels. To divide
+            // takes longer than a small product may.
+            while part.n * part.k * size_of::<E>() > CACHE {
+                let most =
+                    (CACHE / 2 / size_of::<E>() / part.k.max(1)).next_multiple_of(48).max(48);
+                if most + 48 > part.n {
+                    break;
+                }
                 (E::table(level).product)(Product { n: most, ..part });
                 let (b, c) = (part.b.add(most * part.b_column), part.c.add(most * part.c_column));
                 part = Product { n: part.n - most, b, c, ..part };
@@ -302,8 +307,8 @@ unsafe fn product<E: Float>(level: Level, product: Product<E>) {
     run(product);
 }
 
-/// The bytes of B that are used for all of A before the next are.
-const CACHE: usize = 512 * 1024;
+/// More bytes of B than these are taken in parts of half as many, each for all of A.
+const CACHE: usize = 1024 * 1024;
 
 /// From so many multiplications on, some tens of microseconds, a thread more is worth waking.
 #[cfg(feature = "rayon")]
