@@ -312,7 +312,7 @@ const CACHE: usize = 1024 * 1024;
 
 /// From so many multiplications on, some tens of microseconds, a thread more is worth waking.
 #[cfg(feature = "rayon")]
-const WORTH_THREADS: usize = 1 << 22;
+const WORTH_THREADS: usize = 1 << 18;
 
 /// Work on `len` numbers at `pointers`, of which a part of some length can be done alone.
 #[inline(always)]
