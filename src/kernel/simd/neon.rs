@@ -74,7 +74,7 @@ macro_rules! neon {
 
         // There are no masks: how many lanes is asked at every load.
         pack!($name: $v of $lanes $e, panels of 3,
-            $splat $load $store $fused $add $sub $mul $div,
+            $splat $load $store $fused, add $add sub $sub mul $mul div $div,
             usize: |count| count,
             |$from, $count| $load_part,
             |$bytes| $load($of_bytes.as_ptr()),

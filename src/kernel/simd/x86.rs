@@ -122,8 +122,8 @@ pub fn prefetch<const SOON: bool>(from: *const u8) {
 
 // A masked store does not forward to the load that follows it; a store of a quarter or half does.
 pack!(F32x16: __m512 of 16 f32, panels of 3,
-    _mm512_set1_ps _mm512_loadu_ps _mm512_storeu_ps _mm512_fmadd_ps
-    _mm512_add_ps _mm512_sub_ps _mm512_mul_ps _mm512_div_ps,
+    _mm512_set1_ps _mm512_loadu_ps _mm512_storeu_ps _mm512_fmadd_ps,
+    add _mm512_add_ps sub _mm512_sub_ps mul _mm512_mul_ps div _mm512_div_ps,
     __mmask16: |count| (u32::MAX >> 16 >> 16usize.saturating_sub(count)) as __mmask16,
     |from, mask| _mm512_maskz_loadu_ps(mask, from),
     |bytes| _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128(bytes.cast()))),
@@ -144,8 +144,8 @@ pack!(F32x16: __m512 of 16 f32, panels of 3,
 );
 
 pack!(F64x8: __m512d of 8 f64, panels of 3,
-    _mm512_set1_pd _mm512_loadu_pd _mm512_storeu_pd _mm512_fmadd_pd
-    _mm512_add_pd _mm512_sub_pd _mm512_mul_pd _mm512_div_pd,
+    _mm512_set1_pd _mm512_loadu_pd _mm512_storeu_pd _mm512_fmadd_pd,
+    add _mm512_add_pd sub _mm512_sub_pd mul _mm512_mul_pd div _mm512_div_pd,
     __mmask8: |count| (u32::MAX >> 24 >> 8usize.saturating_sub(count)) as __mmask8,
     |from, mask| _mm512_maskz_loadu_pd(mask, from),
     |bytes| _mm512_cvtepi32_pd(_mm256_cvtepu8_epi32(_mm_loadl_epi64(bytes.cast()))),
@@ -165,8 +165,8 @@ pack!(F64x8: __m512d of 8 f64, panels of 3,
 );
 
 pack!(F32x8: __m256 of 8 f32, panels of 2,
-    _mm256_set1_ps _mm256_loadu_ps _mm256_storeu_ps _mm256_fmadd_ps
-    _mm256_add_ps _mm256_sub_ps _mm256_mul_ps _mm256_div_ps,
+    _mm256_set1_ps _mm256_loadu_ps _mm256_storeu_ps _mm256_fmadd_ps,
+    add _mm256_add_ps sub _mm256_sub_ps mul _mm256_mul_ps div _mm256_div_ps,
     __m256i: |count| _mm256_cmpgt_epi32(
         _mm256_set1_epi32(count.min(8) as i32), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7)),
     |from, mask| _mm256_maskload_ps(from, mask),
@@ -188,8 +188,8 @@ pack!(F32x8: __m256 of 8 f32, panels of 2,
 );
 
 pack!(F64x4: __m256d of 4 f64, panels of 2,
-    _mm256_set1_pd _mm256_loadu_pd _mm256_storeu_pd _mm256_fmadd_pd
-    _mm256_add_pd _mm256_sub_pd _mm256_mul_pd _mm256_div_pd,
+    _mm256_set1_pd _mm256_loadu_pd _mm256_storeu_pd _mm256_fmadd_pd,
+    add _mm256_add_pd sub _mm256_sub_pd mul _mm256_mul_pd div _mm256_div_pd,
     __m256i: |count| _mm256_cmpgt_epi64(
         _mm256_set1_epi64x(count.min(4) as i64), _mm256_setr_epi64x(0, 1, 2, 3)),
     |from, mask| _mm256_maskload_pd(from, mask),
