@@ -43,7 +43,7 @@ use tile::{Product, Start, WHOLE};
 macro_rules! large {
     ($for:ident! $($before:tt)*) => { $for! { $($before)*
         fn product(product: Product<E>) = tile::product;
-        fn column(size: Size, w: *const E, x: *const E, y: *mut E, start: Start<E>) = vector::column;
+        fn column(size: Size, w: *const E, x: *const E, y: *mut E, start: Start<E>) = vector::column<WIDE>;
         fn outer(size: Size, dy: *const E, x: *const E, dw: *mut E, start: Start<E>) = vector::outer;
         fn pullback(size: Size, w: *const E, dy: *const E, dx: *mut E) = vector::pullback<WIDE>;
         fn sum_columns(size: Size, dy: *const E, db: *mut E, overwrite: bool) = vector::sum_columns;
@@ -103,7 +103,7 @@ macro_rules! level {
             // These are small wherever they are called.
             kernels! { $features
                 fn small_column(size: Size, w: *const E, x: *const E, y: *mut E, start: Start<E>)
-                    = vector::small_column;
+                    = vector::column<NARROW>;
                 fn small_pullback(size: Size, w: *const E, dy: *const E, dx: *mut E)
                     = vector::pullback<NARROW>;
                 fn add_scaled(factor: E, g: *const E, w: *mut E, len: usize) = vector::add_scaled;
@@ -354,14 +354,8 @@ pub fn descend<T: Scalar>(factor: T, size: Size, dy: &[T], x: &[T], w: &mut [T])
 }
 
 #[inline(always)]
-fn outer_from<T: Scalar>(
-    (outputs, inputs): Size,
-    dy: &[T],
-    x: &[T],
-    dw: &mut [T],
-    start: Start<T>,
-) -> bool {
-    let n = samples(inputs, x);
+fn outer_from<T: Scalar>(size: Size, dy: &[T], x: &[T], dw: &mut [T], start: Start<T>) -> bool {
+    let ((outputs, inputs), n) = (size, samples(size.1, x));
     if n == 0 || dy.len() != outputs * n || dw.len() != outputs * inputs {
         return false;
     }

@@ -80,7 +80,7 @@ macro_rules! neon {
             |$bytes| $load($of_bytes.as_ptr()),
             |$value, $to, $many| $store_part,
             |a, b| ($zip1(a, b), $zip2(a, b)),
-            pairs $pairs(a, b), blocks a, // there is but one
+            pair_sums $pairs(a, b), block_sums a; // there is but one
             $name: |low, high| low
         );
 

@@ -79,7 +79,7 @@ macro_rules! pack {
      |$bytes:ident| $of_bytes:expr,
      |$value:ident, $to:ident, $many:ident| $store_part:expr,
      |$a:ident, $b:ident| $interleave:expr,
-     pairs $pair_sums:expr, blocks $block_sums:expr,
+     $($sums:ident $sum:expr),*;
      $half:ident: |$low:ident, $high:ident| $whole:expr) => {
         #[derive(Clone, Copy)]
         pub struct $name(pub(super) $v);
@@ -136,17 +136,12 @@ macro_rules! pack {
                 let (low, high) = unsafe { $interleave };
                 ($name(low), $name(high))
             }
-            #[inline(always)]
-            fn pair_sums(self, other: Self) -> Self {
-                let ($a, $b) = (self.0, other.0);
-                $name(unsafe { $pair_sums })
-            }
-            #[inline(always)]
+            $(#[inline(always)]
             #[allow(unused_unsafe, unused_variables)] // there may be but one block
-            fn block_sums(self, other: Self) -> Self {
+            fn $sums(self, other: Self) -> Self {
                 let ($a, $b) = (self.0, other.0);
-                $name(unsafe { $block_sums })
-            }
+                $name(unsafe { $sum })
+            })*
             #[inline(always)]
             #[allow(unused_unsafe, unused_variables)] // a half may be all
             fn whole(low: $half, high: $half) -> Self {

@@ -12,59 +12,37 @@ use super::{
 };
 use num_traits::ConstZero;
 
-/// y = start + W·x, a matrix by a column, where y takes at most four packs.
+/// Of a kernel for one sample: by narrow packs, of which a CPU sums up more at once, for what is soon
+/// done; or by wide ones.
+pub const NARROW: bool = true;
+pub const WIDE: bool = false;
+
+/// y = start + W·x, a matrix by a column: narrowly where y takes at most four packs, else as many rows in
+/// one pass over W as there are registers for.
 #[inline(always)]
-pub unsafe fn small_column<P: Pack>(
+pub unsafe fn column<P: Pack, const NARROWLY: bool>(
     (outputs, inputs): (usize, usize),
     w: *const P::Element,
     x: *const P::Element,
     y: *mut P::Element,
     start: Start<P::Element>,
 ) {
-    let all = matrix_by_column::<P::Element>((outputs, inputs), w, x, y, start);
+    let size = [outputs, inputs, 1];
+    let all = Product::new(size, (w, 1, outputs), (x, 1, inputs), (y, outputs), start);
     unsafe {
         if outputs == 1 {
-            all.dot::<P, 1, 1>([w], 0, 0)
-        } else if outputs <= P::Half::LANES {
-            all.column::<P::Half, 0>()
+            all.dot::<P, 1, 1>([w], 0, 0);
+        } else if NARROWLY && outputs <= P::Half::LANES {
+            all.column::<P::Half, 0>();
+        } else if NARROWLY {
+            all.column::<P, 0>();
+        } else if outputs * inputs * size_of::<P::Element>() <= 32 * 1024 {
+            // What the first-level cache holds need not be fetched ahead.
+            all.one_column::<P, 0>();
         } else {
-            all.column::<P, 0>()
+            all.one_column::<P, 8>();
         }
     }
-}
-
-/// y = start + W·x, a matrix by a column, as many rows in one pass over W as there are registers for.
-#[inline(always)]
-pub unsafe fn column<P: Pack>(
-    (outputs, inputs): (usize, usize),
-    w: *const P::Element,
-    x: *const P::Element,
-    y: *mut P::Element,
-    start: Start<P::Element>,
-) {
-    let left = matrix_by_column::<P::Element>((outputs, inputs), w, x, y, start);
-    unsafe {
-        if outputs == 1 {
-            return left.dot::<P, 1, 1>([w], 0, 0);
-        }
-        // What the first-level cache holds need not be fetched ahead.
-        if outputs * inputs * size_of::<P::Element>() <= 32 * 1024 {
-            left.one_column::<P, 0>();
-        } else {
-            left.one_column::<P, 8>();
-        }
-    }
-}
-
-#[inline(always)]
-fn matrix_by_column<E: Constants>(
-    (outputs, inputs): (usize, usize),
-    w: *const E,
-    x: *const E,
-    y: *mut E,
-    start: Start<E>,
-) -> Product<E> {
-    Product::new([outputs, inputs, 1], (w, 1, outputs), (x, 1, inputs), (y, outputs), start)
 }
 
 impl<E: Constants> Product<E> {
@@ -122,10 +100,6 @@ pub unsafe fn outer<P: Pack>(
         }
     }
 }
-
-/// Narrow packs, of which a CPU sums up more at once, for what is soon done; or wide ones.
-pub const NARROW: bool = true;
-pub const WIDE: bool = false;
 
 /// dx = Wᵀ·dy for one sample: dot products with W's columns, as many at once as a pack has lanes.
 #[inline(always)]
