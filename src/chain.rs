@@ -10,24 +10,21 @@ use crate::{
 use core::{fmt, mem::MaybeUninit};
 
 macro_rules! chain {
-    // One tuple: the first layer and the last, the others in order with the one before each, and
-    // the others in reverse.
-    (@one $first:ident $last:ident; $($l:ident $i:tt $before:ident),*; $($r:ident $j:tt),*) => {
-        impl<T: Scalar, $first: Parameters<T>, $($l: Parameters<T>),*> Parameters<T>
-            for ($first, $($l,)*)
-        {
-            type Gradient = ($first::Gradient, $($l::Gradient,)*);
-            type With<U: Scalar> = ($first::With<U>, $($l::With<U>,)*);
-            const COUNT: usize = $first::COUNT $(+ $l::COUNT)*;
+    // One tuple: all its layers; the first and the last, the others in order with the one before
+    // each, and the others in reverse.
+    (@one $($all:ident $k:tt),*; $first:ident $last:ident; $($l:ident $i:tt $before:ident),*; $($r:ident $j:tt),*) => {
+        impl<T: Scalar, $($all: Parameters<T>),*> Parameters<T> for ($($all,)*) {
+            type Gradient = ($($all::Gradient,)*);
+            type With<U: Scalar> = ($($all::With<U>,)*);
+            const COUNT: usize = 0 $(+ $all::COUNT)*;
 
             fn map_scalar<U: Scalar>(&self, f: &mut impl FnMut(T) -> U) -> Self::With<U> {
-                (self.0.map_scalar(f), $(self.$i.map_scalar(f),)*)
+                ($(self.$k.map_scalar(f),)*)
             }
 
             #[inline]
             fn visit(&self, path: &Path, f: &mut impl FnMut(Leaf<T>)) {
-                self.0.visit(&path.index(0), f);
-                $(self.$i.visit(&path.index($i), f);)*
+                $(self.$k.visit(&path.index($k), f);)*
             }
 
             #[inline(always)]
@@ -37,47 +34,45 @@ macro_rules! chain {
                 path: &Path,
                 f: &mut impl FnMut(LeafMut<T, N>),
             ) {
-                self.0.visit_mut(trees.each_mut().map(|tree| &mut tree.0), &path.index(0), f);
                 $(
-                    let each = trees.each_mut().map(|tree| &mut tree.$i);
-                    self.$i.visit_mut(each, &path.index($i), f);
+                    let each = trees.each_mut().map(|tree| &mut tree.$k);
+                    self.$k.visit_mut(each, &path.index($k), f);
                 )*
             }
         }
 
-        impl<$first: Zeros, $($l: Zeros),*> Zeros for ($first, $($l,)*) {
+        impl<$($all: Zeros),*> Zeros for ($($all,)*) {
             #[inline]
             fn zeros() -> Self {
-                ($first::zeros(), $($l::zeros(),)*)
+                ($($all::zeros(),)*)
             }
 
             #[inline]
             fn set_zero(&mut self) {
-                self.0.set_zero();
-                $(self.$i.set_zero();)*
+                $(self.$k.set_zero();)*
             }
 
             fn zeros_in(place: &mut MaybeUninit<Self>) -> &mut Self {
-                $crate::__zeros_in!(place: (0 $(, $i)*))
+                $crate::__zeros_in!(place: ($($k),*))
             }
         }
 
-        impl<$first: ConstZeros, $($l: ConstZeros),*> ConstZeros for ($first, $($l,)*) {
-            const ZEROS: Self = ($first::ZEROS, $($l::ZEROS,)*);
+        impl<$($all: ConstZeros),*> ConstZeros for ($($all,)*) {
+            const ZEROS: Self = ($($all::ZEROS,)*);
         }
 
-        impl<$first: Export, $($l: Export),*> Export for ($first, $($l,)*) {
+        impl<$($all: Export),*> Export for ($($all,)*) {
             fn source(value: Option<&Self>, f: &mut fmt::Formatter) -> fmt::Result {
-                f.debug_tuple("").field(&Source(value.map(|chain| &chain.0)))
-                    $(.field(&Source(value.map(|chain| &chain.$i))))*
+                f.debug_tuple("")
+                    $(.field(&Source(value.map(|chain| &chain.$k))))*
                     .finish()
             }
         }
 
-        impl<Z: BatchSize, $first: Buffer<Z>, $($l: Buffer<Z>),*> Buffer<Z> for ($first, $($l,)*) {
+        impl<Z: BatchSize, $($all: Buffer<Z>),*> Buffer<Z> for ($($all,)*) {
             #[inline]
             fn lend(size: Z) -> Self {
-                ($first::lend(size), $($l::lend(size),)*)
+                ($($all::lend(size),)*)
             }
         }
 
@@ -162,11 +157,11 @@ macro_rules! chain {
     };
     // Every tuple from here on: this one, then with the next layer added.
     ($first:ident $last:ident; $($l:ident $i:tt $b:ident),*; $($r:ident $j:tt),*;) => {
-        chain!(@one $first $last; $($l $i $b),*; $($r $j),*);
+        chain!(@one $first 0 $(, $l $i)*; $first $last; $($l $i $b),*; $($r $j),*);
     };
     ($first:ident $last:ident; $($l:ident $i:tt $b:ident),*; $($r:ident $j:tt),*;
         $next:ident $n:tt $($more:tt)*) => {
-        chain!(@one $first $last; $($l $i $b),*; $($r $j),*);
+        chain!(@one $first 0 $(, $l $i)*; $first $last; $($l $i $b),*; $($r $j),*);
         chain!($first $next; $($l $i $b,)* $next $n $last; $next $n $(, $r $j)*; $($more)*);
     };
 }

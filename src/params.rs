@@ -72,10 +72,6 @@ pub trait ConstZeros {
     const ZEROS: Self;
 }
 
-impl ConstZeros for () {
-    const ZEROS: Self = ();
-}
-
 impl<T: Scalar + ConstZero, const R: usize, const C: usize> ConstZeros for SMatrix<T, R, C> {
     const ZEROS: Self = Matrix::from_array_storage(ArrayStorage([[T::ZERO; R]; C]));
 }
@@ -218,35 +214,6 @@ impl<'a, G> Grad<'a, G> {
 #[doc(hidden)]
 pub const fn count<T: Scalar, S, F: Parameters<T>>(_: fn(&S) -> &F) -> usize {
     F::COUNT
-}
-
-impl<T: Scalar> Parameters<T> for () {
-    type Gradient = ();
-    type With<U: Scalar> = ();
-    const COUNT: usize = 0;
-
-    #[inline]
-    fn map_scalar<U: Scalar>(&self, _: &mut impl FnMut(T) -> U) {}
-
-    #[inline]
-    fn visit(&self, _: &Path, _: &mut impl FnMut(Leaf<T>)) {}
-
-    #[inline(always)]
-    fn visit_mut<const N: usize>(
-        &mut self,
-        _: [&mut (); N],
-        _: &Path,
-        _: &mut impl FnMut(LeafMut<T, N>),
-    ) {
-    }
-}
-
-impl Zeros for () {
-    #[inline]
-    fn zeros() {}
-
-    #[inline]
-    fn set_zero(&mut self) {}
 }
 
 impl<T: Scalar, const R: usize, const C: usize> Parameters<T> for SMatrix<T, R, C> {
@@ -512,3 +479,5 @@ macro_rules! parameters {
         }
     };
 }
+
+parameters!(@none (()) (()) ());

@@ -42,14 +42,7 @@ pub fn read_images<const N: usize>(
         if found != N {
             return Err(DataError::Features { expected: N, found }.into());
         }
-        let mut images = Vec::new();
-        for _ in 0..count {
-            let mut image = [0; N];
-            idx.fill(&mut image)?;
-            images.push(image);
-        }
-        idx.end()?;
-        Ok(Pixels(images))
+        Ok(Pixels(idx.records(count)?))
     };
     images().map_err(|kind: FileErrorKind| kind.of(file))
 }
@@ -78,13 +71,8 @@ pub fn read_labels(
         let mut idx = Idx::open(reader)?;
         let [count] = idx.header(LABELS)?;
         idx.expected = 8 + u64::from(count);
-        let mut labels = Vec::new();
-        for _ in 0..count {
-            let mut label = [0; 1];
-            idx.fill(&mut label)?;
-            labels.push(usize::from(u8::from_be_bytes(label)));
-        }
-        idx.end()?;
+        let labels =
+            idx.records(count)?.into_iter().map(|[label]| label.into()).collect::<Vec<_>>();
         check_labels(&labels, classes)?;
         Ok(labels)
     };
@@ -202,10 +190,17 @@ impl<R: Read> Idx<R> {
         FileErrorKind::Truncated { expected: self.expected, found: self.found }
     }
 
-    /// Nothing may follow. At its end a compressed file is held against its checksum too.
-    fn end(mut self) -> Result<(), FileErrorKind> {
+    /// So many records of `N` bytes, after which nothing may follow. At its end a compressed file is
+    /// held against its checksum too.
+    fn records<const N: usize>(mut self, count: u32) -> Result<Vec<[u8; N]>, FileErrorKind> {
+        let mut records = Vec::new();
+        for _ in 0..count {
+            let mut record = [0; N];
+            self.fill(&mut record)?;
+            records.push(record);
+        }
         match self.read(&mut [0])? {
-            0 => Ok(()),
+            0 => Ok(records),
             _ => Err(FileErrorKind::Trailing { expected: self.expected }),
         }
     }

@@ -291,14 +291,11 @@ impl GradCheck {
 /// A type's name without the paths in it.
 fn short<L: ?Sized>() -> alloc::string::String {
     let mut short = alloc::string::String::new();
-    for part in
-        core::any::type_name::<L>().split_inclusive(|c: char| !c.is_alphanumeric() && c != '_')
-    {
+    let in_name = |c: char| c.is_alphanumeric() || c == '_';
+    for part in core::any::type_name::<L>().split_inclusive(|c| !in_name(c)) {
         short.push_str(part);
         if part.ends_with(':') {
-            let name =
-                short.trim_end_matches(|c: char| c.is_alphanumeric() || c == '_' || c == ':');
-            short.truncate(name.len());
+            short.truncate(short.trim_end_matches(|c| in_name(c) || c == ':').len());
         }
     }
     short
@@ -342,10 +339,7 @@ where
     let mut curved = Vec::new();
     gradient.visit(&Path::ROOT, &mut |leaf| curved.extend(leaf.values.iter().map(|g| g.eps)));
     let mut out = <L::Gradient as crate::Zeros>::zeros();
-    let mut curved = curved.into_iter();
-    out.visit_mut([], &Path::ROOT, &mut |leaf: crate::LeafMut<f64, 0>| {
-        leaf.values.iter_mut().zip(&mut curved).for_each(|(to, hv)| *to = hv);
-    });
+    each_weight(&mut out, |i, hv| *hv = curved.get(i).copied().unwrap_or(0.0));
     out
 }
 

@@ -19,71 +19,138 @@ pub(super) fn compare(
     report: &mut Report,
 ) -> Vec<f64> {
     let gradient = subject.gradient(dy);
+    let variables = subject.variables().to_vec();
     let floor = dy.iter().fold(0.0, |top: f64, dy| top.max(dy.abs()));
     // Without the exact derivative of each entry its scale is estimated by its size.
     let estimate: Vec<f64> = gradient.iter().map(|g| g.abs() + floor).collect();
-    let ulps = check.ulps.0;
+    let mut all = Comparison { subject, variables, dy, gradient, check, ulp, report };
     let scale = match check.mode {
-        Mode::Directional if directional(subject, dy, &gradient, &estimate, check, ulp, report) => {
-            estimate
-        }
-        _ => every_entry(subject, dy, &gradient, floor, ulps * ulp, report),
+        Mode::Directional if all.directional(&estimate) => estimate,
+        _ => all.every_entry(floor),
     };
     if check.differences && check.mode == Mode::Full {
-        differences(subject, dy, &gradient, &scale, ulps * ulp, report);
+        all.differences(&scale);
     }
-    second_order(subject, dy, &scale, &check.case, ulps * f64::EPSILON, report);
+    all.second_order(&scale);
     scale
 }
 
-/// Whether the gradient along one random direction is right; reported if it is.
-fn directional(
-    subject: &mut impl Subject,
-    dy: &[f64],
-    gradient: &[f64],
-    scale: &[f64],
-    check: &GradCheck,
+/// A gradient, and all that it takes to judge it.
+struct Comparison<'a, S> {
+    subject: &'a mut S,
+    variables: Vec<Variable>,
+    dy: &'a [f64],
+    gradient: Vec<f64>,
+    check: &'a GradCheck,
     ulp: f64,
-    report: &mut Report,
-) -> bool {
-    let along = direction(&check.case, 3, gradient.len());
-    let exact = subject.derivative(Along::All(&along));
-    let found: f64 = gradient.iter().zip(&along).map(|(g, d)| g * d).sum();
-    let expected: f64 = exact.iter().zip(dy).map(|(y, dy)| dy * y.eps).sum();
-    // The errors of the entries are independent: their squares add up.
-    let squares: f64 = scale.iter().zip(&along).map(|(s, d)| (s * d) * (s * d)).sum();
-    let scale = squares.sqrt();
-    let allowed = check.ulps.0 * ulp * scale;
-    let worst = Worst { entry: (0, 0), found, expected, scale, allowed };
-    let right = worst.absolute() <= allowed;
-    if right {
-        report.entry("dual numbers", "one direction").compare(worst);
-    }
-    right
+    report: &'a mut Report,
 }
 
-/// Every entry against the exact derivative; returns the scales.
-fn every_entry(
-    subject: &mut impl Subject,
-    dy: &[f64],
-    gradient: &[f64],
-    floor: f64,
-    tolerance: f64,
-    report: &mut Report,
-) -> Vec<f64> {
-    let mut scales = Vec::with_capacity(gradient.len());
-    let variables = subject.variables().to_vec();
-    for (variable, entry, at, &found) in entries(&variables, gradient) {
-        let exact = subject.derivative(Along::Entry(at));
-        let terms = exact.iter().zip(dy).map(|(y, dy)| dy * y.eps);
-        let expected: f64 = terms.clone().sum();
-        let scale = terms.map(f64::abs).sum::<f64>() + floor;
-        let worst = Worst { entry, found, expected, scale, allowed: tolerance * scale };
-        report.entry("dual numbers", &variable.name).compare(worst);
-        scales.push(scale);
+impl<S: Subject> Comparison<'_, S> {
+    /// Whether the gradient along one random direction is right; reported if it is.
+    fn directional(&mut self, scale: &[f64]) -> bool {
+        let along = direction(&self.check.case, 3, self.gradient.len());
+        let exact = self.subject.derivative(Along::All(&along));
+        let found: f64 = self.gradient.iter().zip(&along).map(|(g, d)| g * d).sum();
+        let expected: f64 = exact.iter().zip(self.dy).map(|(y, dy)| dy * y.eps).sum();
+        // The errors of the entries are independent: their squares add up.
+        let squares: f64 = scale.iter().zip(&along).map(|(s, d)| (s * d) * (s * d)).sum();
+        let scale = squares.sqrt();
+        let allowed = self.check.ulps.0 * self.ulp * scale;
+        let worst = Worst { entry: (0, 0), found, expected, scale, allowed };
+        let right = worst.absolute() <= allowed;
+        if right {
+            self.report.entry("dual numbers", "one direction").compare(worst);
+        }
+        right
     }
-    scales
+
+    /// Every entry against the exact derivative; returns the scales.
+    fn every_entry(&mut self, floor: f64) -> Vec<f64> {
+        let tolerance = self.check.ulps.0 * self.ulp;
+        let mut scales = Vec::with_capacity(self.gradient.len());
+        for (variable, entry, at, &found) in entries(&self.variables, &self.gradient) {
+            let exact = self.subject.derivative(Along::Entry(at));
+            let terms = exact.iter().zip(self.dy).map(|(y, dy)| dy * y.eps);
+            let expected: f64 = terms.clone().sum();
+            let scale = terms.map(f64::abs).sum::<f64>() + floor;
+            let worst = Worst { entry, found, expected, scale, allowed: tolerance * scale };
+            self.report.entry("dual numbers", &variable.name).compare(worst);
+            scales.push(scale);
+        }
+        scales
+    }
+
+    /// Every entry against central differences, but where a kink lies within the step.
+    fn differences(&mut self, scales: &[f64]) {
+        let tolerance = self.check.ulps.0 * self.ulp;
+        for (variable, entry, at, &found) in entries(&self.variables, &self.gradient) {
+            let check = self.report.entry("differences", &variable.name);
+            let (h, steps) = Stencil::steps(self.subject.value(at));
+            let outputs = steps.map(|step| self.subject.outputs(Along::Entry(at), step));
+            let slopes = self.dy.iter().enumerate().map(|(j, &dy)| {
+                let values = outputs.each_ref().map(|y| y.get(j).copied().unwrap_or(f64::NAN));
+                let size = values.iter().fold(1.0, |top: f64, y| top.max(y.abs()));
+                let (slope, error) = Stencil { values, h }.slope(size)?;
+                Some((dy * slope, dy.abs() * error))
+            });
+            let total =
+                slopes.reduce(|sum, next| Some((sum?.0 + next?.0, sum?.1 + next?.1))).flatten();
+            let Some((expected, error)) = total else {
+                check.skip(KINK);
+                continue;
+            };
+            let scale = scales.get(at).copied().unwrap_or(1.0);
+            check.compare(Worst {
+                entry,
+                found,
+                expected,
+                scale,
+                allowed: tolerance * scale + error,
+            });
+        }
+    }
+
+    /// The gradient's derivative in a random direction: by the backward pass over dual numbers against
+    /// differences of gradients; and as the second derivatives are symmetric, u·Hv is v·Hu.
+    fn second_order(&mut self, scales: &[f64]) {
+        let (u, v) = (
+            direction(&self.check.case, 4, scales.len()),
+            direction(&self.check.case, 5, scales.len()),
+        );
+        let (hu, hv) = (self.subject.curvature(self.dy, &u), self.subject.curvature(self.dy, &v));
+        let (h, steps) = Stencil::steps(1.0);
+        let gradients = steps.map(|step| self.subject.gradient_near(self.dy, &v, step));
+        for (variable, entry, at, &found) in entries(&self.variables, &hv) {
+            let values = gradients.each_ref().map(|g| g.get(at).copied().unwrap_or(f64::NAN));
+            let line = Stencil { values, h };
+            let scale = scales.get(at).copied().unwrap_or(1.0);
+            let check = self.report.entry("second order", &variable.name);
+            let Some((expected, error)) = line.slope(scale) else {
+                check.skip(KINK);
+                continue;
+            };
+            let allowed = error + 64.0 * f64::EPSILON * scale / h;
+            check.compare(Worst { entry, found, expected, scale: scale + found.abs(), allowed });
+        }
+        let dot =
+            |a: &[f64], b: &[f64]| -> Vec<f64> { a.iter().zip(b).map(|(a, b)| a * b).collect() };
+        let (left, right) = (dot(&u, &hv), dot(&v, &hu));
+        let (found, expected) = (left.iter().sum(), right.iter().sum());
+        let terms: f64 = left.iter().chain(&right).map(|term| term.abs()).sum();
+        let scale = terms + dot(&u, scales).iter().map(|s| s.abs()).fold(0.0, f64::max);
+        let worst = Worst {
+            entry: (0, 0),
+            found,
+            expected,
+            scale,
+            allowed: self.check.ulps.0 * f64::EPSILON * scale,
+        };
+        self.report.entry("symmetry", "all").compare(worst);
+    }
 }
+
+const KINK: &str = "a branch changes inside the step";
 
 /// A function along a line: its values at -2h, -h, 0, h and 2h.
 struct Stencil {
@@ -115,74 +182,6 @@ impl Stencil {
         // Not `<=`: NaN is no kink, and fails where it is compared.
         if error > BENT * steepest { None } else { Some((near + (near - far) / 3.0, error)) }
     }
-}
-
-const KINK: &str = "a branch changes inside the step";
-
-/// Every entry against central differences, but where a kink lies within the step.
-fn differences(
-    subject: &mut impl Subject,
-    dy: &[f64],
-    gradient: &[f64],
-    scales: &[f64],
-    tolerance: f64,
-    report: &mut Report,
-) {
-    let variables = subject.variables().to_vec();
-    for (variable, entry, at, &found) in entries(&variables, gradient) {
-        let check = report.entry("differences", &variable.name);
-        let (h, steps) = Stencil::steps(subject.value(at));
-        let outputs = steps.map(|step| subject.outputs(Along::Entry(at), step));
-        let slopes = dy.iter().enumerate().map(|(j, &dy)| {
-            let values = outputs.each_ref().map(|y| y.get(j).copied().unwrap_or(f64::NAN));
-            let size = values.iter().fold(1.0, |top: f64, y| top.max(y.abs()));
-            let (slope, error) = Stencil { values, h }.slope(size)?;
-            Some((dy * slope, dy.abs() * error))
-        });
-        let total = slopes.reduce(|sum, next| Some((sum?.0 + next?.0, sum?.1 + next?.1))).flatten();
-        let Some((expected, error)) = total else {
-            check.skip(KINK);
-            continue;
-        };
-        let scale = scales.get(at).copied().unwrap_or(1.0);
-        check.compare(Worst { entry, found, expected, scale, allowed: tolerance * scale + error });
-    }
-}
-
-/// The gradient's derivative in a random direction: by the backward pass over dual numbers against
-/// differences of gradients; and as the second derivatives are symmetric, u·Hv is v·Hu.
-fn second_order(
-    subject: &mut impl Subject,
-    dy: &[f64],
-    scales: &[f64],
-    case: &Case,
-    tolerance: f64,
-    report: &mut Report,
-) {
-    let (u, v) = (direction(case, 4, scales.len()), direction(case, 5, scales.len()));
-    let (hu, hv) = (subject.curvature(dy, &u), subject.curvature(dy, &v));
-    let (h, steps) = Stencil::steps(1.0);
-    let gradients = steps.map(|step| subject.gradient_near(dy, &v, step));
-    let variables = subject.variables().to_vec();
-    for (variable, entry, at, &found) in entries(&variables, &hv) {
-        let values = gradients.each_ref().map(|g| g.get(at).copied().unwrap_or(f64::NAN));
-        let line = Stencil { values, h };
-        let scale = scales.get(at).copied().unwrap_or(1.0);
-        let check = report.entry("second order", &variable.name);
-        let Some((expected, error)) = line.slope(scale) else {
-            check.skip(KINK);
-            continue;
-        };
-        let allowed = error + 64.0 * f64::EPSILON * scale / h;
-        check.compare(Worst { entry, found, expected, scale: scale + found.abs(), allowed });
-    }
-    let dot = |a: &[f64], b: &[f64]| -> Vec<f64> { a.iter().zip(b).map(|(a, b)| a * b).collect() };
-    let (left, right) = (dot(&u, &hv), dot(&v, &hu));
-    let (found, expected) = (left.iter().sum(), right.iter().sum());
-    let terms: f64 = left.iter().chain(&right).map(|term| term.abs()).sum();
-    let scale = terms + dot(&u, scales).iter().map(|s| s.abs()).fold(0.0, f64::max);
-    let worst = Worst { entry: (0, 0), found, expected, scale, allowed: tolerance * scale };
-    report.entry("symmetry", "all").compare(worst);
 }
 
 /// Numbers from -1 to 1.

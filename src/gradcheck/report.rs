@@ -130,19 +130,9 @@ impl fmt::Display for Report {
         let Report { subject, checks, case, tolerance: (ulps, reason), ulp } = self;
         let verdict = if self.passed() { "passed" } else { "FAILED" };
         writeln!(f, "gradient check of {subject}: {verdict}")?;
-        writeln!(
-            f,
-            "{:4} {:14} {:26} {:>12} {:>12} {:>9} {:>9} {:>9} {:>9}",
-            "",
-            "property",
-            "worst entry",
-            "found",
-            "expected",
-            "absolute",
-            "relative",
-            "ulps",
-            "mean"
-        )?;
+        let [property, entry, found, expected] = ["property", "worst entry", "found", "expected"];
+        write!(f, "     {property:14} {entry:26} {found:>12} {expected:>12}")?;
+        writeln!(f, "  absolute  relative      ulps      mean")?;
         // What is wrong comes first.
         for check in checks.iter().filter(|c| !c.passed).chain(checks.iter().filter(|c| c.passed)) {
             let mark = if check.passed { "ok" } else { "FAIL" };
@@ -152,14 +142,9 @@ impl fmt::Display for Report {
                     let (row, column) = worst.entry;
                     let entry = alloc::format!("{}[{row},{column}]", check.leaf);
                     write!(f, "{entry:26} {:12.5e} {:12.5e} ", worst.found, worst.expected)?;
-                    let relative = worst.relative();
-                    write!(
-                        f,
-                        "{:9.1e} {relative:9.1e} {:9.1e} ",
-                        worst.absolute(),
-                        relative / ulp
-                    )?;
-                    write!(f, "{:9.1e}", check.mean)?;
+                    let (absolute, relative) = (worst.absolute(), worst.relative());
+                    write!(f, "{absolute:9.1e} {relative:9.1e} ")?;
+                    write!(f, "{:9.1e} {:9.1e}", relative / ulp, check.mean)?;
                 }
                 None => write!(f, "{:26}", check.leaf)?,
             }

@@ -31,20 +31,13 @@ pub fn away_from_kinks(samples: Range<usize>, margin: f64) -> impl Strategy<Valu
         Just(Values::Integers),
         (1u8..=3).prop_map(|most| Values::Uniform(most.into()))
     ];
-    (any::<u64>(), samples, values).prop_map(move |(seed, batch, values)| Case {
-        seed,
-        batch,
-        values,
-        margin,
-    })
+    let case = move |(seed, batch, values)| Case { seed, batch, values, margin };
+    (any::<u64>(), samples, values).prop_map(case)
 }
 
 /// Cases with so many samples, the values of either sign and from 10⁻ᵖ to 10ᵖ, `p` up to `powers`.
 pub fn magnitudes(samples: Range<usize>, powers: u8) -> impl Strategy<Value = Case> {
-    (any::<u64>(), samples, 1..=powers.max(1)).prop_map(|(seed, batch, power)| Case {
-        seed,
-        batch,
-        values: Values::Magnitudes(power.into()),
-        margin: 0.0,
-    })
+    let values = (1..=powers.max(1)).prop_map(|most| Values::Magnitudes(most.into()));
+    let case = |(seed, batch, values)| Case { seed, batch, values, margin: 0.0 };
+    (any::<u64>(), samples, values).prop_map(case)
 }

@@ -1,5 +1,6 @@
 //! The kernels in plain loops: for every scalar, on every machine.
 
+use super::Size;
 use crate::shape::Scalar;
 
 /// y = W·x + b, sample by sample.
@@ -18,7 +19,7 @@ pub fn affine<T: Scalar>(inputs: usize, w: &[T], b: &[T], x: &[T], y: &mut [T]) 
 }
 
 /// dx = Wᵀ·dy, sample by sample.
-pub fn pullback<T: Scalar>(outputs: usize, inputs: usize, w: &[T], dy: &[T], dx: &mut [T]) {
+pub fn pullback<T: Scalar>((outputs, inputs): Size, w: &[T], dy: &[T], dx: &mut [T]) {
     if inputs == 0 || outputs == 0 {
         return dx.fill(T::zero());
     }
@@ -30,14 +31,7 @@ pub fn pullback<T: Scalar>(outputs: usize, inputs: usize, w: &[T], dy: &[T], dx:
 }
 
 /// dW = dy·xᵀ, summed over the samples: put in the place of what is there, or added to it.
-pub fn outer<T: Scalar>(
-    outputs: usize,
-    inputs: usize,
-    dy: &[T],
-    x: &[T],
-    dw: &mut [T],
-    overwrite: bool,
-) {
+pub fn outer<T: Scalar>((outputs, inputs): Size, dy: &[T], x: &[T], dw: &mut [T], overwrite: bool) {
     if inputs == 0 || outputs == 0 {
         return;
     }

@@ -5,6 +5,48 @@
 //! column after column. The functions know no shape type: one instance serves every layer and
 //! batch of a scalar. Slices whose lengths do not agree are used as far as they do.
 
+/// Hands on to `$for` the kernels that there are by SIMD and by loops.
+macro_rules! each {
+    ($for:ident!) => {
+        $for! {
+            /// y = W·x + b, sample by sample.
+            fn affine(inputs: usize, w: &[T], b: &[T], x: &[T], y: &mut [T]);
+            /// dx = Wᵀ·dy, sample by sample.
+            fn pullback(size: Size, w: &[T], dy: &[T], dx: &mut [T]);
+            /// dW = dy·xᵀ, summed over the samples: put in the place of what is there, or added to it.
+            fn outer(size: Size, dy: &[T], x: &[T], dw: &mut [T], overwrite: bool);
+            /// db = Σ dy over the samples: put in the place of what is there, or added to it.
+            fn sum_columns(dy: &[T], db: &mut [T], overwrite: bool);
+            /// w ← w + factor·g.
+            fn add_scaled(factor: T, g: &[T], w: &mut [T]);
+            /// y = max(x, 0), NaN where x is.
+            fn relu(x: &[T], y: &mut [T]);
+            /// dx = dy where x > 0 or NaN, elsewhere 0·dy.
+            fn relu_back(x: &[T], dy: &[T], dx: &mut [T]);
+            /// y = tanh x.
+            fn tanh(x: &[T], y: &mut [T]);
+            /// dx = dy·(1 - y²).
+            fn tanh_back(y: &[T], dy: &[T], dx: &mut [T]);
+            /// y = 1 / (1 + e⁻ˣ).
+            fn sigmoid(x: &[T], y: &mut [T]);
+            /// dx = dy·y·(1 - y).
+            fn sigmoid_back(y: &[T], dy: &[T], dx: &mut [T]);
+            /// y = x·Φ(x), Φ being the normal distribution.
+            fn gelu(x: &[T], y: &mut [T]);
+            /// dx = dy·(Φ(x) + x·Φ'(x)).
+            fn gelu_back(x: &[T], dy: &[T], dx: &mut [T]);
+            /// y = ln(1 + eˣ).
+            fn softplus(x: &[T], y: &mut [T]);
+            /// dx = dy / (1 + e⁻ˣ).
+            fn softplus_back(x: &[T], dy: &[T], dx: &mut [T]);
+            /// x ← eˣ.
+            fn exp(x: &mut [T]);
+            /// x = byte / 255.
+            fn brightness(bytes: &[u8], x: &mut [T]);
+        }
+    };
+}
+
 mod loops;
 mod place;
 // With std an x86-64 CPU is asked what it has, without it the build; aarch64 has NEON.
@@ -33,6 +75,9 @@ pub(crate) use simd::prefetch;
 pub(crate) use simd::run;
 pub(crate) use softmax::softmax;
 
+/// A layer's outputs and inputs.
+pub type Size = (usize, usize);
+
 /// A step of a net, as a struct: an attribute on a closure is not stable.
 pub(crate) trait Work {
     type Output;
@@ -52,57 +97,13 @@ macro_rules! kernels {
         }
     )* };
 }
-
-kernels! {
-    /// y = W·x + b, sample by sample.
-    fn affine(inputs: usize, w: &[T], b: &[T], x: &[T], y: &mut [T]);
-    /// dx = Wᵀ·dy, sample by sample.
-    fn pullback(outputs: usize, inputs: usize, w: &[T], dy: &[T], dx: &mut [T]);
-    /// dW = dy·xᵀ, summed over the samples: put in the place of what is there, or added to it.
-    fn outer(outputs: usize, inputs: usize, dy: &[T], x: &[T], dw: &mut [T], overwrite: bool);
-    /// db = Σ dy over the samples: put in the place of what is there, or added to it.
-    fn sum_columns(dy: &[T], db: &mut [T], overwrite: bool);
-    /// w ← w + factor·g.
-    fn add_scaled(factor: T, g: &[T], w: &mut [T]);
-    /// y = max(x, 0), NaN where x is.
-    fn relu(x: &[T], y: &mut [T]);
-    /// dx = dy where x > 0 or NaN, elsewhere 0·dy.
-    fn relu_back(x: &[T], dy: &[T], dx: &mut [T]);
-    /// y = tanh x.
-    fn tanh(x: &[T], y: &mut [T]);
-    /// dx = dy·(1 - y²).
-    fn tanh_back(y: &[T], dy: &[T], dx: &mut [T]);
-    /// y = 1 / (1 + e⁻ˣ).
-    fn sigmoid(x: &[T], y: &mut [T]);
-    /// dx = dy·y·(1 - y).
-    fn sigmoid_back(y: &[T], dy: &[T], dx: &mut [T]);
-    /// y = x·Φ(x), Φ being the normal distribution.
-    fn gelu(x: &[T], y: &mut [T]);
-    /// dx = dy·(Φ(x) + x·Φ'(x)).
-    fn gelu_back(x: &[T], dy: &[T], dx: &mut [T]);
-    /// y = ln(1 + eˣ).
-    fn softplus(x: &[T], y: &mut [T]);
-    /// dx = dy / (1 + e⁻ˣ).
-    fn softplus_back(x: &[T], dy: &[T], dx: &mut [T]);
-    /// x ← eˣ.
-    fn exp(x: &mut [T]);
-    /// x = byte / 255.
-    fn brightness(bytes: &[u8], x: &mut [T]);
-}
+each!(kernels!);
 
 /// W ← W + factor·dW, where dW = dy·xᵀ, for which there is room.
 #[inline(always)]
-pub fn descend<T: Scalar>(
-    factor: T,
-    outputs: usize,
-    inputs: usize,
-    dy: &[T],
-    x: &[T],
-    dw: &mut [T],
-    w: &mut [T],
-) {
-    if !simd::descend(factor, outputs, inputs, dy, x, w) {
-        outer(outputs, inputs, dy, x, dw, true);
+pub fn descend<T: Scalar>(factor: T, size: Size, dy: &[T], x: &[T], dw: &mut [T], w: &mut [T]) {
+    if !simd::descend(factor, size, dy, x, w) {
+        outer(size, dy, x, dw, true);
         add_scaled(factor, dw, w);
     }
 }

@@ -102,11 +102,11 @@ impl<T: Scalar, const I: usize, const O: usize> Layer<T, D1<I>> for Affine<T, I,
     ) {
         let (x, dy) = (x.as_slice(), dy.as_slice());
         if let Some((grad, overwrite)) = grad.raw() {
-            kernel::outer(O, I, dy, x, grad.weight.as_mut_slice(), overwrite);
+            kernel::outer((O, I), dy, x, grad.weight.as_mut_slice(), overwrite);
             kernel::sum_columns(dy, grad.bias.as_mut_slice(), overwrite);
         }
         if let Some(dx) = dx {
-            kernel::pullback(O, I, self.weight.as_slice(), dy, dx.as_mut_slice());
+            kernel::pullback((O, I), self.weight.as_slice(), dy, dx.as_mut_slice());
         }
     }
 
@@ -124,7 +124,7 @@ impl<T: Scalar, const I: usize, const O: usize> Layer<T, D1<I>> for Affine<T, I,
         self.backward::<B>(x, y, &mut (), dy, dx, Grad::none());
         let (x, dy) = (x.as_slice(), dy.as_slice());
         let (dw, w) = (grad.weight.as_mut_slice(), self.weight.as_mut_slice());
-        kernel::descend(-rate, O, I, dy, x, dw, w);
+        kernel::descend(-rate, (O, I), dy, x, dw, w);
         kernel::sum_columns(dy, grad.bias.as_mut_slice(), true);
         kernel::add_scaled(-rate, grad.bias.as_slice(), self.bias.as_mut_slice());
     }

@@ -82,9 +82,9 @@ fn check<T: Scalar>(i: usize, o: usize, n: usize, seed: u64) -> Result<(), TestC
         }};
     }
     agree!(i + 1, y0, vec![T::zero(); o * n], affine(i, w.get(), b.get(), x.get();), (i, &w_abs, &b_abs, &x_abs));
-    agree!(o, dx0, vec![T::zero(); i * n], pullback(o, i, w.get(), dy.get();), (o, i, &w_abs, &dy_abs));
+    agree!(o, dx0, vec![T::zero(); i * n], pullback((o, i), w.get(), dy.get();), ((o, i), &w_abs, &dy_abs));
     for overwrite in [true, false] {
-        agree!(n + 1, dw0, absolute(dw0.get()), outer(o, i, dy.get(), x.get(); overwrite), (o, i, &dy_abs, &x_abs));
+        agree!(n + 1, dw0, absolute(dw0.get()), outer((o, i), dy.get(), x.get(); overwrite), ((o, i), &dy_abs, &x_abs));
         agree!(n + 1, db0, absolute(db0.get()), sum_columns(dy.get(); overwrite), (&dy_abs));
     }
     let half: T = nalgebra::convert(0.5);
@@ -174,8 +174,8 @@ fn lengths_that_do_not_agree_are_left_to_the_loops() {
     assert!(!simd::affine(3, &[1.0f32; 6], &[0.0; 2], &[1.0; 5], &mut y));
     assert!(!simd::affine(3, &[1.0f32; 5], &[0.0; 2], &[1.0; 6], &mut y));
     assert!(!simd::affine(0, &[], &[0.0f32; 2], &[], &mut y));
-    assert!(!simd::pullback(2, 3, &[1.0f32; 6], &[1.0; 3], &mut [0.0; 6]));
-    assert!(!simd::outer(2, 3, &[1.0f32; 4], &[1.0; 6], &mut [0.0; 5], true));
+    assert!(!simd::pullback((2, 3), &[1.0f32; 6], &[1.0; 3], &mut [0.0; 6]));
+    assert!(!simd::outer((2, 3), &[1.0f32; 4], &[1.0; 6], &mut [0.0; 5], true));
 }
 
 /// However many threads share a product, its bits are the same.
@@ -192,8 +192,8 @@ fn threads_do_not_change_a_bit() {
         pool.install(|| {
             simd::FORCED.set(level);
             assert!(simd::affine(i, w.get(), b.get(), x.get(), y.get_mut()));
-            assert!(simd::outer(o, i, dy.get(), x.get(), dw.get_mut(), false));
-            assert!(simd::pullback(o, i, w.get(), dy.get(), dx.get_mut()));
+            assert!(simd::outer((o, i), dy.get(), x.get(), dw.get_mut(), false));
+            assert!(simd::pullback((o, i), w.get(), dy.get(), dx.get_mut()));
         });
         assert!(y.intact() && dw.intact() && dx.intact());
         [y.get(), dw.get(), dx.get()].concat()

@@ -29,7 +29,7 @@ mod threads;
 mod tile;
 mod vector;
 
-use super::Work;
+use super::{Size, Work};
 use crate::Scalar;
 use core::any::TypeId;
 use lanes::Lanes;
@@ -39,64 +39,74 @@ use num_traits::ConstOne;
 use pack::Pack;
 use tile::{Product, Start, WHOLE};
 
-type Size = (usize, usize);
-
-/// The kernels for large work.
-pub struct Kernels<E> {
-    product: unsafe fn(Product<E>),
-    column: unsafe fn(Size, *const E, *const E, *mut E, Start<E>),
-    outer: unsafe fn(Size, *const E, *const E, *mut E, Start<E>),
-    pullback: unsafe fn(Size, *const E, *const E, *mut E),
-    sum_columns: unsafe fn(Size, *const E, *mut E, bool),
-    relu: unsafe fn(*const E, *mut E, usize),
-    tanh: unsafe fn(*const E, *mut E, usize),
-    sigmoid: unsafe fn(*const E, *mut E, usize),
-    gelu: unsafe fn(*const E, *mut E, usize),
-    softplus: unsafe fn(*const E, *mut E, usize),
-    exp: unsafe fn(*const E, *mut E, usize),
-    brightness: unsafe fn(*const u8, *mut E, usize),
-    relu_back: unsafe fn(*const E, *const E, *mut E, usize),
-    tanh_back: unsafe fn(*const E, *const E, *mut E, usize),
-    sigmoid_back: unsafe fn(*const E, *const E, *mut E, usize),
-    gelu_back: unsafe fn(*const E, *const E, *mut E, usize),
-    softplus_back: unsafe fn(*const E, *const E, *mut E, usize),
+/// Hands on to `$for` what stands before it and the kernels for large work, which go through a table.
+macro_rules! large {
+    ($for:ident! $($before:tt)*) => { $for! { $($before)*
+        fn product(product: Product<E>) = tile::product;
+        fn column(size: Size, w: *const E, x: *const E, y: *mut E, start: Start<E>) = vector::column<WIDE>;
+        fn outer(size: Size, dy: *const E, x: *const E, dw: *mut E, start: Start<E>) = vector::outer;
+        fn pullback(size: Size, w: *const E, dy: *const E, dx: *mut E) = vector::pullback<WIDE>;
+        fn sum_columns(size: Size, dy: *const E, db: *mut E, overwrite: bool) = vector::sum_columns;
+        fn relu(x: *const E, y: *mut E, len: usize) = math::apply<Relu>;
+        fn tanh(x: *const E, y: *mut E, len: usize) = math::apply<Tanh>;
+        fn sigmoid(x: *const E, y: *mut E, len: usize) = math::apply<Sigmoid>;
+        fn gelu(x: *const E, y: *mut E, len: usize) = math::apply<Gelu>;
+        fn softplus(x: *const E, y: *mut E, len: usize) = math::apply<Softplus>;
+        fn exp(x: *const E, y: *mut E, len: usize) = math::apply<Exp>;
+        fn brightness(bytes: *const u8, x: *mut E, len: usize) = math::brightness;
+        fn relu_back(x: *const E, dy: *const E, dx: *mut E, len: usize) = math::back<Relu>;
+        fn tanh_back(y: *const E, dy: *const E, dx: *mut E, len: usize) = math::back<Tanh>;
+        fn sigmoid_back(y: *const E, dy: *const E, dx: *mut E, len: usize) = math::back<Sigmoid>;
+        fn gelu_back(x: *const E, dy: *const E, dx: *mut E, len: usize) = math::back<Gelu>;
+        fn softplus_back(x: *const E, dy: *const E, dx: *mut E, len: usize) = math::back<Softplus>;
+    } };
 }
 
-macro_rules! kernels {
-    ($level:ident $module:ident, $features:literal: $(
-        fn $name:ident<$e:ident>($($argument:ident: $type:ty),*) = $from:ident::$body:ident $(<$of:ident>)?;
-    )*) => {
-        mod $module {
-            use super::{Lanes, Product, Size, Start, math, tile, vector};
-            $(
-                #[inline]
-                #[target_feature(enable = $features)]
-                pub unsafe fn $name<P: Lanes<Element = $e>, $e: super::Float>($($argument: $type),*) {
-                    // SAFETY: as the caller promises; the features are on.
-                    unsafe { $from::$body::<P $(, math::$of)?>($($argument),*) }
-                }
-            )*
+/// The type of the table.
+macro_rules! table_type {
+    ($(fn $name:ident($($argument:ident: $type:ty),*) = $from:ident::$body:ident $(<$of:ident>)?;)*) => {
+        /// The kernels for large work.
+        pub struct Kernels<E> {
+            $($name: unsafe fn($($type),*),)*
+        }
+    };
+}
+large!(table_type!);
 
-            pub const fn table<P: Lanes<Element = E>, E: super::Float>() -> super::Kernels<E> {
-                super::Kernels {
-                    product: product::<P, E>,
-                    column: column::<P, E>,
-                    outer: outer::<P, E>,
-                    pullback: pullback::<P, E>,
-                    sum_columns: sum_columns::<P, E>,
-                    relu: relu::<P, E>,
-                    tanh: tanh::<P, E>,
-                    sigmoid: sigmoid::<P, E>,
-                    gelu: gelu::<P, E>,
-                    softplus: softplus::<P, E>,
-                    exp: exp::<P, E>,
-                    brightness: brightness::<P, E>,
-                    relu_back: relu_back::<P, E>,
-                    tanh_back: tanh_back::<P, E>,
-                    sigmoid_back: sigmoid_back::<P, E>,
-                    gelu_back: gelu_back::<P, E>,
-                    softplus_back: softplus_back::<P, E>,
-                }
+/// The table of a level, for a pack.
+macro_rules! table {
+    ($module:ident $pack:ident
+     $(fn $name:ident($($argument:ident: $type:ty),*) = $from:ident::$body:ident $(<$of:ident>)?;)*) => {
+        Kernels { $($name: $module::$name::<arch::$pack, _>),* }
+    };
+}
+
+/// A level's kernels, each a function with its features.
+macro_rules! kernels {
+    ($features:literal
+     $(fn $name:ident($($argument:ident: $type:ty),*) = $from:ident::$body:ident $(<$of:ident>)?;)*) => { $(
+        #[inline]
+        #[target_feature(enable = $features)]
+        pub unsafe fn $name<P: Lanes<Element = E>, E: super::Float>($($argument: $type),*) {
+            // SAFETY: as the caller promises; the features are on.
+            unsafe { $from::$body::<P $(, $of)?>($($argument),*) }
+        }
+    )* };
+}
+
+macro_rules! level {
+    ($level:ident $module:ident, $features:literal) => {
+        mod $module {
+            use super::{Lanes, Product, Size, Start, math, math::*, tile, vector, vector::*};
+
+            large!(kernels! $features);
+            // These are small wherever they are called.
+            kernels! { $features
+                fn small_column(size: Size, w: *const E, x: *const E, y: *mut E, start: Start<E>)
+                    = vector::column<NARROW>;
+                fn small_pullback(size: Size, w: *const E, dy: *const E, dx: *mut E)
+                    = vector::pullback<NARROW>;
+                fn add_scaled(factor: E, g: *const E, w: *mut E, len: usize) = vector::add_scaled;
             }
 
             // Where the level is no constant, `trust` wants a function of its own.
@@ -111,33 +121,6 @@ macro_rules! kernels {
     };
 }
 
-macro_rules! level {
-    ($level:ident $module:ident, $features:literal) => { kernels! { $level $module, $features:
-        fn product<E>(product: Product<E>) = tile::product;
-        fn column<E>(size: Size, w: *const E, x: *const E, y: *mut E, start: Start<E>) = vector::column;
-        fn small_column<E>(size: Size, w: *const E, x: *const E, y: *mut E, start: Start<E>)
-            = vector::small_column;
-        fn outer<E>(size: Size, dy: *const E, x: *const E, dw: *mut E, start: Start<E>) = vector::outer;
-        fn pullback<E>(size: Size, w: *const E, dy: *const E, dx: *mut E) = vector::pullback;
-        fn small_pullback<E>(size: Size, w: *const E, dy: *const E, dx: *mut E)
-            = vector::small_pullback;
-        fn sum_columns<E>(size: Size, dy: *const E, db: *mut E, overwrite: bool) = vector::sum_columns;
-        fn add_scaled<E>(factor: E, g: *const E, w: *mut E, len: usize) = vector::add_scaled;
-        fn relu<E>(x: *const E, y: *mut E, len: usize) = math::apply<Relu>;
-        fn tanh<E>(x: *const E, y: *mut E, len: usize) = math::apply<Tanh>;
-        fn sigmoid<E>(x: *const E, y: *mut E, len: usize) = math::apply<Sigmoid>;
-        fn gelu<E>(x: *const E, y: *mut E, len: usize) = math::apply<Gelu>;
-        fn softplus<E>(x: *const E, y: *mut E, len: usize) = math::apply<Softplus>;
-        fn exp<E>(x: *const E, y: *mut E, len: usize) = math::apply<Exp>;
-        fn brightness<E>(bytes: *const u8, x: *mut E, len: usize) = math::brightness;
-        fn relu_back<E>(x: *const E, dy: *const E, dx: *mut E, len: usize) = math::back<Relu>;
-        fn tanh_back<E>(y: *const E, dy: *const E, dx: *mut E, len: usize) = math::back<Tanh>;
-        fn sigmoid_back<E>(y: *const E, dy: *const E, dx: *mut E, len: usize) = math::back<Sigmoid>;
-        fn gelu_back<E>(x: *const E, dy: *const E, dx: *mut E, len: usize) = math::back<Gelu>;
-        fn softplus_back<E>(x: *const E, dy: *const E, dx: *mut E, len: usize) = math::back<Softplus>;
-    } };
-}
-
 macro_rules! float {
     ($e:ident: $($level:ident $module:ident $pack:ident;)*) => {
         impl Float for $e {
@@ -147,7 +130,7 @@ macro_rules! float {
             fn table(level: Level) -> &'static Kernels<$e> {
                 match level {
                     $(Level::$level => {
-                        static TABLE: Kernels<$e> = $module::table::<arch::$pack, $e>();
+                        static TABLE: Kernels<$e> = large!(table! $module $pack);
                         &TABLE
                     })*
                 }
@@ -256,23 +239,23 @@ const SMALL: usize = 1024;
 const FEW: usize = 64;
 
 /// Runs `$body` with `$e` as f32 or f64 if that is what `$t` is, on a CPU that has a level, and
-/// returns true; the types are the same there, so that pointers may be cast from the one to the other.
+/// returns true; the types are the same there, so that the pointers are cast from the one to the other.
 macro_rules! if_float {
-    ($t:ident is $e:ident, $level:ident: $body:expr) => {{
+    ($t:ident is $e:ident, $level:ident, $pointers:tt: $body:expr) => {{
         if let Some($level) = level() {
-            if TypeId::of::<$t>() == TypeId::of::<f32>() {
-                type $e = f32;
-                $body;
-                return true;
-            }
-            if TypeId::of::<$t>() == TypeId::of::<f64>() {
-                type $e = f64;
-                $body;
-                return true;
-            }
+            if_float!($t is $e = f32, $pointers: $body);
+            if_float!($t is $e = f64, $pointers: $body);
         }
         return false;
     }};
+    ($t:ident is $e:ident = $float:ident, ($($pointer:ident),*): $body:expr) => {
+        if TypeId::of::<$t>() == TypeId::of::<$float>() {
+            type $e = $float;
+            $(let $pointer = $pointer.cast::<$e>();)*
+            $body;
+            return true;
+        }
+    };
 }
 
 /// A large product.
@@ -337,8 +320,7 @@ pub fn affine<T: Scalar>(inputs: usize, w: &[T], b: &[T], x: &[T], y: &mut [T]) 
         return false;
     }
     let (w, b, x, y) = (w.as_ptr(), b.as_ptr(), x.as_ptr(), y.as_mut_ptr());
-    if_float!(T is E, level: {
-        let (w, b, x, y) = (w.cast::<E>(), b.cast::<E>(), x.cast::<E>(), y.cast::<E>());
+    if_float!(T is E, level, (w, b, x, y): {
         // SAFETY: the slices are as long as the sizes say, and `y`, a mutable borrow, overlaps none
         // of them; the CPU has the level.
         unsafe {
@@ -366,47 +348,24 @@ pub fn affine<T: Scalar>(inputs: usize, w: &[T], b: &[T], x: &[T], y: &mut [T]) 
 
 /// dW = dy·xᵀ, or added to dW.
 #[inline(always)]
-pub fn outer<T: Scalar>(
-    outputs: usize,
-    inputs: usize,
-    dy: &[T],
-    x: &[T],
-    dw: &mut [T],
-    overwrite: bool,
-) -> bool {
-    let start = if overwrite { Start::Zero } else { Start::Add(T::one()) };
-    outer_from(outputs, inputs, dy, x, dw, start)
+pub fn outer<T: Scalar>(size: Size, dy: &[T], x: &[T], dw: &mut [T], overwrite: bool) -> bool {
+    outer_from(size, dy, x, dw, if overwrite { Start::Zero } else { Start::Add(T::one()) })
 }
 
 /// w ← w + factor·(dy·xᵀ), where the bits are those of `outer` and `add_scaled`.
 #[inline(always)]
-pub fn descend<T: Scalar>(
-    factor: T,
-    outputs: usize,
-    inputs: usize,
-    dy: &[T],
-    x: &[T],
-    w: &mut [T],
-) -> bool {
-    samples(inputs, x) <= WHOLE && outer_from(outputs, inputs, dy, x, w, Start::Add(factor))
+pub fn descend<T: Scalar>(factor: T, size: Size, dy: &[T], x: &[T], w: &mut [T]) -> bool {
+    samples(size.1, x) <= WHOLE && outer_from(size, dy, x, w, Start::Add(factor))
 }
 
 #[inline(always)]
-fn outer_from<T: Scalar>(
-    outputs: usize,
-    inputs: usize,
-    dy: &[T],
-    x: &[T],
-    dw: &mut [T],
-    start: Start<T>,
-) -> bool {
-    let n = samples(inputs, x);
+fn outer_from<T: Scalar>(size: Size, dy: &[T], x: &[T], dw: &mut [T], start: Start<T>) -> bool {
+    let ((outputs, inputs), n) = (size, samples(size.1, x));
     if n == 0 || dy.len() != outputs * n || dw.len() != outputs * inputs {
         return false;
     }
     let (dy, x, dw, start) = (dy.as_ptr(), x.as_ptr(), dw.as_mut_ptr(), &raw const start);
-    if_float!(T is E, level: {
-        let (dy, x, dw) = (dy.cast::<E>(), x.cast::<E>(), dw.cast::<E>());
+    if_float!(T is E, level, (dy, x, dw): {
         // SAFETY: as in `affine`.
         unsafe {
             let start = *start.cast::<Start<E>>();
@@ -428,14 +387,13 @@ fn outer_from<T: Scalar>(
 
 /// dx = Wᵀ·dy.
 #[inline(always)]
-pub fn pullback<T: Scalar>(outputs: usize, inputs: usize, w: &[T], dy: &[T], dx: &mut [T]) -> bool {
+pub fn pullback<T: Scalar>((outputs, inputs): Size, w: &[T], dy: &[T], dx: &mut [T]) -> bool {
     let n = samples(inputs, dx);
     if n == 0 || dy.len() != outputs * n || w.len() != outputs * inputs {
         return false;
     }
     let (w, dy, dx) = (w.as_ptr(), dy.as_ptr(), dx.as_mut_ptr());
-    if_float!(T is E, level: {
-        let (w, dy, dx) = (w.cast::<E>(), dy.cast::<E>(), dx.cast::<E>());
+    if_float!(T is E, level, (w, dy, dx): {
         // SAFETY: as in `affine`.
         unsafe {
             if n == 1 && outputs * inputs <= SMALL {
@@ -463,8 +421,7 @@ pub fn sum_columns<T: Scalar>(dy: &[T], db: &mut [T], overwrite: bool) -> bool {
         return false;
     }
     let (dy, db) = (dy.as_ptr(), db.as_mut_ptr());
-    if_float!(T is E, level: {
-        let (dy, db) = (dy.cast::<E>(), db.cast::<E>());
+    if_float!(T is E, level, (dy, db): {
         // SAFETY: as in `affine`.
         unsafe {
             if n == 1 && m <= SMALL {
@@ -481,49 +438,28 @@ pub fn sum_columns<T: Scalar>(dy: &[T], db: &mut [T], overwrite: bool) -> bool {
 pub fn add_scaled<T: Scalar>(factor: T, g: &[T], w: &mut [T]) -> bool {
     let len = g.len().min(w.len());
     let (g, w, factor) = (g.as_ptr(), w.as_mut_ptr(), &raw const factor);
-    if_float!(T is E, level: {
-        let (g, w, factor) = (g.cast::<E>(), w.cast::<E>(), factor.cast::<E>());
+    if_float!(T is E, level, (g, w, factor): {
         // SAFETY: as in `affine`.
         unsafe { inlined!(level, add_scaled<E>(*factor, g, w, len)) };
     })
 }
 
 macro_rules! elementwise {
-    ($($name:ident, $back:ident;)*) => { $(
-        /// Entry by entry, as far as both go.
-        #[inline(always)]
-        pub fn $name<T: Scalar>(x: &[T], y: &mut [T]) -> bool {
-            let len = x.len().min(y.len());
-            let (x, y) = (x.as_ptr(), y.as_mut_ptr());
-            if_float!(T is E, level: {
-                let (x, y) = (x.cast::<E>(), y.cast::<E>());
-                // SAFETY: as in `affine`.
-                unsafe {
-                    if len <= FEW {
-                        inlined!(level, $name<E>(x, y, len));
-                    } else {
-                        let run = E::table(level).$name;
-                        in_parts((x, y), len, |(x, y), at, len| run(x.add(at), y.add(at), len));
-                    }
-                }
-            })
-        }
-
+    ($($name:ident($($x:ident),*);)*) => { $(
         /// Entry by entry, as far as all go.
         #[inline(always)]
-        pub fn $back<T: Scalar>(from: &[T], dy: &[T], dx: &mut [T]) -> bool {
-            let len = from.len().min(dy.len()).min(dx.len());
-            let (from, dy, dx) = (from.as_ptr(), dy.as_ptr(), dx.as_mut_ptr());
-            if_float!(T is E, level: {
-                let (from, dy, dx) = (from.cast::<E>(), dy.cast::<E>(), dx.cast::<E>());
+        pub fn $name<T: Scalar>($($x: &[T],)* to: &mut [T]) -> bool {
+            let len = to.len()$(.min($x.len()))*;
+            let ($($x,)* to) = ($($x.as_ptr(),)* to.as_mut_ptr());
+            if_float!(T is E, level, ($($x,)* to): {
                 // SAFETY: as in `affine`.
                 unsafe {
                     if len <= FEW {
-                        inlined!(level, $back<E>(from, dy, dx, len));
+                        inlined!(level, $name<E>($($x,)* to, len));
                     } else {
-                        let run = E::table(level).$back;
-                        in_parts((from, dy, dx), len, |(from, dy, dx), at, len| {
-                            run(from.add(at), dy.add(at), dx.add(at), len);
+                        let run = E::table(level).$name;
+                        in_parts(($($x,)* to), len, |($($x,)* to), at, len| {
+                            run($($x.add(at),)* to.add(at), len);
                         });
                     }
                 }
@@ -532,19 +468,23 @@ macro_rules! elementwise {
     )* };
 }
 elementwise! {
-    relu, relu_back;
-    tanh, tanh_back;
-    sigmoid, sigmoid_back;
-    gelu, gelu_back;
-    softplus, softplus_back;
+    relu(x);
+    relu_back(x, dy);
+    tanh(x);
+    tanh_back(y, dy);
+    sigmoid(x);
+    sigmoid_back(y, dy);
+    gelu(x);
+    gelu_back(x, dy);
+    softplus(x);
+    softplus_back(x, dy);
 }
 
 /// x ← eˣ.
 #[inline(always)]
 pub fn exp<T: Scalar>(x: &mut [T]) -> bool {
     let (len, x) = (x.len(), x.as_mut_ptr());
-    if_float!(T is E, level: {
-        let x = x.cast::<E>();
+    if_float!(T is E, level, (x): {
         // SAFETY: as in `affine`.
         unsafe {
             if len <= FEW {
@@ -567,9 +507,9 @@ pub fn prefetch(bytes: &[u8]) {
 /// x = byte / 255, as far as both go.
 pub fn brightness<T: Scalar>(bytes: &[u8], x: &mut [T]) -> bool {
     let (len, bytes, x) = (bytes.len().min(x.len()), bytes.as_ptr(), x.as_mut_ptr());
-    if_float!(T is E, level: {
+    if_float!(T is E, level, (x): {
         // SAFETY: as in `affine`.
-        unsafe { (E::table(level).brightness)(bytes, x.cast::<E>(), len) };
+        unsafe { (E::table(level).brightness)(bytes, x, len) };
     })
 }
 

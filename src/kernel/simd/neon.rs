@@ -81,13 +81,13 @@ macro_rules! neon {
 
         // There are no masks: how many lanes is asked at every load.
         pack!($name: $v of $lanes $e, panels of 3,
-            $splat $load $store $fused $add $sub $mul $div,
+            $splat $load $store $fused, add $add sub $sub mul $mul div $div,
             usize: |count| count,
             |$from, $count| $load_part,
             |$bytes| $load($of_bytes.as_ptr()),
             |$value, $to, $many| $store_part,
             |a, b| ($zip1(a, b), $zip2(a, b)),
-            pairs $pairs(a, b), blocks a, // there is but one
+            pair_sums $pairs(a, b), block_sums a; // there is but one
             $name: |low, high| low
         );
 

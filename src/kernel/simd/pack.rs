@@ -73,13 +73,13 @@ pub trait Pack: Copy {
 
 macro_rules! pack {
     ($name:ident: $v:ident of $lanes:literal $e:ident, panels of $panel:literal,
-     $splat:ident $load:ident $store:ident $fma:ident $add:ident $sub:ident $mul:ident $div:ident,
+     $splat:ident $load:ident $store:ident $fma:ident, $($operation:ident $instruction:ident)*,
      $mask:ty: |$count:ident| $of_count:expr,
      |$from:ident, $part:ident| $load_part:expr,
      |$bytes:ident| $of_bytes:expr,
      |$value:ident, $to:ident, $many:ident| $store_part:expr,
      |$a:ident, $b:ident| $interleave:expr,
-     pairs $pair_sums:expr, blocks $block_sums:expr,
+     $($sums:ident $sum:expr),*;
      $half:ident: |$low:ident, $high:ident| $whole:expr) => {
         #[derive(Clone, Copy)]
         pub struct $name(pub(super) $v);
@@ -126,39 +126,22 @@ macro_rules! pack {
             fn mul_add(self, a: Self, b: Self) -> Self {
                 $name(unsafe { $fma(self.0, a.0, b.0) })
             }
-            #[inline(always)]
-            fn add(self, other: Self) -> Self {
-                $name(unsafe { $add(self.0, other.0) })
-            }
-            #[inline(always)]
-            fn sub(self, other: Self) -> Self {
-                $name(unsafe { $sub(self.0, other.0) })
-            }
-            #[inline(always)]
-            fn mul(self, other: Self) -> Self {
-                $name(unsafe { $mul(self.0, other.0) })
-            }
-            #[inline(always)]
-            fn div(self, other: Self) -> Self {
-                $name(unsafe { $div(self.0, other.0) })
-            }
+            $(#[inline(always)]
+            fn $operation(self, other: Self) -> Self {
+                $name(unsafe { $instruction(self.0, other.0) })
+            })*
             #[inline(always)]
             fn interleave(self, other: Self) -> (Self, Self) {
                 let ($a, $b) = (self.0, other.0);
                 let (low, high) = unsafe { $interleave };
                 ($name(low), $name(high))
             }
-            #[inline(always)]
-            fn pair_sums(self, other: Self) -> Self {
-                let ($a, $b) = (self.0, other.0);
-                $name(unsafe { $pair_sums })
-            }
-            #[inline(always)]
+            $(#[inline(always)]
             #[allow(unused_unsafe, unused_variables)] // there may be but one block
-            fn block_sums(self, other: Self) -> Self {
+            fn $sums(self, other: Self) -> Self {
                 let ($a, $b) = (self.0, other.0);
-                $name(unsafe { $block_sums })
-            }
+                $name(unsafe { $sum })
+            })*
             #[inline(always)]
             #[allow(unused_unsafe, unused_variables)] // a half may be all
             fn whole(low: $half, high: $half) -> Self {

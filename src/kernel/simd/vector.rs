@@ -12,80 +12,51 @@ use super::{
 };
 use num_traits::ConstZero;
 
-/// y = start + W·x, a matrix by a column, where y takes at most four packs.
+/// Of a kernel for one sample: by narrow packs, of which a CPU sums up more at once, for what is soon
+/// done; or by wide ones.
+pub const NARROW: bool = true;
+pub const WIDE: bool = false;
+
+/// y = start + W·x, a matrix by a column: narrowly where y takes at most four packs, else as many rows in
+/// one pass over W as there are registers for.
 #[inline(always)]
-pub unsafe fn small_column<P: Pack>(
+pub unsafe fn column<P: Pack, const NARROWLY: bool>(
     (outputs, inputs): (usize, usize),
     w: *const P::Element,
     x: *const P::Element,
     y: *mut P::Element,
     start: Start<P::Element>,
 ) {
-    let all = matrix_by_column::<P::Element>((outputs, inputs), w, x, y, start);
+    let size = [outputs, inputs, 1];
+    let all = Product::new(size, (w, 1, outputs), (x, 1, inputs), (y, outputs), start);
     unsafe {
         if outputs == 1 {
-            all.dot::<P, 1, 1>([w], 0, 0)
-        } else if outputs <= P::Half::LANES {
-            all.column::<P::Half, 0>()
+            all.dot::<P, 1, 1>([w], 0, 0);
+        } else if NARROWLY && outputs <= P::Half::LANES {
+            all.column::<P::Half, 0>();
+        } else if NARROWLY {
+            all.column::<P, 0>();
+        } else if outputs * inputs * size_of::<P::Element>() <= 32 * 1024 {
+            // What the first-level cache holds need not be fetched ahead.
+            all.one_column::<P, 0>();
         } else {
-            all.column::<P, 0>()
+            all.one_column::<P, 8>();
         }
     }
-}
-
-/// y = start + W·x, a matrix by a column, as many rows in one pass over W as there are registers for.
-#[inline(always)]
-pub unsafe fn column<P: Pack>(
-    (outputs, inputs): (usize, usize),
-    w: *const P::Element,
-    x: *const P::Element,
-    y: *mut P::Element,
-    start: Start<P::Element>,
-) {
-    let left = matrix_by_column::<P::Element>((outputs, inputs), w, x, y, start);
-    unsafe {
-        if outputs == 1 {
-            return left.dot::<P, 1, 1>([w], 0, 0);
-        }
-        // What the first-level cache holds need not be fetched ahead.
-        if outputs * inputs * size_of::<P::Element>() <= 32 * 1024 {
-            left.one_column::<P, 0>();
-        } else {
-            left.one_column::<P, 8>();
-        }
-    }
-}
-
-#[inline(always)]
-fn matrix_by_column<E: Constants>(
-    (outputs, inputs): (usize, usize),
-    w: *const E,
-    x: *const E,
-    y: *mut E,
-    start: Start<E>,
-) -> Product<E> {
-    Product::new([outputs, inputs, 1], (w, 1, outputs), (x, 1, inputs), (y, outputs), start)
 }
 
 impl<E: Constants> Product<E> {
     /// The only column, however high.
     #[inline(always)]
     unsafe fn one_column<P: Pack<Element = E>, const AHEAD: usize>(mut self) {
+        let high = P::PANEL == 3 && AHEAD > 0;
         unsafe {
             while self.m > 4 * P::LANES {
                 match self.m.div_ceil(P::LANES) {
-                    5 if P::PANEL == 3 && AHEAD > 0 => {
-                        return self.few_columns::<P, 5, 1, 2, AHEAD>();
-                    }
-                    6 if P::PANEL == 3 && AHEAD > 0 => {
-                        return self.few_columns::<P, 6, 1, 2, AHEAD>();
-                    }
-                    7 if P::PANEL == 3 && AHEAD > 0 => {
-                        return self.few_columns::<P, 7, 1, 2, AHEAD>();
-                    }
-                    8 if P::PANEL == 3 && AHEAD > 0 => {
-                        return self.few_columns::<P, 8, 1, 2, AHEAD>();
-                    }
+                    5 if high => return self.few_columns::<P, 5, 1, 2, AHEAD>(),
+                    6 if high => return self.few_columns::<P, 6, 1, 2, AHEAD>(),
+                    7 if high => return self.few_columns::<P, 7, 1, 2, AHEAD>(),
+                    8 if high => return self.few_columns::<P, 8, 1, 2, AHEAD>(),
                     _ => Product { m: 4 * P::LANES, ..self }.few_columns::<P, 4, 1, 2, AHEAD>(),
                 }
                 self = self.below(4 * P::LANES);
@@ -132,27 +103,7 @@ pub unsafe fn outer<P: Pack>(
 
 /// dx = Wᵀ·dy for one sample: dot products with W's columns, as many at once as a pack has lanes.
 #[inline(always)]
-pub unsafe fn pullback<P: Pack>(
-    (outputs, inputs): (usize, usize),
-    w: *const P::Element,
-    dy: *const P::Element,
-    dx: *mut P::Element,
-) {
-    unsafe {
-        if outputs == 1 {
-            return outer::<P>((inputs, 1), w, dy, dx, Start::Zero);
-        }
-        let mut i = 0;
-        while i < inputs {
-            store(dots::<P>((outputs, inputs - i), w.add(i * outputs), dy), dx.add(i), inputs - i);
-            i += P::LANES;
-        }
-    }
-}
-
-/// The same by narrow packs, of which a CPU sums up more at once, for what is soon done.
-#[inline(always)]
-pub unsafe fn small_pullback<P: Pack>(
+pub unsafe fn pullback<P: Pack, const NARROWLY: bool>(
     (outputs, inputs): (usize, usize),
     w: *const P::Element,
     dy: *const P::Element,
@@ -165,14 +116,19 @@ pub unsafe fn small_pullback<P: Pack>(
         let (mut i, half) = (0, P::Half::LANES);
         while i < inputs {
             let (left, w) = (inputs - i, w.add(i * outputs));
-            let low = dots::<P::Half>((outputs, left), w, dy);
-            let high = if half < P::LANES && left > half {
-                dots::<P::Half>((outputs, left - half), w.add(half * outputs), dy)
+            let sums = if NARROWLY {
+                let low = dots::<P::Half>((outputs, left), w, dy);
+                let high = if half < P::LANES && left > half {
+                    dots::<P::Half>((outputs, left - half), w.add(half * outputs), dy)
+                } else {
+                    low
+                };
+                // Whole, as a store of halves is slow to be loaded from.
+                P::whole(low, high)
             } else {
-                low
+                dots::<P>((outputs, left), w, dy)
             };
-            // Whole, as a store of halves is slow to be loaded from.
-            store(P::whole(low, high), dx.add(i), left);
+            store(sums, dx.add(i), left);
             i += P::LANES;
         }
     }

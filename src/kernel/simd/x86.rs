@@ -122,8 +122,8 @@ pub fn prefetch<const SOON: bool>(from: *const u8) {
 
 // A masked store does not forward to the load that follows it; a store of a quarter or half does.
 pack!(F32x16: __m512 of 16 f32, panels of 3,
-    _mm512_set1_ps _mm512_loadu_ps _mm512_storeu_ps _mm512_fmadd_ps
-    _mm512_add_ps _mm512_sub_ps _mm512_mul_ps _mm512_div_ps,
+    _mm512_set1_ps _mm512_loadu_ps _mm512_storeu_ps _mm512_fmadd_ps,
+    add _mm512_add_ps sub _mm512_sub_ps mul _mm512_mul_ps div _mm512_div_ps,
     __mmask16: |count| (u32::MAX >> 16 >> 16usize.saturating_sub(count)) as __mmask16,
     |from, mask| _mm512_maskz_loadu_ps(mask, from),
     |bytes| _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128(bytes.cast()))),
@@ -138,14 +138,14 @@ pack!(F32x16: __m512 of 16 f32, panels of 3,
         _mm512_permutex2var_ps(a, _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23), b),
         _mm512_permutex2var_ps(a, _mm512_setr_epi32(8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31), b),
     ),
-    pairs _mm512_add_ps(_mm512_shuffle_ps::<0x88>(a, b), _mm512_shuffle_ps::<0xDD>(a, b)),
-    blocks _mm512_add_ps(_mm512_shuffle_f32x4::<0x88>(a, b), _mm512_shuffle_f32x4::<0xDD>(a, b)),
+    pair_sums _mm512_add_ps(_mm512_shuffle_ps::<0x88>(a, b), _mm512_shuffle_ps::<0xDD>(a, b)),
+    block_sums _mm512_add_ps(_mm512_shuffle_f32x4::<0x88>(a, b), _mm512_shuffle_f32x4::<0xDD>(a, b));
     F32x8: |low, high| _mm512_insertf32x8::<1>(_mm512_castps256_ps512(low), high)
 );
 
 pack!(F64x8: __m512d of 8 f64, panels of 3,
-    _mm512_set1_pd _mm512_loadu_pd _mm512_storeu_pd _mm512_fmadd_pd
-    _mm512_add_pd _mm512_sub_pd _mm512_mul_pd _mm512_div_pd,
+    _mm512_set1_pd _mm512_loadu_pd _mm512_storeu_pd _mm512_fmadd_pd,
+    add _mm512_add_pd sub _mm512_sub_pd mul _mm512_mul_pd div _mm512_div_pd,
     __mmask8: |count| (u32::MAX >> 24 >> 8usize.saturating_sub(count)) as __mmask8,
     |from, mask| _mm512_maskz_loadu_pd(mask, from),
     |bytes| _mm512_cvtepi32_pd(_mm256_cvtepu8_epi32(_mm_loadl_epi64(bytes.cast()))),
@@ -159,14 +159,14 @@ pack!(F64x8: __m512d of 8 f64, panels of 3,
         _mm512_permutex2var_pd(a, _mm512_setr_epi64(0, 8, 1, 9, 2, 10, 3, 11), b),
         _mm512_permutex2var_pd(a, _mm512_setr_epi64(4, 12, 5, 13, 6, 14, 7, 15), b),
     ),
-    pairs _mm512_add_pd(_mm512_unpacklo_pd(a, b), _mm512_unpackhi_pd(a, b)),
-    blocks _mm512_add_pd(_mm512_shuffle_f64x2::<0x88>(a, b), _mm512_shuffle_f64x2::<0xDD>(a, b)),
+    pair_sums _mm512_add_pd(_mm512_unpacklo_pd(a, b), _mm512_unpackhi_pd(a, b)),
+    block_sums _mm512_add_pd(_mm512_shuffle_f64x2::<0x88>(a, b), _mm512_shuffle_f64x2::<0xDD>(a, b));
     F64x4: |low, high| _mm512_insertf64x4::<1>(_mm512_castpd256_pd512(low), high)
 );
 
 pack!(F32x8: __m256 of 8 f32, panels of 2,
-    _mm256_set1_ps _mm256_loadu_ps _mm256_storeu_ps _mm256_fmadd_ps
-    _mm256_add_ps _mm256_sub_ps _mm256_mul_ps _mm256_div_ps,
+    _mm256_set1_ps _mm256_loadu_ps _mm256_storeu_ps _mm256_fmadd_ps,
+    add _mm256_add_ps sub _mm256_sub_ps mul _mm256_mul_ps div _mm256_div_ps,
     __m256i: |count| _mm256_cmpgt_epi32(
         _mm256_set1_epi32(count.min(8) as i32), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7)),
     |from, mask| _mm256_maskload_ps(from, mask),
@@ -181,15 +181,15 @@ pack!(F32x8: __m256 of 8 f32, panels of 2,
         let (low, high) = (_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b));
         (_mm256_permute2f128_ps::<0x20>(low, high), _mm256_permute2f128_ps::<0x31>(low, high))
     },
-    pairs _mm256_add_ps(_mm256_shuffle_ps::<0x88>(a, b), _mm256_shuffle_ps::<0xDD>(a, b)),
-    blocks _mm256_add_ps(
-        _mm256_permute2f128_ps::<0x20>(a, b), _mm256_permute2f128_ps::<0x31>(a, b)),
+    pair_sums _mm256_add_ps(_mm256_shuffle_ps::<0x88>(a, b), _mm256_shuffle_ps::<0xDD>(a, b)),
+    block_sums _mm256_add_ps(
+        _mm256_permute2f128_ps::<0x20>(a, b), _mm256_permute2f128_ps::<0x31>(a, b));
     F32x8: |low, high| low
 );
 
 pack!(F64x4: __m256d of 4 f64, panels of 2,
-    _mm256_set1_pd _mm256_loadu_pd _mm256_storeu_pd _mm256_fmadd_pd
-    _mm256_add_pd _mm256_sub_pd _mm256_mul_pd _mm256_div_pd,
+    _mm256_set1_pd _mm256_loadu_pd _mm256_storeu_pd _mm256_fmadd_pd,
+    add _mm256_add_pd sub _mm256_sub_pd mul _mm256_mul_pd div _mm256_div_pd,
     __m256i: |count| _mm256_cmpgt_epi64(
         _mm256_set1_epi64x(count.min(4) as i64), _mm256_setr_epi64x(0, 1, 2, 3)),
     |from, mask| _mm256_maskload_pd(from, mask),
@@ -203,9 +203,9 @@ pack!(F64x4: __m256d of 4 f64, panels of 2,
         let (low, high) = (_mm256_unpacklo_pd(a, b), _mm256_unpackhi_pd(a, b));
         (_mm256_permute2f128_pd::<0x20>(low, high), _mm256_permute2f128_pd::<0x31>(low, high))
     },
-    pairs _mm256_add_pd(_mm256_unpacklo_pd(a, b), _mm256_unpackhi_pd(a, b)),
-    blocks _mm256_add_pd(
-        _mm256_permute2f128_pd::<0x20>(a, b), _mm256_permute2f128_pd::<0x31>(a, b)),
+    pair_sums _mm256_add_pd(_mm256_unpacklo_pd(a, b), _mm256_unpackhi_pd(a, b)),
+    block_sums _mm256_add_pd(
+        _mm256_permute2f128_pd::<0x20>(a, b), _mm256_permute2f128_pd::<0x31>(a, b));
     F64x4: |low, high| low
 );
 
