@@ -101,23 +101,15 @@ impl<S: Subject> Comparison<'_, S> {
                 continue;
             };
             let scale = scales.get(at).copied().unwrap_or(1.0);
-            check.compare(Worst {
-                entry,
-                found,
-                expected,
-                scale,
-                allowed: tolerance * scale + error,
-            });
+            let allowed = tolerance * scale + error;
+            check.compare(Worst { entry, found, expected, scale, allowed });
         }
     }
 
     /// The gradient's derivative in a random direction: by the backward pass over dual numbers against
     /// differences of gradients; and as the second derivatives are symmetric, u·Hv is v·Hu.
     fn second_order(&mut self, scales: &[f64]) {
-        let (u, v) = (
-            direction(&self.check.case, 4, scales.len()),
-            direction(&self.check.case, 5, scales.len()),
-        );
+        let [u, v] = [4, 5].map(|salt| direction(&self.check.case, salt, scales.len()));
         let (hu, hv) = (self.subject.curvature(self.dy, &u), self.subject.curvature(self.dy, &v));
         let (h, steps) = Stencil::steps(1.0);
         let gradients = steps.map(|step| self.subject.gradient_near(self.dy, &v, step));
@@ -139,13 +131,8 @@ impl<S: Subject> Comparison<'_, S> {
         let (found, expected) = (left.iter().sum(), right.iter().sum());
         let terms: f64 = left.iter().chain(&right).map(|term| term.abs()).sum();
         let scale = terms + dot(&u, scales).iter().map(|s| s.abs()).fold(0.0, f64::max);
-        let worst = Worst {
-            entry: (0, 0),
-            found,
-            expected,
-            scale,
-            allowed: self.check.ulps.0 * f64::EPSILON * scale,
-        };
+        let allowed = self.check.ulps.0 * f64::EPSILON * scale;
+        let worst = Worst { entry: (0, 0), found, expected, scale, allowed };
         self.report.entry("symmetry", "all").compare(worst);
     }
 }

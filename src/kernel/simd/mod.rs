@@ -43,7 +43,8 @@ use tile::{Product, Start, WHOLE};
 macro_rules! large {
     ($for:ident! $($before:tt)*) => { $for! { $($before)*
         fn product(product: Product<E>) = tile::product;
-        fn column(size: Size, w: *const E, x: *const E, y: *mut E, start: Start<E>) = vector::column<WIDE>;
+        fn column(size: Size, w: *const E, x: *const E, y: *mut E, start: Start<E>)
+            = vector::column<WIDE>;
         fn outer(size: Size, dy: *const E, x: *const E, dw: *mut E, start: Start<E>) = vector::outer;
         fn pullback(size: Size, w: *const E, dy: *const E, dx: *mut E) = vector::pullback<WIDE>;
         fn sum_columns(size: Size, dy: *const E, db: *mut E, overwrite: bool) = vector::sum_columns;
@@ -97,7 +98,9 @@ macro_rules! kernels {
 macro_rules! level {
     ($level:ident $module:ident, $features:literal) => {
         mod $module {
-            use super::{Lanes, Product, Size, Start, math, math::*, tile, vector, vector::*};
+            use super::math::{self, Exp, Gelu, Relu, Sigmoid, Softplus, Tanh};
+            use super::vector::{self, NARROW, WIDE};
+            use super::{Lanes, Product, Size, Start, tile};
 
             large!(kernels! $features);
             // These are small wherever they are called.
