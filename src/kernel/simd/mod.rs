@@ -296,7 +296,7 @@ unsafe fn product<E: Float>(level: Level, product: Product<E>) {
 /// More bytes of B than these are taken in parts of half as many, each for all of A.
 const CACHE: usize = 1024 * 1024;
 
-/// From so many multiplications on, some tens of microseconds, a thread more is worth waking.
+/// From so many multiplications on, some microseconds, a thread more is worth its call.
 #[cfg(feature = "rayon")]
 const WORTH_THREADS: usize = 1 << 18;
 

@@ -65,8 +65,7 @@ pub(super) struct Aligned<V>(pub V);
 #[cfg(feature = "alloc")]
 pub const LINE: usize = 64;
 
-/// What a tile does besides summing up: it copies A to the block, if it is the first of a panel that lies
-/// ready; and it fetches what the next panel will be made from, a run of lines now and then, as many at
+/// What a tile does besides summing up: it copies A to the block, if it is a panel's first; and it fetches what the next panel will be made from, a run of lines now and then, as many at
 /// once would keep what is summed up waiting.
 #[derive(Clone, Copy)]
 struct Aside<E> {
@@ -85,7 +84,7 @@ impl<E> Aside<E> {
     const NOTHING: Self =
         Aside { block: null_mut(), strip: null(), done: 0, stride: 0, len: 0, runs: 0, each: 0 };
 
-    /// The next run, if there is one.
+    /// The next run, of which there is one.
     #[inline(always)]
     fn run<P: Pack<Element = E>, const PACKS: usize>(&mut self) {
         self.runs -= 1;
