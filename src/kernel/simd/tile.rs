@@ -65,8 +65,9 @@ pub(super) struct Aligned<V>(pub V);
 #[cfg(feature = "alloc")]
 pub const LINE: usize = 64;
 
-/// What a tile does besides summing up: it copies A to the block, if it is a panel's first; and it fetches what the next panel will be made from, a run of lines now and then, as many at
-/// once would keep what is summed up waiting.
+/// What a tile does besides summing up: it copies A to the block, if it is a panel's first; and it fetches
+/// what the next panel will be made from, a run of lines now and then, as many at once would keep what is
+/// summed up waiting.
 #[derive(Clone, Copy)]
 struct Aside<E> {
     block: *mut E,
