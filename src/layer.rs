@@ -1,8 +1,7 @@
 //! The one trait that a layer implements, and its use by value.
 
 use crate::{
-    optim,
-    params::{Grad, Parameters, Zeros},
+    params::{self, Grad, Parameters, Zeros},
     shape::{Batch, BatchSize, Buffer, Columns, D1, Scalar, Shape},
 };
 #[cfg(feature = "alloc")]
@@ -118,7 +117,7 @@ pub trait Layer<T: Scalar, In: Shape>: Parameters<T> {
         rate: T,
     ) {
         self.backward::<B>(x, y, cache, dy, dx, Grad::set(grad));
-        optim::descend(rate, self, grad);
+        params::descend(rate, self, grad);
     }
 }
 

@@ -37,6 +37,19 @@ pub trait Parameters<T: Scalar> {
     );
 }
 
+/// W ← W - rate·dW, leaf by leaf.
+#[inline(always)]
+pub(crate) fn descend<T: Scalar, L: Parameters<T> + ?Sized>(
+    rate: T,
+    layers: &mut L,
+    grad: &mut L::Gradient,
+) {
+    layers.visit_mut([grad], &Path::ROOT, &mut |leaf: LeafMut<T, 1>| {
+        let [grad] = leaf.trees;
+        kernel::add_scaled(-rate, grad, leaf.values);
+    });
+}
+
 /// A value whose numbers can all be zero: a gradient, an optimizer's memory, a layer to be filled.
 ///
 /// ```

@@ -3,7 +3,6 @@
 mod sgd;
 
 pub use sgd::Sgd;
-pub(crate) use sgd::descend;
 
 use crate::{
     layer::Layer,

@@ -6,7 +6,7 @@ use crate::{
     layer::Layer,
     loss::Loss,
     network::{Network, Workspace},
-    params::{LeafMut, Parameters, Path},
+    params::{self, Parameters},
     shape::{BatchSize, Scalar, Shape},
 };
 
@@ -69,19 +69,6 @@ impl<T: Scalar, L: Parameters<T>> Work for Descent<'_, T, L> {
 
     #[inline(always)]
     fn run(self) {
-        descend(self.rate, self.layers, self.grad);
+        params::descend(self.rate, self.layers, self.grad);
     }
-}
-
-/// W ← W - rate·dW, leaf by leaf.
-#[inline(always)]
-pub(crate) fn descend<T: Scalar, L: Parameters<T> + ?Sized>(
-    rate: T,
-    layers: &mut L,
-    grad: &mut L::Gradient,
-) {
-    layers.visit_mut([grad], &Path::ROOT, &mut |leaf: LeafMut<T, 1>| {
-        let [grad] = leaf.trees;
-        kernel::add_scaled(-rate, grad, leaf.values);
-    });
 }
