@@ -12,7 +12,8 @@ use core::{fmt, mem::MaybeUninit};
 macro_rules! chain {
     // One tuple: all its layers; the first and the last, the others in order with the one before
     // each, and the others in reverse.
-    (@one $($all:ident $k:tt),*; $first:ident $last:ident; $($l:ident $i:tt $before:ident),*; $($r:ident $j:tt),*) => {
+    (@one $($all:ident $k:tt),*; $first:ident $last:ident; $($l:ident $i:tt $before:ident),*;
+     $($r:ident $j:tt),*) => {
         impl<T: Scalar, $($all: Parameters<T>),*> Parameters<T> for ($($all,)*) {
             type Gradient = ($($all::Gradient,)*);
             type With<U: Scalar> = ($($all::With<U>,)*);
