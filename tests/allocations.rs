@@ -59,6 +59,7 @@ fn no_allocation_in_a_step() {
                 net.backprop(&x, &$target, &mut work);
                 net.accumulate(&x, &$target, &mut work);
                 Sgd::new(0.1).step(&mut net.layers, &mut work.grad);
+                Sgd::new(0.1).train_step(&mut net, &x, &$target, &mut work);
                 std::hint::black_box(net.predict(&x));
             };
             assert_eq!(allocations(step), 0);
@@ -74,10 +75,11 @@ fn workspace<L: Layer<f32, D1<6>>, E>(
     Network::<f32, D1<6>, L, E>::workspace(Const)
 }
 
-/// Products whose operands are copied to a buffer first.
+/// Products whose operands are copied to a buffer first; by one thread, as handing out takes memory.
 #[test]
 fn no_allocation_in_a_wide_step() {
     fn check<T: Scalar>() {
+        let one = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
         type Wide<T> = TwoLayerNet<T, 200, 70, 10>;
         let layers = (Zeros::zeros(), Relu, Zeros::zeros());
         let mut net: Box<Wide<T>> = Box::new(Network::new(layers, SoftmaxCrossEntropy));
@@ -86,9 +88,10 @@ fn no_allocation_in_a_wide_step() {
         let step = || {
             net.backprop(&*x, &[1; 40], &mut work);
             Sgd::new(T::one()).step(&mut net.layers, &mut work.grad);
+            Sgd::new(T::one()).train_step(&mut net, &*x, &[1; 40], &mut work);
             std::hint::black_box(net.predict(&*x));
         };
-        assert_eq!(allocations(step), 0);
+        assert_eq!(one.install(|| allocations(step)), 0);
     }
     check::<f32>();
     check::<f64>();
