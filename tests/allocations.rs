@@ -75,7 +75,8 @@ fn workspace<L: Layer<f32, D1<6>>, E>(
     Network::<f32, D1<6>, L, E>::workspace(Const)
 }
 
-/// Products whose operands are copied to a buffer first; by one thread, as handing out takes memory.
+/// Products whose operands are copied to a buffer first; by one thread, as handing out what is
+/// larger takes memory.
 #[test]
 fn no_allocation_in_a_wide_step() {
     fn check<T: Scalar>() {

@@ -296,9 +296,10 @@ unsafe fn product<E: Float>(level: Level, product: Product<E>) {
 /// More bytes of B than these are taken in parts of half as many, each for all of A.
 const CACHE: usize = 1024 * 1024;
 
-/// From so many multiplications on, some microseconds, a thread more is worth its call.
+/// From so many multiplications on, some tens of microseconds, a thread more is worth its call. An eighth
+/// would do on an idle machine; on a busy one the caller waits for threads that do not run.
 #[cfg(feature = "rayon")]
-const WORTH_THREADS: usize = 1 << 18;
+const WORTH_THREADS: usize = 1 << 22;
 
 /// Work on `len` numbers at `pointers`, of which a part of some length can be done alone.
 #[inline(always)]
