@@ -1,4 +1,4 @@
-"""Prints the coefficients of src/kernel/math.rs: Remez's exchange with 60 digits, the error
+"""Prints the coefficients of src/kernel/simd/math.rs: Remez's exchange with 60 digits, the error
 weighted by what it does to the result.
 Run: python3 minimax.py (mpmath 1.3.0 and NumPy 2.4.6 made the committed ones)."""
 

@@ -1,4 +1,4 @@
-"""Prints the table of src/kernel/tanh.rs: for each interval a centre, chosen such that tanh of it is
+"""Prints the table of src/kernel/simd/tanh.rs: for each interval a centre, chosen such that tanh of it is
 nearly an f32, and the polynomial around it; by Remez's exchange, as in minimax.py.
 Run: python3 tanh.py"""
 

@@ -1,6 +1,6 @@
-"""Writes math.txt: values of the functions of src/kernel/math.rs in f64, by mpmath with 60 digits; hard
+"""Writes math.txt: values of the functions of src/kernel/simd/math.rs in f64, by mpmath with 60 digits; hard
 points, points around every seam of a computation, and random ones.
-Run: python3 math.py [points] > math.txt (mpmath 1.3.0, 300 points a function, made the committed file).
+Run: python3 functions.py [points] > math.txt (mpmath 1.3.0, 300 points a function, made the committed file).
 
 Each line: function, the bits of x, the bits of f(x) rounded, and by how much of its last place
 rounding has made it smaller."""
