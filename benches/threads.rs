@@ -26,10 +26,13 @@ fn number(i: usize, j: usize) -> f64 {
     ((i * 31 + j * 17) % 101) as f64 / 101.0
 }
 
-/// ns of one call, for `one` thread and for all of them: medians of rounds by turns.
+fn one_thread() -> rayon::ThreadPool {
+    rayon::ThreadPoolBuilder::new().num_threads(1).stack_size(16 << 20).build().expect("a thread")
+}
+
+/// µs of one call, by one thread and by all of them: medians of rounds by turns.
 fn race(name: &str, mut step: impl FnMut() + Send) {
-    let one = rayon::ThreadPoolBuilder::new().num_threads(1).stack_size(16 << 20).build();
-    let Ok(one) = one else { return };
+    let one = one_thread();
     let rounds = env::var("BENCH_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(9);
     let mut times = [vec![], vec![]];
     for round in 0..=rounds {
@@ -72,8 +75,7 @@ fn train<T: Scalar>(kind: &str) {
     // From the same start, one step each way.
     a = new();
     sgd.train_step(&mut a, &x, &labels, &mut work);
-    let one = rayon::ThreadPoolBuilder::new().num_threads(1).stack_size(16 << 20).build();
-    one.map(|one| one.install(|| sgd.train_step(&mut b, &x, &labels, &mut work))).ok();
+    one_thread().install(|| sgd.train_step(&mut b, &x, &labels, &mut work));
     assert!(a.layers == b.layers, "other bits by one thread");
 }
 

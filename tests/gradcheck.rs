@@ -179,7 +179,8 @@ fn sweep(cases: u64) {
     let mut worst: f64 = 0.0;
     for n in 0..cases {
         let case = Case::numbered(n);
-        let kinds = [n, n / 8, n / 64].map(|k| (k % u64::from(KINDS)) as u8);
+        let digit = |place| (n / u64::from(KINDS).pow(place) % u64::from(KINDS)) as u8;
+        let kinds = [0, 1, 2].map(digit);
         worst = worst.max(check_layers(case)).max(check_losses(case));
         worst = worst.max(check_chains(case, kinds, Mode::Full));
     }

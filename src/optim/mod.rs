@@ -1,4 +1,5 @@
-//! Optimizers, one file each. They see parameters and gradients, leaf by leaf, and know no layer.
+//! Optimizers, one file each. They see parameters and gradients, leaf by leaf, and know no layer: how a
+//! net goes forth and back is its own, of which a step in one makes use.
 
 mod sgd;
 
@@ -44,7 +45,8 @@ pub trait Optimizer<T: Scalar, L: Parameters<T>> {
 
     /// [`backprop`](Network::backprop) and one step by what it found; the loss is that before the step.
     /// What it leaves in `work.grad` is not said, as an optimizer may change parameters while it finds
-    /// their gradient: [`Sgd`] does, with the same bits in fewer ways through memory.
+    /// their gradient: [`Sgd`] does, with the same bits in fewer ways through memory. [`Network`] has an
+    /// example.
     fn train_step<In, E, B, Y>(
         &mut self,
         net: &mut Network<T, In, L, E>,

@@ -36,7 +36,7 @@ impl<T: Scalar> Sgd<T> {
 impl<T: Scalar, L: Parameters<T>> Optimizer<T, L> for Sgd<T> {
     #[inline]
     fn step(&mut self, layers: &mut L, grad: &mut L::Gradient) {
-        kernel::run::<T, _>(Descent { rate: self.rate, layers, grad });
+        kernel::run::<T, _>(Update { rate: self.rate, layers, grad });
     }
 
     #[inline]
@@ -58,13 +58,13 @@ impl<T: Scalar, L: Parameters<T>> Optimizer<T, L> for Sgd<T> {
     }
 }
 
-struct Descent<'a, T: Scalar, L: Parameters<T>> {
+struct Update<'a, T: Scalar, L: Parameters<T>> {
     rate: T,
     layers: &'a mut L,
     grad: &'a mut L::Gradient,
 }
 
-impl<T: Scalar, L: Parameters<T>> Work for Descent<'_, T, L> {
+impl<T: Scalar, L: Parameters<T>> Work for Update<'_, T, L> {
     type Output = ();
 
     #[inline(always)]

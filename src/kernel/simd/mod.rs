@@ -37,7 +37,7 @@ use math::Constants;
 use num_traits::ConstOne;
 #[cfg(feature = "rayon")]
 use pack::Pack;
-use tile::{Product, Start, WHOLE};
+use tile::{Product, Start, WHOLE, WIDTH};
 
 /// Hands on to `$for` what stands before it and the kernels for large work, which go through a table.
 macro_rules! large {
@@ -273,8 +273,8 @@ unsafe fn product<E: Float>(level: Level, product: Product<E>) {
             // takes longer than a small product may.
             while part.n * part.k * size_of::<E>() > CACHE {
                 let most =
-                    (CACHE / 2 / size_of::<E>() / part.k.max(1)).next_multiple_of(48).max(48);
-                if most + 48 > part.n {
+                    (CACHE / 2 / size_of::<E>() / part.k.max(1)).next_multiple_of(WIDTH).max(WIDTH);
+                if most + WIDTH > part.n {
                     break;
                 }
                 (E::table(level).product)(Product { n: most, ..part });
@@ -301,12 +301,15 @@ const CACHE: usize = 1024 * 1024;
 #[cfg(feature = "rayon")]
 const WORTH_THREADS: usize = 1 << 22;
 
+/// The same for functions of so many numbers, which go through memory.
+#[cfg(feature = "rayon")]
+const LONG: usize = 1 << 17;
+
 /// Work on `len` numbers at `pointers`, of which a part of some length can be done alone.
 #[inline(always)]
 fn in_parts<P: Copy>(pointers: P, len: usize, run: impl Fn(P, usize, usize) + Sync) {
-    // As for products; these are numbers that go through memory.
     #[cfg(feature = "rayon")]
-    if len >= 1 << 17 {
+    if len >= LONG {
         let (threads, pointers) = (rayon::current_num_threads(), threads::Shared(pointers));
         return threads::on_threads(threads, &|thread| {
             let (at, len) = threads::cut(len, tile::LINE, thread, threads);

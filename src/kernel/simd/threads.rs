@@ -1,7 +1,10 @@
 //! Large work shared out to the threads of rayon's pool.
 #![allow(unsafe_code)]
 
-use super::{math::Constants, tile::Product};
+use super::{
+    math::Constants,
+    tile::{Product, WIDTH},
+};
 use core::{
     hint::spin_loop,
     sync::atomic::{AtomicUsize, Ordering::Relaxed},
@@ -58,8 +61,6 @@ impl<E: Constants> Product<E> {
     /// # Safety
     /// As for `tile::product`.
     pub unsafe fn by_threads(self, lanes: usize, threads: usize, run: &(impl Fn(Self) + Sync)) {
-        // The columns of some tiles, whatever their height: 16, 12, 8, 6 or 4.
-        const WIDTH: usize = 48;
         // By rows each thread keeps its rows of W in its cache, from step to step, and A is packed
         // once; but all read B, which should not be much.
         let by_rows = self.m / threads.max(1) >= 6 * lanes && self.n <= 4 * self.m;

@@ -6,6 +6,7 @@
 #![allow(unsafe_code)]
 // Packs may not stand in a closure, so that iterators are of no use here.
 #![allow(clippy::needless_range_loop, clippy::manual_memcpy, clippy::indexing_slicing)]
+#![allow(clippy::pointers_in_nomem_asm_block)] // of `opaque!`
 
 use super::{math::Constants, pack::Pack};
 use core::{
@@ -46,8 +47,11 @@ pub enum Start<E> {
 /// first-level cache keeps it and some of B.
 const BLOCK: usize = 32 * 1024;
 
+/// Whole tiles of columns, whatever their height: 16, 12, 8, 6 or 4.
+pub(super) const WIDTH: usize = 48;
+
 /// From so many columns and so deep on it pays to copy a panel.
-pub(super) const MANY: usize = 16;
+const MANY: usize = 16;
 
 /// A sum over no more than this is never cut into blocks: a scaled one has to be whole.
 pub const WHOLE: usize = 170;
@@ -98,6 +102,17 @@ impl<E> Aside<E> {
             self.done = 0;
         }
     }
+}
+
+/// The same number or address, of which the compiler does not know what it was made from: left to itself it
+/// computes each of a tile's addresses anew.
+macro_rules! opaque {
+    ($value:expr) => {{
+        let mut value = $value;
+        // SAFETY: nothing is done, not to what it points to either.
+        asm!("/* {0} */", inout(reg) value, options(pure, nomem, nostack, preserves_flags));
+        value
+    }};
 }
 
 // SAFETY, here and in the files that add to `Product`: every function may be called if the CPU has the
@@ -280,9 +295,10 @@ impl<E: Constants> Product<E> {
     /// The columns from `done` on, in tiles that may be a part.
     #[inline(always)]
     unsafe fn four_by_four<P: Pack<Element = E>, const PACKS: usize>(self, mut done: usize) {
+        let mut nothing = Aside::NOTHING;
         unsafe {
             while done < self.n {
-                self.tile::<P, PACKS, 4, 1, AS_IS, 0>(done, &mut Aside { ..Aside::NOTHING });
+                self.tile::<P, PACKS, 4, 1, AS_IS, 0>(done, &mut nothing);
                 done += 4;
             }
         }
@@ -361,15 +377,14 @@ impl<E: Constants> Product<E> {
             }
             // Four columns by one pointer and three distances.
             let step = self.b_column;
-            let distance = |columns| opaque(null::<E>().wrapping_byte_add(columns)).addr();
-            let steps = [0, distance(step), distance(2 * step), distance(3 * step)];
+            let steps = [0, opaque!(step), opaque!(2 * step), opaque!(3 * step)];
             let mut quad = [b; 4];
             for q in 1..COLUMNS.div_ceil(4) {
                 quad[q] = b.wrapping_add(4 * q * step);
             }
             let a_column = if A == PACKED { PACKS * l } else { self.a_column };
             macro_rules! step {
-                ($sum:expr, $column:expr) => {{
+                ($sum:expr) => {{
                     if many {
                         // The tile after the next one's B, where that is a row's next numbers.
                         P::prefetch::<true>(quad[0].wrapping_add(2 * COLUMNS));
@@ -403,7 +418,7 @@ impl<E: Constants> Product<E> {
                     b = b.wrapping_add(self.b_row);
                     if many {
                         for q in 0..COLUMNS.div_ceil(4) {
-                            quad[q] = opaque(quad[q].wrapping_add(self.b_row));
+                            quad[q] = opaque!(quad[q].wrapping_add(self.b_row));
                         }
                     }
                 }};
@@ -423,10 +438,10 @@ impl<E: Constants> Product<E> {
                         aside.run::<P, PACKS>();
                         runs -= 1;
                     }
-                    step!(0, 0);
-                    step!(0, 1);
-                    step!(0, 2);
-                    step!(0, 3);
+                    step!(0);
+                    step!(0);
+                    step!(0);
+                    step!(0);
                     left -= 4;
                 }
                 while runs > 0 {
@@ -436,12 +451,12 @@ impl<E: Constants> Product<E> {
             }
             while left >= SUMS {
                 for sum in 0..SUMS {
-                    step!(sum, 0);
+                    step!(sum);
                 }
                 left -= SUMS;
             }
             while SUMS > 1 && left > 0 {
-                step!(0, 0);
+                step!(0);
                 left -= 1;
             }
             let mut total = [[P::splat(E::ZERO); PACKS]; COLUMNS];
@@ -503,20 +518,6 @@ impl<E: Constants> Product<E> {
 #[inline(always)]
 pub unsafe fn product<P: Pack>(product: Product<P::Element>) {
     unsafe { product.product::<P>() }
-}
-
-/// The same number or address, of which the compiler does not know what it was made from: left to
-/// itself it computes each of a tile's addresses anew.
-#[inline(always)]
-#[expect(
-    clippy::pointers_in_nomem_asm_block,
-    reason = "nothing is done, not to what it points to either"
-)]
-fn opaque<V: Copy>(value: *const V) -> *const V {
-    let mut value = value;
-    // SAFETY: nothing is done.
-    unsafe { asm!("/* {0} */", inout(reg) value, options(pure, nomem, nostack, preserves_flags)) };
-    value
 }
 
 /// How many packs high the next panel is, with `rows` left.
