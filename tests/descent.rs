@@ -1,9 +1,10 @@
 //! A training step that changes weights on the way back gives the same bits as a gradient and a step
 //! after it: for sizes that take each way through the kernels, for containers and for other scalars.
+//! (`outside.rs` has layers that know nothing of it.)
 #![allow(clippy::unwrap_used)]
 
 use chainrule::*;
-use nalgebra::{Const, Dyn, SMatrix, convert};
+use nalgebra::{Const, Dyn, convert};
 use num_dual::Dual64;
 use proptest::{prelude::*, test_runner::FileFailurePersistence};
 use rand::{RngExt, SeedableRng, rngs::Xoshiro128PlusPlus};
@@ -83,58 +84,6 @@ fn containers() {
         (Box::new(inner()), Frozen(inner()), inner()),
         Const::<6>,
         2,
-    );
-}
-
-/// A layer that knows nothing of descent.
-#[test]
-fn a_layer_of_somebody_else() {
-    #[derive(Clone, PartialEq)]
-    struct Scale<T, const N: usize> {
-        weight: SMatrix<T, N, 1>,
-    }
-    parameters!(Scale<T; N> { weight });
-
-    impl<T: Scalar, const N: usize> Layer<T, D1<N>> for Scale<T, N> {
-        type Out = D1<N>;
-        type Cache<B: BatchSize> = ();
-
-        fn forward<B: BatchSize>(
-            &self,
-            x: &Columns<T, N, B>,
-            y: &mut Columns<T, N, B>,
-            _: &mut (),
-            _: &mut Pass,
-        ) {
-            for (mut y, x) in y.column_iter_mut().zip(x.column_iter()) {
-                y.copy_from(&x.component_mul(&self.weight));
-            }
-        }
-
-        fn backward<B: BatchSize>(
-            &self,
-            x: &Columns<T, N, B>,
-            _: &Columns<T, N, B>,
-            _: &mut (),
-            dy: &Columns<T, N, B>,
-            dx: Option<&mut Columns<T, N, B>>,
-            grad: Grad<Self>,
-        ) {
-            if let Some(grad) = grad.tree() {
-                for (x, dy) in x.column_iter().zip(dy.column_iter()) {
-                    grad.weight += x.component_mul(&dy);
-                }
-            }
-            if let Some(dx) = dx {
-                for (mut dx, dy) in dx.column_iter_mut().zip(dy.column_iter()) {
-                    dx.copy_from(&dy.component_mul(&self.weight));
-                }
-            }
-        }
-    }
-    let layers = (Affine::zeros(), Scale { weight: SMatrix::zeros() }, Affine::zeros());
-    same::<f64, (Affine<f64, 3, 8>, Scale<f64, 8>, Affine<f64, 8, 2>), _, 3, 2>(
-        layers, Const::<4>, 3,
     );
 }
 

@@ -254,6 +254,32 @@ fn passes_decide_what_is_drawn() {
     );
 }
 
+/// Layers that know nothing of descent, in a chain that does: the same bits as a gradient and a step.
+#[test]
+fn a_step_in_one_is_a_gradient_and_a_step() {
+    type Layers = (Affine<f64, 6, 6>, AutoEncoder<Encoder, Decoder>);
+    type Net = Network<f64, D1<6>, Layers, SumSquaredError>;
+    let affine = Affine::xavier(&mut Xoshiro128PlusPlus::seed_from_u64(2));
+    let mut at_once = Net::new((affine, net().layers), SumSquaredError);
+    let (mut in_two, x, mut sgd) = (at_once.clone(), inputs(), Sgd::new(0.1));
+    let mut work = [(); 2].map(|()| Net::workspace(Const::<3>));
+    let bits = |net: &Net| {
+        let mut bits = Vec::new();
+        net.layers.visit(&Path::ROOT, &mut |leaf| {
+            bits.extend(leaf.values.iter().map(|w| w.to_bits()));
+        });
+        bits
+    };
+    let start = bits(&in_two);
+    for _ in 0..3 {
+        let loss = sgd.train_step(&mut at_once, &x, &x, &mut work[0]);
+        assert_eq!(loss, in_two.backprop(&x, &x, &mut work[1]));
+        sgd.step(&mut in_two.layers, &mut work[1].grad);
+        assert_eq!(bits(&at_once), bits(&in_two));
+    }
+    assert_ne!(bits(&in_two), start);
+}
+
 /// A net is shared by threads, each with a workspace of its own.
 #[test]
 fn threads_share_a_net() {
