@@ -22,6 +22,7 @@ mod math;
 #[path = "../../../tests/unit/math.rs"]
 mod math_tests;
 mod pack;
+mod panels;
 #[cfg(target_arch = "x86_64")]
 mod tanh;
 #[cfg(feature = "rayon")]
@@ -37,12 +38,13 @@ use math::Constants;
 use num_traits::ConstOne;
 #[cfg(feature = "rayon")]
 use pack::Pack;
-use tile::{Product, Start, WHOLE, WIDTH};
+use panels::{WHOLE, WIDTH};
+use tile::{Product, Start};
 
 /// Hands on to `$for` what stands before it and the kernels for large work, which go through a table.
 macro_rules! large {
     ($for:ident! $($before:tt)*) => { $for! { $($before)*
-        fn product(product: Product<E>) = tile::product;
+        fn product(product: Product<E>) = panels::product;
         fn column(size: Size, w: *const E, x: *const E, y: *mut E, start: Start<E>)
             = vector::column<WIDE>;
         fn outer(size: Size, dy: *const E, x: *const E, dw: *mut E, start: Start<E>) = vector::outer;
@@ -100,7 +102,7 @@ macro_rules! level {
         mod $module {
             use super::math::{self, Exp, Gelu, Relu, Sigmoid, Softplus, Tanh};
             use super::vector::{self, NARROW, WIDE};
-            use super::{Lanes, Product, Size, Start, tile};
+            use super::{Lanes, Product, Size, Start, panels};
 
             large!(kernels! $features);
             // These are small wherever they are called.
@@ -264,7 +266,7 @@ macro_rules! if_float {
 /// A large product.
 ///
 /// # Safety
-/// As for `tile::product`; the CPU has the level.
+/// As `tile` says; the CPU has the level.
 unsafe fn product<E: Float>(level: Level, product: Product<E>) {
     let run = |mut part: Product<E>| {
         // SAFETY: as the caller promises.

@@ -1,10 +1,7 @@
 //! Large work shared out to the threads of rayon's pool.
 #![allow(unsafe_code)]
 
-use super::{
-    math::Constants,
-    tile::{Product, WIDTH},
-};
+use super::{math::Constants, panels::WIDTH, tile::Product};
 use core::{
     hint::spin_loop,
     sync::atomic::{AtomicUsize, Ordering::Relaxed},
@@ -59,7 +56,7 @@ impl<E: Constants> Product<E> {
     /// summed up as it would be by one thread.
     ///
     /// # Safety
-    /// As for `tile::product`.
+    /// As `tile` says.
     pub unsafe fn by_threads(self, lanes: usize, threads: usize, run: &(impl Fn(Self) + Sync)) {
         // By rows each thread keeps its rows of W in its cache, from step to step, and A is packed
         // once; but all read B, which should not be much.

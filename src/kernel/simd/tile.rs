@@ -1,8 +1,5 @@
-//! Matrix products out of register tiles, written once over `Pack`.
-//!
-//! C is cut into panels of some packs of rows, a panel into tiles of some columns; a tile's sums
-//! stay in registers while k runs. Where A does not lie ready, or the first-level cache would not
-//! keep it, a panel's block is copied to a buffer on the stack first.
+//! What a product is, and its tiles: some packs of rows by some columns, whose sums stay in registers
+//! while k runs. Written once over `Pack`.
 #![allow(unsafe_code)]
 // Packs may not stand in a closure, so that iterators are of no use here.
 #![allow(clippy::needless_range_loop, clippy::manual_memcpy, clippy::indexing_slicing)]
@@ -11,7 +8,6 @@
 use super::{math::Constants, pack::Pack};
 use core::{
     arch::asm,
-    mem::MaybeUninit,
     ptr::{null, null_mut},
 };
 
@@ -43,23 +39,10 @@ pub enum Start<E> {
     Add(E),
 }
 
-/// The bytes of a packed block; a panel of usual height takes three quarters of it, so that the
-/// first-level cache keeps it and some of B.
-const BLOCK: usize = 32 * 1024;
-
-/// Whole tiles of columns, whatever their height: 16, 12, 8, 6 or 4.
-pub(super) const WIDTH: usize = 48;
-
-/// From so many columns and so deep on it pays to copy a panel.
-const MANY: usize = 16;
-
-/// A sum over no more than this is never cut into blocks: a scaled one has to be whole.
-pub const WHOLE: usize = 170;
-
 /// Where a tile finds A: as it is, as it is and to be copied to the block, or in the block.
 const AS_IS: u8 = 0;
-const COPY: u8 = 1;
-const PACKED: u8 = 2;
+pub const COPY: u8 = 1;
+pub const PACKED: u8 = 2;
 
 /// From where a cache line begins.
 #[repr(align(64))]
@@ -73,20 +56,20 @@ pub const LINE: usize = 64;
 /// what the next panel will be made from, a run of lines now and then, as many at once would keep what is
 /// summed up waiting.
 #[derive(Clone, Copy)]
-struct Aside<E> {
-    block: *mut E,
+pub(super) struct Aside<E> {
+    pub block: *mut E,
     /// What is to be fetched, strips of `len` numbers, and how far in the strip that is.
-    strip: *const E,
-    done: usize,
-    stride: usize,
-    len: usize,
+    pub strip: *const E,
+    pub done: usize,
+    pub stride: usize,
+    pub len: usize,
     /// How many runs are left, and how many a tile takes.
-    runs: usize,
-    each: usize,
+    pub runs: usize,
+    pub each: usize,
 }
 
 impl<E> Aside<E> {
-    const NOTHING: Self =
+    pub const NOTHING: Self =
         Aside { block: null_mut(), strip: null(), done: 0, stride: 0, len: 0, runs: 0, each: 0 };
 
     /// The next run, of which there is one.
@@ -145,156 +128,12 @@ impl<E: Constants> Product<E> {
         }
     }
 
-    #[inline(always)]
-    unsafe fn product<P: Pack<Element = E>>(self) {
-        if self.m == 0 || self.n == 0 {
-            return;
-        }
-        unsafe {
-            // Few rows in a pack of their own would cost as much as a full one: they go beside.
-            let (few, dots) = (self.m % P::LANES, self.b_row == 1);
-            let worth = if dots { self.k >= P::LANES } else { self.n >= 8 };
-            let few = if few <= P::LANES / 4 && worth { few } else { 0 };
-            let main = Product { m: self.m - few, ..self };
-            if self.a_row != 1 || self.n >= MANY && self.k >= MANY {
-                main.packed::<P>();
-            } else {
-                main.panels::<P>();
-            }
-            match few {
-                0 => {}
-                _ if dots => self.below(main.m).by_dots::<P>(),
-                _ => self.below(main.m).by_columns::<P>(),
-            }
-        }
-    }
-
-    /// Panel after panel, out of A itself.
-    #[inline(always)]
-    unsafe fn panels<P: Pack<Element = E>>(mut self) {
-        unsafe {
-            while self.m > 0 {
-                let packs = panel::<P>(self.m);
-                let rows = self.m.min(P::LANES * packs);
-                let now = Product { m: rows, ..self };
-                match (packs, self.n) {
-                    (1, 2) => now.few_columns::<P, 1, 2, 2, 0>(),
-                    (2, 2) => now.few_columns::<P, 2, 2, 2, 0>(),
-                    (3, 2) if P::PANEL == 3 => now.few_columns::<P, 3, 2, 2, 0>(),
-                    (1, _) => now.four_by_four::<P, 1>(0),
-                    (3, _) if P::PANEL == 3 => now.four_by_four::<P, 3>(0),
-                    (_, _) => now.four_by_four::<P, 2>(0),
-                }
-                self = self.below(rows);
-            }
-        }
-    }
-
-    /// Panel after panel, each packed, for one block of k after the other. Where A's columns are
-    /// contiguous, a panel's first tile packs it on the way.
-    #[inline(always)]
-    unsafe fn packed<P: Pack<Element = E>>(self) {
-        let mut block = Aligned(MaybeUninit::<[u8; BLOCK]>::uninit());
-        let block: *mut E = block.0.as_mut_ptr().cast();
-        let most = BLOCK / size_of::<E>() / (P::LANES * P::PANEL);
-        const { assert!(WHOLE * P::LANES * P::PANEL * size_of::<E>() <= BLOCK) };
-        let blocks = self.k.div_ceil(most).max(1);
-        let depth = self.k.div_ceil(blocks);
-        unsafe {
-            let mut done = 0;
-            loop {
-                let k = depth.min(self.k - done);
-                let (a, b) = (self.a.add(done * self.a_column), self.b.add(done * self.b_row));
-                let start = if done == 0 { self.start } else { Start::Add(E::ONE) };
-                let mut part = Product { k, a, b, start, ..self };
-                while part.m > 0 {
-                    let height = P::LANES * panel::<P>(part.m);
-                    let rows = part.m.min(height);
-                    let now = Product { m: rows, ..part };
-                    part = part.below(rows);
-                    let mut aside = Aside { block, strip: part.a, ..Aside::NOTHING };
-                    let copy = self.a_row == 1;
-                    if copy {
-                        (aside.stride, aside.len) = (self.a_column, height.min(part.m));
-                        aside.runs = if part.m == 0 { 0 } else { k };
-                    } else {
-                        let strips = part.m.min(height);
-                        (aside.stride, aside.len) = (self.a_row, k);
-                        aside.runs = strips * k.div_ceil(height);
-                        now.pack::<P>(height, block);
-                    }
-                    match (P::PANEL, rows.div_ceil(P::LANES)) {
-                        (3, 1) => now.panel::<P, 1, 16>(aside, copy),
-                        (3, 2) => now.panel::<P, 2, 12>(aside, copy),
-                        (3, _) => now.panel::<P, 3, 8>(aside, copy),
-                        (_, 1) => now.panel::<P, 1, 12>(aside, copy),
-                        (_, _) => now.panel::<P, 2, 6>(aside, copy),
-                    }
-                }
-                done += k;
-                if done >= self.k {
-                    return;
-                }
-            }
-        }
-    }
-
-    /// A in columns of `height`, which is whole packs.
-    #[inline(always)]
-    unsafe fn pack<P: Pack<Element = E>>(&self, height: usize, to: *mut E) {
-        unsafe {
-            for pack in 0..height / P::LANES {
-                let row = pack * P::LANES;
-                let (to, left) = (to.add(row), self.m - row);
-                let from = self.a.add(row * self.a_row);
-                let mut k = 0;
-                while k < self.k {
-                    // A square of LANES by LANES, transposed.
-                    let (deep, mut rows) = (self.k - k, [P::splat(E::ZERO); 16]);
-                    for r in 0..P::LANES {
-                        if r < left {
-                            rows[r] = load::<P>(from.add(r * self.a_row + k), deep);
-                        }
-                    }
-                    transpose(&mut rows);
-                    for r in 0..P::LANES {
-                        if r < deep {
-                            rows[r].store(to.add((k + r) * height));
-                        }
-                    }
-                    k += P::LANES;
-                }
-            }
-        }
-    }
-
-    /// All columns of a panel, which lies in the block, or is copied there by the first tile.
-    #[inline(always)]
-    unsafe fn panel<P: Pack<Element = E>, const PACKS: usize, const COLUMNS: usize>(
-        mut self,
-        mut aside: Aside<E>,
-        copy: bool,
-    ) {
-        const { assert!(COLUMNS <= MANY) }; // of which there are as many where A is to be copied
-        aside.each = (aside.runs * COLUMNS).div_ceil(self.n.saturating_sub(COLUMNS).max(1));
-        unsafe {
-            let mut done = 0;
-            if copy {
-                self.tile::<P, PACKS, COLUMNS, 1, COPY, 0>(0, &mut aside);
-                done = COLUMNS;
-            }
-            (self.a, self.a_row, self.a_column) = (aside.block, 1, PACKS * P::LANES);
-            while done + COLUMNS <= self.n {
-                self.tile::<P, PACKS, COLUMNS, 1, PACKED, 0>(done, &mut aside);
-                done += COLUMNS;
-            }
-            self.four_by_four::<P, PACKS>(done);
-        }
-    }
-
     /// The columns from `done` on, in tiles that may be a part.
     #[inline(always)]
-    unsafe fn four_by_four<P: Pack<Element = E>, const PACKS: usize>(self, mut done: usize) {
+    pub(super) unsafe fn four_by_four<P: Pack<Element = E>, const PACKS: usize>(
+        self,
+        mut done: usize,
+    ) {
         let mut nothing = Aside::NOTHING;
         unsafe {
             while done < self.n {
@@ -336,7 +175,7 @@ impl<E: Constants> Product<E> {
     /// `COLUMNS` columns from `column` on, `PACKS` packs of rows, the last of which may be a part.
     /// So that one addition need not wait for the last, `SUMS` sums stand side by side.
     #[inline(always)]
-    unsafe fn tile<
+    pub(super) unsafe fn tile<
         P: Pack<Element = E>,
         const PACKS: usize,
         const COLUMNS: usize,
@@ -514,20 +353,6 @@ impl<E: Constants> Product<E> {
     }
 }
 
-/// C = start + A·B.
-#[inline(always)]
-pub unsafe fn product<P: Pack>(product: Product<P::Element>) {
-    unsafe { product.product::<P>() }
-}
-
-/// How many packs high the next panel is, with `rows` left.
-#[inline(always)]
-fn panel<P: Pack>(rows: usize) -> usize {
-    let left = rows.div_ceil(P::LANES);
-    // Rather two of half the height than one that is full and a low one.
-    if left == P::PANEL + 1 { left.div_ceil(2) } else { left.min(P::PANEL) }
-}
-
 /// A pack, or what there is of it, if `left` is less.
 #[inline(always)]
 pub(super) unsafe fn load<P: Pack>(from: *const P::Element, left: usize) -> P {
@@ -537,18 +362,4 @@ pub(super) unsafe fn load<P: Pack>(from: *const P::Element, left: usize) -> P {
 #[inline(always)]
 pub(super) unsafe fn store<P: Pack>(pack: P, to: *mut P::Element, left: usize) {
     unsafe { if left >= P::LANES { pack.store(to) } else { pack.store_part(to, left) } }
-}
-
-/// Rows to columns. Each stage moves one bit of a number's row into its lane.
-#[inline(always)]
-fn transpose<P: Pack>(rows: &mut [P; 16]) {
-    let half = P::LANES / 2;
-    let mut stage = 1;
-    while stage < P::LANES {
-        let before = *rows;
-        for i in 0..half {
-            (rows[2 * i], rows[2 * i + 1]) = before[i].interleave(before[i + half]);
-        }
-        stage *= 2;
-    }
 }
