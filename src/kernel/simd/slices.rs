@@ -1,0 +1,308 @@
+//! The kernels over slices: which way a size takes. Each is false if it was not done, and left to the loops.
+#![allow(unsafe_code)]
+
+#[cfg(feature = "alloc")]
+use super::tile;
+use super::{
+    Float, Level, Product, Size, Start, arch, level,
+    panels::{WHOLE, WIDTH},
+};
+#[cfg(feature = "rayon")]
+use super::{lanes, threads};
+use crate::Scalar;
+use core::any::TypeId;
+use num_traits::ConstOne;
+
+/// Products of no more than so many multiplications for one sample are inlined.
+const SMALL: usize = 1024;
+
+/// Functions of no more numbers than so many are inlined.
+const FEW: usize = 64;
+
+/// Runs `$body` with `$e` as f32 or f64 if that is what `$t` is, on a CPU that has a level, and
+/// returns true; the types are the same there, so that the pointers are cast from the one to the other.
+macro_rules! if_float {
+    ($t:ident is $e:ident, $level:ident, $pointers:tt: $body:expr) => {{
+        if let Some($level) = level() {
+            if_float!($t is $e = f32, $pointers: $body);
+            if_float!($t is $e = f64, $pointers: $body);
+        }
+        return false;
+    }};
+    ($t:ident is $e:ident = $float:ident, ($($pointer:ident),*): $body:expr) => {
+        if TypeId::of::<$t>() == TypeId::of::<$float>() {
+            type $e = $float;
+            $(let $pointer = $pointer.cast::<$e>();)*
+            $body;
+            return true;
+        }
+    };
+}
+
+/// A large product.
+///
+/// # Safety
+/// As `tile` says; the CPU has the level.
+unsafe fn product<E: Float>(level: Level, product: Product<E>) {
+    let run = |mut part: Product<E>| {
+        // SAFETY: as the caller promises.
+        unsafe {
+            // As many columns at once as the second-level cache keeps of B, for all panels. To divide
+            // takes longer than a small product may.
+            while part.n * part.k * size_of::<E>() > CACHE {
+                let most =
+                    (CACHE / 2 / size_of::<E>() / part.k.max(1)).next_multiple_of(WIDTH).max(WIDTH);
+                if most + WIDTH > part.n {
+                    break;
+                }
+                (E::table(level).product)(Product { n: most, ..part });
+                let (b, c) = (part.b.add(most * part.b_column), part.c.add(most * part.c_column));
+                part = Product { n: part.n - most, b, c, ..part };
+            }
+            (E::table(level).product)(part)
+        }
+    };
+    #[cfg(feature = "rayon")]
+    if product.m * product.k * product.n >= WORTH_THREADS {
+        let (lanes, threads) = (lanes::<E>(level), rayon::current_num_threads());
+        // SAFETY: as the caller promises.
+        return unsafe { product.by_threads(lanes, threads, &run) };
+    }
+    run(product);
+}
+
+/// More bytes of B than these are taken in parts of half as many, each for all of A.
+const CACHE: usize = 1024 * 1024;
+
+/// From so many multiplications on, some tens of microseconds, a thread more is worth its call. An eighth
+/// would do on an idle machine; on a busy one the caller waits for threads that do not run.
+#[cfg(feature = "rayon")]
+const WORTH_THREADS: usize = 1 << 22;
+
+/// The same for functions of so many numbers, which go through memory.
+#[cfg(feature = "rayon")]
+const LONG: usize = 1 << 17;
+
+/// Work on `len` numbers at `pointers`, of which a part of some length can be done alone.
+#[inline(always)]
+fn in_parts<P: Copy>(pointers: P, len: usize, run: impl Fn(P, usize, usize) + Sync) {
+    #[cfg(feature = "rayon")]
+    if len >= LONG {
+        let (threads, pointers) = (rayon::current_num_threads(), threads::Shared(pointers));
+        return threads::on_threads(threads, &|thread| {
+            let (at, len) = threads::cut(len, tile::LINE, thread, threads);
+            run(pointers.get(), at, len);
+        });
+    }
+    run(pointers, 0, len);
+}
+
+/// y = W·x + b, sample by sample; false if it was not done, here and below.
+#[inline(always)]
+pub fn affine<T: Scalar>(inputs: usize, w: &[T], b: &[T], x: &[T], y: &mut [T]) -> bool {
+    let (outputs, n) = (b.len(), samples(inputs, x));
+    if n == 0 || w.len() != outputs * inputs || y.len() != outputs * n {
+        return false;
+    }
+    let (w, b, x, y) = (w.as_ptr(), b.as_ptr(), x.as_ptr(), y.as_mut_ptr());
+    if_float!(T is E, level, (w, b, x, y): {
+        // SAFETY: the slices are as long as the sizes say, and `y`, a mutable borrow, overlaps none
+        // of them; the CPU has the level.
+        unsafe {
+            if n == 1 && outputs * inputs <= SMALL && outputs <= 4 * arch::LEAST / size_of::<E>() {
+                inlined!(level, small_column<E>((outputs, inputs), w, x, y, Start::Column(b)));
+            } else if n == 1 {
+                (E::table(level).column)((outputs, inputs), w, x, y, Start::Column(b));
+            } else if inputs == 1 && outputs > 1 {
+                (E::table(level).outer)((outputs, n), w, x, y, Start::Column(b));
+            } else if outputs == 1 && inputs * size_of::<E>() < 128 {
+                // One output: y is a row, and lies as a column does.
+                for sample in 0..n {
+                    *y.add(sample) = *b;
+                }
+                let (x, w, y) = ((x, inputs, 1), (w, 1, inputs), (y, n));
+                product::<E>(level, Product::new([n, inputs, 1], x, w, y, Start::Add(E::ONE)));
+            } else {
+                let (w, x, y) = ((w, 1, outputs), (x, 1, inputs), (y, outputs));
+                let size = [outputs, inputs, n];
+                product::<E>(level, Product::new(size, w, x, y, Start::Column(b)));
+            }
+        }
+    })
+}
+
+/// dW = dy·xᵀ, or added to dW.
+#[inline(always)]
+pub fn outer<T: Scalar>(size: Size, dy: &[T], x: &[T], dw: &mut [T], overwrite: bool) -> bool {
+    outer_from(size, dy, x, dw, if overwrite { Start::Zero } else { Start::Add(T::one()) })
+}
+
+/// w ← w + factor·(dy·xᵀ), where the bits are those of `outer` and `add_scaled`.
+#[inline(always)]
+pub fn descend<T: Scalar>(factor: T, size: Size, dy: &[T], x: &[T], w: &mut [T]) -> bool {
+    samples(size.1, x) <= WHOLE && outer_from(size, dy, x, w, Start::Add(factor))
+}
+
+#[inline(always)]
+fn outer_from<T: Scalar>(size: Size, dy: &[T], x: &[T], dw: &mut [T], start: Start<T>) -> bool {
+    let ((outputs, inputs), n) = (size, samples(size.1, x));
+    if n == 0 || dy.len() != outputs * n || dw.len() != outputs * inputs {
+        return false;
+    }
+    let (dy, x, dw, start) = (dy.as_ptr(), x.as_ptr(), dw.as_mut_ptr(), &raw const start);
+    if_float!(T is E, level, (dy, x, dw): {
+        // SAFETY: as in `affine`.
+        unsafe {
+            let start = *start.cast::<Start<E>>();
+            if n == 1 && outputs * inputs <= SMALL {
+                inlined!(level, outer<E>((outputs, inputs), dy, x, dw, start));
+            } else if n == 1 {
+                (E::table(level).outer)((outputs, inputs), dy, x, dw, start);
+            } else if outputs == 1 {
+                (E::table(level).column)((inputs, n), x, dy, dw, start);
+            } else if inputs == 1 {
+                (E::table(level).column)((outputs, n), dy, x, dw, start);
+            } else {
+                let (dy, x, dw) = ((dy, 1, outputs), (x, inputs, 1), (dw, outputs));
+                product::<E>(level, Product::new([outputs, n, inputs], dy, x, dw, start));
+            }
+        }
+    })
+}
+
+/// dx = Wᵀ·dy.
+#[inline(always)]
+pub fn pullback<T: Scalar>((outputs, inputs): Size, w: &[T], dy: &[T], dx: &mut [T]) -> bool {
+    let n = samples(inputs, dx);
+    if n == 0 || dy.len() != outputs * n || w.len() != outputs * inputs {
+        return false;
+    }
+    let (w, dy, dx) = (w.as_ptr(), dy.as_ptr(), dx.as_mut_ptr());
+    if_float!(T is E, level, (w, dy, dx): {
+        // SAFETY: as in `affine`.
+        unsafe {
+            if n == 1 && outputs * inputs <= SMALL {
+                inlined!(level, small_pullback<E>((outputs, inputs), w, dy, dx));
+            } else if n < 4 {
+                // Wᵀ by rows: to copy it would not pay.
+                for sample in 0..n {
+                    let (dy, dx) = (dy.add(sample * outputs), dx.add(sample * inputs));
+                    (E::table(level).pullback)((outputs, inputs), w, dy, dx);
+                }
+            } else {
+                let (w, dy, dx) = ((w, outputs, 1), (dy, 1, outputs), (dx, inputs));
+                let size = [inputs, outputs, n];
+                product::<E>(level, Product::new(size, w, dy, dx, Start::Zero));
+            }
+        }
+    })
+}
+
+/// db = Σ dy over the samples, or added to db.
+#[inline(always)]
+pub fn sum_columns<T: Scalar>(dy: &[T], db: &mut [T], overwrite: bool) -> bool {
+    let (m, n) = (db.len(), samples(db.len(), dy));
+    if n == 0 {
+        return false;
+    }
+    let (dy, db) = (dy.as_ptr(), db.as_mut_ptr());
+    if_float!(T is E, level, (dy, db): {
+        // SAFETY: as in `affine`.
+        unsafe {
+            if n == 1 && m <= SMALL {
+                inlined!(level, sum_columns<E>((m, n), dy, db, overwrite));
+            } else {
+                (E::table(level).sum_columns)((m, n), dy, db, overwrite);
+            }
+        }
+    })
+}
+
+/// w ← w + factor·g.
+#[inline(always)]
+pub fn add_scaled<T: Scalar>(factor: T, g: &[T], w: &mut [T]) -> bool {
+    let len = g.len().min(w.len());
+    let (g, w, factor) = (g.as_ptr(), w.as_mut_ptr(), &raw const factor);
+    if_float!(T is E, level, (g, w, factor): {
+        // SAFETY: as in `affine`.
+        unsafe { inlined!(level, add_scaled<E>(*factor, g, w, len)) };
+    })
+}
+
+macro_rules! elementwise {
+    ($($name:ident($($x:ident),*);)*) => { $(
+        /// Entry by entry, as far as all go.
+        #[inline(always)]
+        pub fn $name<T: Scalar>($($x: &[T],)* to: &mut [T]) -> bool {
+            let len = to.len()$(.min($x.len()))*;
+            let ($($x,)* to) = ($($x.as_ptr(),)* to.as_mut_ptr());
+            if_float!(T is E, level, ($($x,)* to): {
+                // SAFETY: as in `affine`.
+                unsafe {
+                    if len <= FEW {
+                        inlined!(level, $name<E>($($x,)* to, len));
+                    } else {
+                        let run = E::table(level).$name;
+                        in_parts(($($x,)* to), len, |($($x,)* to), at, len| {
+                            run($($x.add(at),)* to.add(at), len);
+                        });
+                    }
+                }
+            })
+        }
+    )* };
+}
+elementwise! {
+    relu(x);
+    relu_back(x, dy);
+    tanh(x);
+    tanh_back(y, dy);
+    sigmoid(x);
+    sigmoid_back(y, dy);
+    gelu(x);
+    gelu_back(x, dy);
+    softplus(x);
+    softplus_back(x, dy);
+}
+
+/// x ← eˣ.
+#[inline(always)]
+pub fn exp<T: Scalar>(x: &mut [T]) -> bool {
+    let (len, x) = (x.len(), x.as_mut_ptr());
+    if_float!(T is E, level, (x): {
+        // SAFETY: as in `affine`.
+        unsafe {
+            if len <= FEW {
+                inlined!(level, exp<E>(x, x, len));
+            } else {
+                (E::table(level).exp)(x, x, len);
+            }
+        }
+    })
+}
+
+/// Has this memory fetched to the caches.
+#[cfg(feature = "alloc")]
+pub fn prefetch(bytes: &[u8]) {
+    for line in bytes.chunks(tile::LINE) {
+        arch::prefetch::<true>(line.as_ptr());
+    }
+}
+
+/// x = byte / 255, as far as both go.
+pub fn brightness<T: Scalar>(bytes: &[u8], x: &mut [T]) -> bool {
+    let (len, bytes, x) = (bytes.len().min(x.len()), bytes.as_ptr(), x.as_mut_ptr());
+    if_float!(T is E, level, (x): {
+        // SAFETY: as in `affine`.
+        unsafe { (E::table(level).brightness)(bytes, x, len) };
+    })
+}
+
+/// How many columns of `m` are in `x`; 0 if that is not a whole number.
+#[inline(always)]
+fn samples<T>(m: usize, x: &[T]) -> usize {
+    match (x.len().checked_div(m), x.len().checked_rem(m)) {
+        (Some(n), Some(0)) => n,
+        _ => 0,
+    }
+}
