@@ -145,14 +145,16 @@ pub mod on_a_chip {}
 pub mod speed {}
 mod optim;
 mod shape;
+mod step;
 mod train;
 
 pub use layer::{ByValue, Layer, Pass, Trace};
 pub use layers::{Affine, Frozen, Gelu, Identity, Relu, Sigmoid, Softmax, Softplus, Tanh};
 pub use loss::{Classes, Loss, SoftmaxCrossEntropy, SumSquaredError};
 pub use memory::Memory;
-pub use network::{Network, TwoLayerNet, Workspace};
+pub use network::{Network, TwoLayerNet};
 pub use optim::{Optimizer, Sgd};
 pub use params::{ConstZeros, Grad, Leaf, LeafMut, Parameters, Path, Role, Zeros};
 pub use shape::{Batch, BatchSize, Buffer, Columns, D1, Flat, Labels, Scalar, Shape};
+pub use step::Workspace;
 pub use train::{Progress, Training};

@@ -3,12 +3,13 @@
 use crate::{
     Affine, Relu, SoftmaxCrossEntropy,
     export::{Export, File},
-    kernel::{self, Work},
+    kernel,
     layer::{Layer, Pass},
     loss::{Classes, Loss, argmax},
     memory::Memory,
-    params::{ConstZeros, Grad, Parameters, Path, Zeros},
+    params::{Grad, Parameters, Path, Zeros},
     shape::{Batch, BatchSize, Buffer, D1, Scalar, Shape, nan, number},
+    step::{Descent, Flow, Prediction, Step, Workspace},
 };
 use core::{fmt, marker::PhantomData};
 use nalgebra::Const;
@@ -96,7 +97,7 @@ impl<T: Scalar, In: Shape, L, E> Network<T, In, L, E> {
     where
         L: Layer<T, In>,
     {
-        kernel::run::<T, _>(Prediction { net: self, x })
+        kernel::run::<T, _>(Prediction { layers: &self.layers, x })
     }
 
     /// The mean loss of a batch, in a predicting pass.
@@ -221,7 +222,15 @@ impl<T: Scalar, In: Shape, L, E> Network<T, In, L, E> {
         E: Loss<T, L::Out, B, Y>,
     {
         let pass = work.next_pass(In::size::<T, B>(x));
-        kernel::run::<T, _>(Descent { net: self, x, target, work, pass, rate })
+        kernel::run::<T, _>(Descent {
+            layers: &mut self.layers,
+            criterion: &self.criterion,
+            x,
+            target,
+            work,
+            pass,
+            rate,
+        })
     }
 
     #[inline]
@@ -238,7 +247,16 @@ impl<T: Scalar, In: Shape, L, E> Network<T, In, L, E> {
         L: Layer<T, In>,
         E: Loss<T, L::Out, B, Y>,
     {
-        kernel::run::<T, _>(Step { net: self, x, target, flow, pass, dx, grad })
+        kernel::run::<T, _>(Step {
+            layers: &self.layers,
+            criterion: &self.criterion,
+            x,
+            target,
+            flow,
+            pass,
+            dx,
+            grad,
+        })
     }
 
     /// The same net over another scalar: `net.map(f64::from)`.
@@ -318,140 +336,6 @@ impl<T: Scalar, In: Shape, L, E> Network<T, In, L, E> {
         let outputs = size_of::<Batch<T, L::Out, Const<B>>>();
         size_of::<Self>() + size_of::<L::Cache<Const<B>>>() + outputs
     }
-}
-
-/// What a training step needs besides the net: the gradient, and memory for what flows there and
-/// back. Make one with [`Network::workspace`], one for each thread.
-// In this order flow and gradient both begin where a cache line does.
-#[cfg_attr(target_arch = "x86_64", repr(C, align(64)))]
-pub struct Workspace<T: Scalar, In: Shape, L: Layer<T, In>, B: BatchSize> {
-    flow: Flow<T, In, L, B>,
-    /// The gradient of the last batch, for an optimizer.
-    pub grad: L::Gradient,
-    /// What the next pass draws by, where a layer draws; each pass adds one.
-    pub seed: u64,
-}
-
-/// What flows through the layers and back.
-#[cfg_attr(target_arch = "x86_64", repr(C, align(64)))]
-struct Flow<T: Scalar, In: Shape, L: Layer<T, In>, B: BatchSize> {
-    cache: L::Cache<B>,
-    y: Batch<T, L::Out, B>,
-    dy: Batch<T, L::Out, B>,
-    size: B,
-}
-
-struct Prediction<'a, T: Scalar, In: Shape, L, E, B: BatchSize> {
-    net: &'a Network<T, In, L, E>,
-    x: &'a In::Batch<T, B>,
-}
-
-impl<T: Scalar, In: Shape, L: Layer<T, In>, E, B: BatchSize> Work
-    for Prediction<'_, T, In, L, E, B>
-{
-    type Output = Batch<T, L::Out, B>;
-
-    #[inline(always)]
-    fn run(self) -> Self::Output {
-        let mut y = Buffer::lend(In::size::<T, B>(self.x));
-        self.net.layers.predict::<B>(self.x, &mut y);
-        y
-    }
-}
-
-/// Forward, loss and backward.
-struct Step<'a, T: Scalar, In: Shape, L: Layer<T, In>, E, B: BatchSize, Y: ?Sized> {
-    net: &'a Network<T, In, L, E>,
-    x: &'a In::Batch<T, B>,
-    target: &'a Y,
-    flow: &'a mut Flow<T, In, L, B>,
-    pass: Pass,
-    dx: Option<&'a mut In::Batch<T, B>>,
-    grad: Grad<'a, L::Gradient>,
-}
-
-impl<T: Scalar, In: Shape, L: Layer<T, In>, E, B: BatchSize, Y: ?Sized> Work
-    for Step<'_, T, In, L, E, B, Y>
-where
-    E: Loss<T, L::Out, B, Y>,
-{
-    type Output = T;
-
-    #[inline(always)]
-    fn run(mut self) -> T {
-        let (net, x, Flow { cache, y, dy, .. }) = (self.net, self.x, self.flow);
-        net.layers.forward::<B>(x, y, cache, &mut self.pass);
-        let loss = net.criterion.loss(y, self.target, Some(dy));
-        net.layers.backward::<B>(x, y, cache, dy, self.dx, self.grad);
-        loss
-    }
-}
-
-/// As `Step`, with the layers changed on the way back.
-struct Descent<'a, T: Scalar, In: Shape, L: Layer<T, In>, E, B: BatchSize, Y: ?Sized> {
-    net: &'a mut Network<T, In, L, E>,
-    x: &'a In::Batch<T, B>,
-    target: &'a Y,
-    work: &'a mut Workspace<T, In, L, B>,
-    pass: Pass,
-    rate: T,
-}
-
-impl<T: Scalar, In: Shape, L: Layer<T, In>, E, B: BatchSize, Y: ?Sized> Work
-    for Descent<'_, T, In, L, E, B, Y>
-where
-    E: Loss<T, L::Out, B, Y>,
-{
-    type Output = T;
-
-    #[inline(always)]
-    fn run(mut self) -> T {
-        let (net, x, Workspace { grad, flow, .. }) = (self.net, self.x, self.work);
-        let Flow { cache, y, dy, .. } = flow;
-        net.layers.forward::<B>(x, y, cache, &mut self.pass);
-        let loss = net.criterion.loss(y, self.target, Some(dy));
-        net.layers.descend::<B>(x, y, cache, dy, None, grad, self.rate);
-        loss
-    }
-}
-
-impl<T: Scalar, In: Shape, L: Layer<T, In>, B: BatchSize> Workspace<T, In, L, B> {
-    #[inline]
-    fn next_pass(&mut self, size: B) -> Pass {
-        if self.flow.size != size {
-            self.flow = Flow::lend(size);
-        }
-        let seed = self.seed;
-        self.seed = seed.wrapping_add(1);
-        Pass::Train { seed }
-    }
-}
-
-impl<T: Scalar, In: Shape, L: Layer<T, In>, B: BatchSize> Flow<T, In, L, B> {
-    #[inline]
-    fn lend(size: B) -> Self {
-        let (cache, y, dy) = (Buffer::lend(size), Buffer::lend(size), Buffer::lend(size));
-        Flow { cache, y, dy, size }
-    }
-}
-
-impl<T: Scalar, In: Shape, L: Layer<T, In>, const B: usize> ConstZeros
-    for Workspace<T, In, L, Const<B>>
-where
-    L::Gradient: ConstZeros,
-    L::Cache<Const<B>>: ConstZeros,
-    Batch<T, L::Out, Const<B>>: ConstZeros,
-{
-    const ZEROS: Self = Workspace {
-        grad: ConstZeros::ZEROS,
-        seed: 0,
-        flow: Flow {
-            cache: ConstZeros::ZEROS,
-            y: ConstZeros::ZEROS,
-            dy: ConstZeros::ZEROS,
-            size: Const,
-        },
-    };
 }
 
 impl<T: Clone, In, L: Clone, E: Clone> Clone for Network<T, In, L, E> {

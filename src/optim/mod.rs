@@ -8,9 +8,10 @@ pub use sgd::Sgd;
 use crate::{
     layer::Layer,
     loss::Loss,
-    network::{Network, Workspace},
+    network::Network,
     params::Parameters,
     shape::{BatchSize, Scalar, Shape},
+    step::Workspace,
 };
 
 /// A rule that changes parameters by their gradient.

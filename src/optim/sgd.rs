@@ -5,9 +5,10 @@ use crate::{
     kernel::{self, Work},
     layer::Layer,
     loss::Loss,
-    network::{Network, Workspace},
+    network::Network,
     params::{self, Parameters},
     shape::{BatchSize, Scalar, Shape},
+    step::Workspace,
 };
 
 /// W ← W - η·dW. (Chapter 4.5; PyTorch's `SGD` without momentum.)
