@@ -9,7 +9,7 @@ use crate::{
     memory::Memory,
     params::{Grad, Parameters, Path, Zeros},
     shape::{Batch, BatchSize, Buffer, D1, Scalar, Shape, nan, number},
-    step::{Descent, Flow, Prediction, Step, Workspace},
+    step::{Flow, Prediction, Step, Workspace},
 };
 use core::{fmt, marker::PhantomData};
 use nalgebra::Const;
@@ -206,31 +206,6 @@ impl<T: Scalar, In: Shape, L, E> Network<T, In, L, E> {
     {
         let pass = work.next_pass(In::size::<T, B>(x));
         self.pass(x, target, &mut work.flow, pass, None, Grad::add(&mut work.grad))
-    }
-
-    /// `backprop`, and W ← W - `rate`·dW on the way.
-    #[inline]
-    pub(crate) fn descend<B: BatchSize, Y: ?Sized>(
-        &mut self,
-        x: &In::Batch<T, B>,
-        target: &Y,
-        work: &mut Workspace<T, In, L, B>,
-        rate: T,
-    ) -> T
-    where
-        L: Layer<T, In>,
-        E: Loss<T, L::Out, B, Y>,
-    {
-        let pass = work.next_pass(In::size::<T, B>(x));
-        kernel::run::<T, _>(Descent {
-            layers: &mut self.layers,
-            criterion: &self.criterion,
-            x,
-            target,
-            work,
-            pass,
-            rate,
-        })
     }
 
     #[inline]

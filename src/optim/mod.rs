@@ -6,12 +6,13 @@ mod sgd;
 pub use sgd::Sgd;
 
 use crate::{
+    kernel,
     layer::Layer,
     loss::Loss,
     network::Network,
     params::Parameters,
     shape::{BatchSize, Scalar, Shape},
-    step::Workspace,
+    step::{Descent, Workspace},
 };
 
 /// A rule that changes parameters by their gradient.
@@ -44,10 +45,16 @@ pub trait Optimizer<T: Scalar, L: Parameters<T>> {
     /// One step. The gradient is read only; what was kept of the steps before lies in `self`.
     fn step(&mut self, layers: &mut L, grad: &mut L::Gradient);
 
+    /// η, if all that a step does is W ← W - η·dW.
+    fn plain_rate(&self) -> Option<T> {
+        None
+    }
+
     /// [`backprop`](Network::backprop) and one step by what it found; the loss is that before the step.
-    /// What it leaves in `work.grad` is not said, as an optimizer may change parameters while it finds
-    /// their gradient: [`Sgd`] does, with the same bits in fewer ways through memory. [`Network`] has an
-    /// example.
+    /// What it leaves in `work.grad` is not said: where a step is [plain](Self::plain_rate), weights
+    /// change while their gradient is found, with the same bits in fewer ways through memory.
+    /// [`Network`] has an example.
+    #[inline]
     fn train_step<In, E, B, Y>(
         &mut self,
         net: &mut Network<T, In, L, E>,
@@ -62,6 +69,11 @@ pub trait Optimizer<T: Scalar, L: Parameters<T>> {
         L: Layer<T, In>,
         E: Loss<T, L::Out, B, Y>,
     {
+        if let Some(rate) = self.plain_rate() {
+            let pass = work.next_pass(In::size::<T, B>(x));
+            let Network { layers, criterion, .. } = net;
+            return kernel::run::<T, _>(Descent { layers, criterion, x, target, work, pass, rate });
+        }
         let loss = net.backprop(x, target, work);
         self.step(&mut net.layers, &mut work.grad);
         loss

@@ -3,12 +3,8 @@
 use super::Optimizer;
 use crate::{
     kernel::{self, Work},
-    layer::Layer,
-    loss::Loss,
-    network::Network,
     params::{self, Parameters},
-    shape::{BatchSize, Scalar, Shape},
-    step::Workspace,
+    shape::Scalar,
 };
 
 /// W ← W - η·dW. (Chapter 4.5; PyTorch's `SGD` without momentum.)
@@ -41,21 +37,8 @@ impl<T: Scalar, L: Parameters<T>> Optimizer<T, L> for Sgd<T> {
     }
 
     #[inline]
-    fn train_step<In, E, B, Y>(
-        &mut self,
-        net: &mut Network<T, In, L, E>,
-        x: &In::Batch<T, B>,
-        target: &Y,
-        work: &mut Workspace<T, In, L, B>,
-    ) -> T
-    where
-        In: Shape,
-        B: BatchSize,
-        Y: ?Sized,
-        L: Layer<T, In>,
-        E: Loss<T, L::Out, B, Y>,
-    {
-        net.descend(x, target, work, self.rate)
+    fn plain_rate(&self) -> Option<T> {
+        Some(self.rate)
     }
 }
 
