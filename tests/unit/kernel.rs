@@ -63,11 +63,19 @@ fn close<T: Scalar>(
     Ok(())
 }
 
-fn check<T: Scalar>(i: usize, o: usize, n: usize, seed: u64) -> Result<(), TestCaseError> {
+fn check<T: Scalar>(
+    (i, o, n): (usize, usize, usize),
+    zeros: bool,
+    seed: u64,
+) -> Result<(), TestCaseError> {
     let rng = &mut Xoshiro128PlusPlus::seed_from_u64(seed);
     let mut random = |len| Guarded::<T>::random(len, rng);
-    let (w, b, x, dy) = (random(i * o), random(o), random(i * n), random(o * n));
+    let (w, b, mut x, mut dy) = (random(i * o), random(o), random(i * n), random(o * n));
     let (y0, dw0, db0, dx0) = (random(o * n), random(i * o), random(o), random(i * n));
+    if zeros {
+        mostly_zeros(x.get_mut());
+        mostly_zeros(dy.get_mut());
+    }
     let (w_abs, b_abs) = (absolute(w.get()), absolute(b.get()));
     let (x_abs, dy_abs) = (absolute(x.get()), absolute(dy.get()));
 
@@ -92,10 +100,22 @@ fn check<T: Scalar>(i: usize, o: usize, n: usize, seed: u64) -> Result<(), TestC
     Ok(())
 }
 
+/// As an image is: four of five numbers are zero, of both signs, and many of them in runs.
+fn mostly_zeros<T: Scalar>(x: &mut [T]) {
+    for (i, x) in x.iter_mut().enumerate() {
+        if i % 5 != 0 && i % 97 < 90 {
+            *x *= T::zero();
+        }
+    }
+}
+
 fn at_all_levels(i: usize, o: usize, n: usize, seed: u64) -> Result<(), TestCaseError> {
     for level in simd::levels() {
         simd::FORCED.set(Some(level));
-        let checked = check::<f32>(i, o, n, seed).and_then(|()| check::<f64>(i, o, n, seed));
+        let checked = [false, true].into_iter().try_for_each(|zeros| {
+            check::<f32>((i, o, n), zeros, seed)?;
+            check::<f64>((i, o, n), zeros, seed)
+        });
         simd::FORCED.set(None);
         checked.map_err(|error| match error {
             TestCaseError::Fail(why) => {
@@ -145,6 +165,56 @@ proptest! {
     #[test]
     fn agrees_with_the_loops(i in 1usize..150, o in 1usize..150, n in 1usize..60, seed: u64) {
         at_all_levels(i, o, n, seed)?;
+    }
+}
+
+/// Large products pass over zeros; their parts, which are small, do not.
+#[test]
+fn zeros_change_no_bit() {
+    const PARTS: usize = 5;
+    fn check<T: Scalar>(of_a: f64, of_b: f64) {
+        let rng = &mut Xoshiro128PlusPlus::seed_from_u64(5);
+        let (i, o, n) = (300, 20, 100);
+        let mut random = |len| Guarded::<T>::random(len, rng);
+        let (mut w, b, mut dy, mut x) = (random(i * o), random(o), random(o * n), random(i * n));
+        mostly_zeros(x.get_mut());
+        let (of_a, of_b) = (nalgebra::convert(of_a), nalgebra::convert(of_b));
+        (w.get_mut()[77], dy.get_mut()[77], x.get_mut()[1234]) = (of_a, of_a, of_b);
+
+        let compare = |len, whole: &dyn Fn(&mut [T]), part: &dyn Fn(usize, &mut [T])| {
+            let (mut a, mut b) = (vec![T::zero(); len], vec![T::zero(); len]);
+            whole(&mut a);
+            b.chunks_mut(len / PARTS).enumerate().for_each(|(i, to)| part(i, to));
+            let same = |(a, b): (&T, &T)| {
+                a == b || a.partial_cmp(a).is_none() && b.partial_cmp(b).is_none()
+            };
+            assert!(a.iter().zip(&b).all(same));
+        };
+        let part = |part: usize| &x.get()[part * i * n / PARTS..][..i * n / PARTS];
+        compare(o * n, &|y| assert!(simd::affine(i, w.get(), b.get(), x.get(), y)), &|at, y| {
+            assert!(simd::affine(i, w.get(), b.get(), part(at), y))
+        });
+        // W with 300 outputs for 20 inputs, of the same numbers.
+        compare(o * n, &|dx| assert!(simd::pullback((i, o), w.get(), x.get(), dx)), &|at, dx| {
+            assert!(simd::pullback((i, o), w.get(), part(at), dx))
+        });
+        let some = i / PARTS;
+        let inputs = |at: usize| -> Vec<T> {
+            x.get().chunks(i).flat_map(|x| x[at * some..][..some].to_vec()).collect()
+        };
+        compare(
+            o * i,
+            &|dw| assert!(simd::outer((o, i), dy.get(), x.get(), dw, true)),
+            &|at, dw| assert!(simd::outer((o, some), dy.get(), &inputs(at), dw, true)),
+        );
+    }
+    for level in simd::levels() {
+        simd::FORCED.set(Some(level));
+        for (of_a, of_b) in [(0.5, 0.5), (f64::NAN, 0.5), (f64::INFINITY, 0.5), (0.5, f64::NAN)] {
+            check::<f32>(of_a, of_b);
+            check::<f64>(of_a, of_b);
+        }
+        simd::FORCED.set(None);
     }
 }
 

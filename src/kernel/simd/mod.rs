@@ -29,6 +29,7 @@ mod tanh;
 mod threads;
 mod tile;
 mod vector;
+mod zeros;
 
 use super::{Size, Work};
 use crate::Scalar;

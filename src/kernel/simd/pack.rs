@@ -50,6 +50,8 @@ pub trait Pack: Copy {
     fn sub(self, other: Self) -> Self;
     fn mul(self, other: Self) -> Self;
     fn div(self, other: Self) -> Self;
+    /// A bit for each lane that is not zero, as NaN is not, from the lowest on.
+    fn nonzeros(self) -> u16;
     /// Has the cache line of this address, which need not exist, fetched to the first-level cache,
     /// or to the second for later.
     #[inline(always)]
@@ -80,6 +82,7 @@ macro_rules! pack {
      |$value:ident, $to:ident, $many:ident| $store_part:expr,
      |$a:ident, $b:ident| $interleave:expr,
      $($sums:ident $sum:expr),*;
+     |$all:ident| $nonzeros:expr,
      $half:ident: |$low:ident, $high:ident| $whole:expr) => {
         #[derive(Clone, Copy)]
         pub struct $name(pub(super) $v);
@@ -135,6 +138,11 @@ macro_rules! pack {
                 let ($a, $b) = (self.0, other.0);
                 let (low, high) = unsafe { $interleave };
                 ($name(low), $name(high))
+            }
+            #[inline(always)]
+            fn nonzeros(self) -> u16 {
+                let $all = self.0;
+                unsafe { $nonzeros }
             }
             $(#[inline(always)]
             #[allow(unused_unsafe, unused_variables)] // there may be but one block

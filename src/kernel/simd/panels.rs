@@ -14,7 +14,7 @@ use core::mem::MaybeUninit;
 
 /// The bytes of a packed block; a panel of usual height takes three quarters of it, so that the
 /// first-level cache keeps it and some of B.
-const BLOCK: usize = 32 * 1024;
+pub(super) const BLOCK: usize = 32 * 1024;
 
 /// Whole tiles of columns, whatever their height: 16, 12, 8, 6 or 4.
 pub(super) const WIDTH: usize = 48;
@@ -82,7 +82,7 @@ impl<E: Constants> Product<E> {
         let blocks = self.k.div_ceil(most).max(1);
         let depth = self.k.div_ceil(blocks);
         unsafe {
-            let mut done = 0;
+            let (mut done, zeros) = (0, self.mostly_zeros());
             loop {
                 let k = depth.min(self.k - done);
                 let (a, b) = (self.a.add(done * self.a_column), self.b.add(done * self.b_row));
@@ -93,23 +93,21 @@ impl<E: Constants> Product<E> {
                     let rows = part.m.min(height);
                     let now = Product { m: rows, ..part };
                     part = part.below(rows);
-                    let mut aside = Aside { block, strip: part.a, ..Aside::NOTHING };
-                    let copy = self.a_row == 1;
-                    if copy {
-                        (aside.stride, aside.len) = (self.a_column, height.min(part.m));
-                        aside.runs = if part.m == 0 { 0 } else { k };
-                    } else {
-                        let strips = part.m.min(height);
-                        (aside.stride, aside.len) = (self.a_row, k);
-                        aside.runs = strips * k.div_ceil(height);
+                    let (copy, next) = (self.a_row == 1, part.m.min(height));
+                    let (stride, len) = if copy { (self.a_column, next) } else { (self.a_row, k) };
+                    let mut aside = Aside { block, strip: part.a, done: 0, stride, len };
+                    if next == 0 {
+                        aside = Aside { block, strip: block, ..Aside::NOTHING };
+                    }
+                    if !copy {
                         now.pack::<P>(height, block);
                     }
                     match (P::PANEL, rows.div_ceil(P::LANES)) {
-                        (3, 1) => now.panel::<P, 1, 16>(aside, copy),
-                        (3, 2) => now.panel::<P, 2, 12>(aside, copy),
-                        (3, _) => now.panel::<P, 3, 8>(aside, copy),
-                        (_, 1) => now.panel::<P, 1, 12>(aside, copy),
-                        (_, _) => now.panel::<P, 2, 6>(aside, copy),
+                        (3, 1) => now.panel::<P, 1, 16>(aside, copy, zeros),
+                        (3, 2) => now.panel::<P, 2, 12>(aside, copy, zeros),
+                        (3, _) => now.panel::<P, 3, 8>(aside, copy, zeros),
+                        (_, 1) => now.panel::<P, 1, 12>(aside, copy, zeros),
+                        (_, _) => now.panel::<P, 2, 6>(aside, copy, zeros),
                     }
                 }
                 done += k;
@@ -155,16 +153,24 @@ impl<E: Constants> Product<E> {
         mut self,
         mut aside: Aside<E>,
         copy: bool,
+        zeros: bool,
     ) {
         const { assert!(COLUMNS <= MANY) }; // of which there are as many where A is to be copied
-        aside.each = (aside.runs * COLUMNS).div_ceil(self.n.saturating_sub(COLUMNS).max(1));
         unsafe {
-            let mut done = 0;
-            if copy {
+            let (mut done, mut skip) = (0, zeros);
+            if copy && zeros {
+                skip = self.copy::<P, PACKS>(aside.block);
+            } else if copy {
                 self.tile::<P, PACKS, COLUMNS, 1, COPY, 0>(0, &mut aside);
                 done = COLUMNS;
             }
             (self.a, self.a_row, self.a_column) = (aside.block, 1, PACKS * P::LANES);
+            if zeros && !copy {
+                skip = self.copy::<P, PACKS>(aside.block);
+            }
+            if skip {
+                done = self.nonzeros::<P, PACKS>();
+            }
             while done + COLUMNS <= self.n {
                 self.tile::<P, PACKS, COLUMNS, 1, PACKED, 0>(done, &mut aside);
                 done += COLUMNS;

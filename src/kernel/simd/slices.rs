@@ -285,7 +285,7 @@ pub fn exp<T: Scalar>(x: &mut [T]) -> bool {
 #[cfg(feature = "alloc")]
 pub fn prefetch(bytes: &[u8]) {
     for line in bytes.chunks(tile::LINE) {
-        arch::prefetch::<true>(line.as_ptr());
+        arch::prefetch::<false>(line.as_ptr());
     }
 }
 

@@ -53,8 +53,8 @@ pub(super) struct Aligned<V>(pub V);
 pub const LINE: usize = 64;
 
 /// What a tile does besides summing up: it copies A to the block, if it is a panel's first; and it fetches
-/// what the next panel will be made from, a run of lines now and then, as many at once would keep what is
-/// summed up waiting.
+/// what the next panel will be made from, a line now and then, as many at once would keep what is summed
+/// up waiting.
 #[derive(Clone, Copy)]
 pub(super) struct Aside<E> {
     pub block: *mut E,
@@ -63,26 +63,19 @@ pub(super) struct Aside<E> {
     pub done: usize,
     pub stride: usize,
     pub len: usize,
-    /// How many runs are left, and how many a tile takes.
-    pub runs: usize,
-    pub each: usize,
 }
 
 impl<E> Aside<E> {
     pub const NOTHING: Self =
-        Aside { block: null_mut(), strip: null(), done: 0, stride: 0, len: 0, runs: 0, each: 0 };
+        Aside { block: null_mut(), strip: null(), done: 0, stride: 0, len: 0 };
 
-    /// The next run, of which there is one.
+    /// Has the next line fetched.
     #[inline(always)]
-    fn run<P: Pack<Element = E>, const PACKS: usize>(&mut self) {
-        self.runs -= 1;
-        for i in 0..PACKS {
-            P::prefetch::<false>(self.strip.wrapping_add(self.done + i * P::LANES));
-        }
-        self.done += PACKS * P::LANES;
+    fn line<P: Pack<Element = E>>(&mut self) {
+        P::prefetch::<false>(self.strip.wrapping_add(self.done));
+        self.done += P::LANES;
         if self.done >= self.len {
-            self.strip = self.strip.wrapping_add(self.stride);
-            self.done = 0;
+            (self.strip, self.done) = (self.strip.wrapping_add(self.stride), 0);
         }
     }
 }
@@ -190,30 +183,15 @@ impl<E: Constants> Product<E> {
         unsafe {
             let (l, last) = (P::LANES, self.m - (PACKS - 1) * P::LANES);
             let mask = P::mask(last);
-            macro_rules! load {
-                ($from:expr, $i:expr) => {
-                    if $i + 1 < PACKS { P::load($from) } else { P::load_part($from, mask) }
-                };
-            }
             // Columns beyond the last are the last again, to the bit.
             let real = if COLUMNS > 4 { COLUMNS } else { COLUMNS.min(self.n - column) };
             let (mut a, mut b) = (self.a, self.b.add(column * self.b_column));
             let c = self.c.add(column * self.c_column);
-            let (mut copy, mut runs) = (aside.block, aside.each.min(aside.runs));
+            let mut copy = aside.block;
             // A full tile out of a panel, of which there are many.
             let many = A != AS_IS && COLUMNS > 4;
             let mut sums = [[[P::splat(E::ZERO); PACKS]; COLUMNS]; SUMS];
-            match self.start {
-                Start::Zero | Start::Add(_) => {}
-                Start::Column(start) => {
-                    for i in 0..PACKS {
-                        let start = load!(start.add(i * l), i);
-                        for j in 0..COLUMNS {
-                            sums[0][j][i] = start;
-                        }
-                    }
-                }
-            }
+            sums[0] = [self.first::<P, PACKS>(mask); COLUMNS];
             // Four columns by one pointer and three distances.
             let step = self.b_column;
             let steps = [0, opaque!(step), opaque!(2 * step), opaque!(3 * step)];
@@ -236,7 +214,8 @@ impl<E: Constants> Product<E> {
                     let mut pack = [P::splat(E::ZERO); PACKS];
                     for i in 0..PACKS {
                         let a = a.add(i * l);
-                        pack[i] = if A == PACKED { P::load(a) } else { load!(a, i) };
+                        pack[i] =
+                            if A == PACKED { P::load(a) } else { part::<P, PACKS>(a, i, mask) };
                         if A == COPY {
                             pack[i].store(copy.add(i * l));
                         }
@@ -265,27 +244,13 @@ impl<E: Constants> Product<E> {
             let mut left = self.k;
             // Not where A is copied, which happens once a panel.
             if many && A == PACKED {
-                let (mut there, mut columns) = (c.cast_const(), COLUMNS);
                 while left >= 4 {
-                    if columns > 0 {
-                        for i in 0..PACKS {
-                            P::prefetch::<false>(there.wrapping_add(i * l));
-                        }
-                        there = there.wrapping_add(self.c_column);
-                        columns -= 1;
-                    } else if runs > 0 {
-                        aside.run::<P, PACKS>();
-                        runs -= 1;
-                    }
+                    aside.line::<P>();
                     step!(0);
                     step!(0);
                     step!(0);
                     step!(0);
                     left -= 4;
-                }
-                while runs > 0 {
-                    aside.run::<P, PACKS>();
-                    runs -= 1;
                 }
             }
             while left >= SUMS {
@@ -312,12 +277,44 @@ impl<E: Constants> Product<E> {
                     total[j][i] = sum;
                 }
             }
+            self.finish::<P, PACKS, COLUMNS>(c, real, mask, total);
+        }
+    }
+
+    /// What a column's sums start with; `mask` is that of the last pack.
+    #[inline(always)]
+    pub(super) unsafe fn first<P: Pack<Element = E>, const PACKS: usize>(
+        &self,
+        mask: P::Mask,
+    ) -> [P; PACKS] {
+        unsafe {
+            let mut first = [P::splat(E::ZERO); PACKS];
+            if let Start::Column(start) = self.start {
+                for i in 0..PACKS {
+                    first[i] = part::<P, PACKS>(start.add(i * P::LANES), i, mask);
+                }
+            }
+            first
+        }
+    }
+
+    /// The sums of a tile to C's columns from `c` on, of which `real` are there.
+    #[inline(always)]
+    pub(super) unsafe fn finish<P: Pack<Element = E>, const PACKS: usize, const COLUMNS: usize>(
+        &self,
+        c: *mut E,
+        real: usize,
+        mask: P::Mask,
+        mut total: [[P; PACKS]; COLUMNS],
+    ) {
+        unsafe {
+            let (l, last) = (P::LANES, self.m - (PACKS - 1) * P::LANES);
             if let Start::Add(factor) = self.start {
                 for j in 0..COLUMNS {
                     for i in 0..PACKS {
                         let c = c.add(j.min(real - 1) * self.c_column + i * l);
-                        total[j][i] =
-                            total[j][i].mul_add(P::splat(factor), load!(c.cast_const(), i));
+                        total[j][i] = total[j][i]
+                            .mul_add(P::splat(factor), part::<P, PACKS>(c.cast_const(), i, mask));
                     }
                 }
             }
@@ -351,6 +348,16 @@ impl<E: Constants> Product<E> {
             }
         }
     }
+}
+
+/// Pack `i` of a column of `PACKS`, of which the last may be a part.
+#[inline(always)]
+pub(super) unsafe fn part<P: Pack, const PACKS: usize>(
+    from: *const P::Element,
+    i: usize,
+    mask: P::Mask,
+) -> P {
+    unsafe { if i + 1 < PACKS { P::load(from) } else { P::load_part(from, mask) } }
 }
 
 /// A pack, or what there is of it, if `left` is less.

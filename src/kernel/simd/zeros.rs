@@ -1,0 +1,166 @@
+//! A product where most of B is zero, as most of an image is: tiles of few columns, which pass over the k
+//! where all of them are. Every sum is that of `tile`, to the bit but for the sign of a zero, so that who
+//! takes which way need not be agreed on. Who may call is said there.
+#![allow(unsafe_code)]
+// Packs may not stand in a closure, so that iterators are of no use here.
+#![allow(clippy::needless_range_loop, clippy::indexing_slicing)]
+
+use super::{
+    math::Constants,
+    pack::Pack,
+    panels::BLOCK,
+    tile::{Product, load, part},
+};
+
+/// From so many multiplications on it is worth to look at B, at so many of its numbers.
+const WORTH: usize = 1 << 18;
+const LOOKS: usize = 128;
+
+/// The columns of a tile, of which all have to be zero: with more that is seldom so, with one each addition
+/// waits for the last.
+const COLUMNS: usize = 2;
+
+/// Tiles that are looked at together, and the 64 k each of theirs in a block: no panel is lower than two
+/// packs of 16 bytes.
+const TILES: usize = 8;
+const WORDS: usize = BLOCK / 32 / 64;
+
+impl<E: Constants> Product<E> {
+    /// Whether but a third of B, or less, seems to be other than zero.
+    #[inline(always)]
+    pub(super) unsafe fn mostly_zeros(&self) -> bool {
+        let (mut i, mut others) = (0, 0);
+        if self.m * self.k * self.n < WORTH {
+            return false;
+        }
+        while i < LOOKS && others <= LOOKS / 3 {
+            // Evenly over k, and over the columns in another order.
+            let (k, column) = (i * self.k / LOOKS, i * 37 % LOOKS * self.n / LOOKS);
+            // SAFETY: within B.
+            let b = unsafe { *self.b.add(k * self.b_row + column * self.b_column) };
+            others += usize::from(b != E::ZERO);
+            i += 1;
+        }
+        others <= LOOKS / 3
+    }
+
+    /// Copies A, of one panel, to the block, where it may lie already; false if a number of it, times zero,
+    /// is not zero.
+    #[inline(always)]
+    pub(super) unsafe fn copy<P: Pack<Element = E>, const PACKS: usize>(
+        &self,
+        block: *mut E,
+    ) -> bool {
+        unsafe {
+            let mask = P::mask(self.m - (PACKS - 1) * P::LANES);
+            let mut sums = [P::splat(E::ZERO); PACKS];
+            for k in 0..self.k {
+                for i in 0..PACKS {
+                    let a = self.a.add(k * self.a_column + i * P::LANES);
+                    let a = part::<P, PACKS>(a, i, mask);
+                    a.store(block.add((k * PACKS + i) * P::LANES));
+                    sums[i] = a.mul_add(P::splat(E::ZERO), sums[i]);
+                }
+            }
+            let mut finite = true;
+            for i in 0..PACKS {
+                finite &= sums[i].nonzeros() == 0;
+            }
+            finite
+        }
+    }
+
+    /// All whole tiles of a panel that lies in the block; how many columns that is.
+    #[inline(always)]
+    pub(super) unsafe fn nonzeros<P: Pack<Element = E>, const PACKS: usize>(&self) -> usize {
+        let mut done = 0;
+        unsafe {
+            while done + COLUMNS <= self.n {
+                let tiles = TILES.min((self.n - done) / COLUMNS);
+                let mut marks = [[0; WORDS]; TILES];
+                for word in 0..self.k.div_ceil(64) {
+                    let b = self.b.add(64 * word * self.b_row + done * self.b_column);
+                    let (k, n) = (64.min(self.k - 64 * word), tiles * COLUMNS);
+                    let now = Product { b, k, n, ..*self }.mark::<P>();
+                    for tile in 0..tiles {
+                        marks[tile][word] = now[tile];
+                    }
+                }
+                for tile in 0..tiles {
+                    self.marked::<P, PACKS>(done + tile * COLUMNS, &marks[tile]);
+                }
+                done += tiles * COLUMNS;
+            }
+        }
+        done
+    }
+
+    /// Tile by tile a bit for each k, of up to 64, where B is other than zero. B lies in columns or in rows.
+    #[inline(always)]
+    unsafe fn mark<P: Pack<Element = E>>(&self) -> [u64; TILES] {
+        let mut marks = [0; TILES];
+        unsafe {
+            if self.b_row == 1 {
+                for j in 0..self.n {
+                    let b = self.b.add(j * self.b_column);
+                    marks[j / COLUMNS] |= bits::<P>(b, self.k);
+                }
+                return marks;
+            }
+            // Of so few bits that many fit a register.
+            let mut rows = [0u16; 64];
+            for k in 0..self.k {
+                rows[k] = bits::<P>(self.b.add(k * self.b_row), self.n) as u16;
+            }
+            for tile in 0..TILES {
+                let columns = ((1 << COLUMNS) - 1) << (tile * COLUMNS);
+                for k in 0..64 {
+                    marks[tile] |= u64::from(rows[k] & columns != 0) << k;
+                }
+            }
+        }
+        marks
+    }
+
+    /// A tile, of the marked k alone.
+    #[inline(always)]
+    unsafe fn marked<P: Pack<Element = E>, const PACKS: usize>(
+        &self,
+        column: usize,
+        marks: &[u64; WORDS],
+    ) {
+        unsafe {
+            let mask = P::mask(self.m - (PACKS - 1) * P::LANES);
+            let b = self.b.add(column * self.b_column);
+            let mut sums = [self.first::<P, PACKS>(mask); COLUMNS];
+            for word in 0..self.k.div_ceil(64) {
+                let mut left = marks[word];
+                while left != 0 {
+                    let k = 64 * word + left.trailing_zeros() as usize;
+                    left &= left - 1;
+                    let (a, b) = (self.a.add(k * PACKS * P::LANES), b.add(k * self.b_row));
+                    for j in 0..COLUMNS {
+                        let b = P::splat(*b.add(j * self.b_column));
+                        for i in 0..PACKS {
+                            sums[j][i] = P::load(a.add(i * P::LANES)).mul_add(b, sums[j][i]);
+                        }
+                    }
+                }
+            }
+            let c = self.c.add(column * self.c_column);
+            self.finish::<P, PACKS, COLUMNS>(c, COLUMNS, mask, sums);
+        }
+    }
+}
+
+/// A bit for each of `count` numbers, up to 64, that is not zero.
+#[inline(always)]
+unsafe fn bits<P: Pack>(from: *const P::Element, count: usize) -> u64 {
+    let (mut bits, mut i) = (0, 0);
+    while i < count {
+        // SAFETY: as the caller promises.
+        bits |= u64::from(unsafe { load::<P>(from.add(i), count - i) }.nonzeros()) << i;
+        i += P::LANES;
+    }
+    bits
+}
