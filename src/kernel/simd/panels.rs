@@ -8,13 +8,9 @@
 use super::{
     math::Constants,
     pack::Pack,
-    tile::{Aligned, Aside, COPY, PACKED, Product, Start, load},
+    tile::{Aligned, Aside, BLOCK, COPY, PACKED, Product, Start, load},
 };
 use core::mem::MaybeUninit;
-
-/// The bytes of a packed block; a panel of usual height takes three quarters of it, so that the
-/// first-level cache keeps it and some of B.
-pub(super) const BLOCK: usize = 32 * 1024;
 
 /// Whole tiles of columns, whatever their height: 16, 12, 8, 6 or 4.
 pub(super) const WIDTH: usize = 48;
@@ -91,7 +87,7 @@ impl<E: Constants> Product<E> {
                 while part.m > 0 {
                     let height = P::LANES * panel::<P>(part.m);
                     let rows = part.m.min(height);
-                    let now = Product { m: rows, ..part };
+                    let mut now = Product { m: rows, ..part };
                     part = part.below(rows);
                     let (copy, next) = (self.a_row == 1, part.m.min(height));
                     let (stride, len) = if copy { (self.a_column, next) } else { (self.a_row, k) };
@@ -101,6 +97,7 @@ impl<E: Constants> Product<E> {
                     }
                     if !copy {
                         now.pack::<P>(height, block);
+                        (now.a, now.a_row, now.a_column) = (block, 1, height);
                     }
                     match (P::PANEL, rows.div_ceil(P::LANES)) {
                         (3, 1) => now.panel::<P, 1, 16>(aside, copy, zeros),
@@ -157,17 +154,13 @@ impl<E: Constants> Product<E> {
     ) {
         const { assert!(COLUMNS <= MANY) }; // of which there are as many where A is to be copied
         unsafe {
-            let (mut done, mut skip) = (0, zeros);
-            if copy && zeros {
-                skip = self.copy::<P, PACKS>(aside.block);
-            } else if copy {
+            let mut done = 0;
+            let skip = zeros && self.copy::<P, PACKS>(aside.block);
+            if copy && !zeros {
                 self.tile::<P, PACKS, COLUMNS, 1, COPY, 0>(0, &mut aside);
                 done = COLUMNS;
             }
             (self.a, self.a_row, self.a_column) = (aside.block, 1, PACKS * P::LANES);
-            if zeros && !copy {
-                skip = self.copy::<P, PACKS>(aside.block);
-            }
             if skip {
                 done = self.nonzeros::<P, PACKS>();
             }

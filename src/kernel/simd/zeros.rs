@@ -8,8 +8,7 @@
 use super::{
     math::Constants,
     pack::Pack,
-    panels::BLOCK,
-    tile::{Product, load, part},
+    tile::{BLOCK, Product, load, part},
 };
 
 /// From so many multiplications on it is worth to look at B, at so many of its numbers.
@@ -29,10 +28,10 @@ impl<E: Constants> Product<E> {
     /// Whether but a third of B, or less, seems to be other than zero.
     #[inline(always)]
     pub(super) unsafe fn mostly_zeros(&self) -> bool {
-        let (mut i, mut others) = (0, 0);
         if self.m * self.k * self.n < WORTH {
             return false;
         }
+        let (mut i, mut others) = (0, 0);
         while i < LOOKS && others <= LOOKS / 3 {
             // Evenly over k, and over the columns in another order.
             let (k, column) = (i * self.k / LOOKS, i * 37 % LOOKS * self.n / LOOKS);
@@ -98,6 +97,7 @@ impl<E: Constants> Product<E> {
     /// Tile by tile a bit for each k, of up to 64, where B is other than zero. B lies in columns or in rows.
     #[inline(always)]
     unsafe fn mark<P: Pack<Element = E>>(&self) -> [u64; TILES] {
+        const { assert!(TILES * COLUMNS <= 16) }; // bits of `rows`
         let mut marks = [0; TILES];
         unsafe {
             if self.b_row == 1 {
