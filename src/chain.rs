@@ -4,7 +4,7 @@
 use crate::{
     export::{Export, Source},
     layer::{Layer, Pass},
-    params::{ConstZeros, Grad, Leaf, LeafMut, Parameters, Path, Zeros},
+    params::{ConstZeros, Grad, Parameters, Zeros},
     shape::{Batch, BatchSize, Buffer, Scalar, Shape},
 };
 use core::{fmt, mem::MaybeUninit};
@@ -17,29 +17,11 @@ macro_rules! chain {
         impl<T: Scalar, $($all: Parameters<T>),*> Parameters<T> for ($($all,)*) {
             type Gradient = ($($all::Gradient,)*);
             type With<U: Scalar> = ($($all::With<U>,)*);
-            const COUNT: usize = 0 $(+ $all::COUNT)*;
-
             fn map_scalar<U: Scalar>(&self, f: &mut impl FnMut(T) -> U) -> Self::With<U> {
                 ($(self.$k.map_scalar(f),)*)
             }
 
-            #[inline]
-            fn visit(&self, path: &Path, f: &mut impl FnMut(Leaf<T>)) {
-                $(self.$k.visit(&path.index($k), f);)*
-            }
-
-            #[inline(always)]
-            fn visit_mut<const N: usize>(
-                &mut self,
-                mut trees: [&mut Self::Gradient; N],
-                path: &Path,
-                f: &mut impl FnMut(LeafMut<T, N>),
-            ) {
-                $(
-                    let each = trees.each_mut().map(|tree| &mut tree.$k);
-                    self.$k.visit_mut(each, &path.index($k), f);
-                )*
-            }
+            parameters!(@walk T $($k: index $k),*);
         }
 
         impl<$($all: Zeros),*> Zeros for ($($all,)*) {

@@ -327,50 +327,29 @@ impl<T, In, L: fmt::Debug, E: fmt::Debug> fmt::Debug for Network<T, In, L, E> {
     }
 }
 
-/// A table of the parameters: name, rows × columns, count.
+/// A table of the parameters: rows × columns, count, name.
 ///
 /// ```
 /// use chainrule::{TwoLayerNet, Zeros};
 /// # use chainrule::{Affine, Network, Relu, SoftmaxCrossEntropy};
 /// let layers = (Affine::zeros(), Relu, Affine::zeros());
 /// let net: TwoLayerNet<f32, 8, 16, 4> = Network::new(layers, SoftmaxCrossEntropy);
-/// assert_eq!(net.to_string(), "\
-/// 0.weight             16 ×     8       128
-/// 0.bias               16 ×     1        16
-/// 2.weight              4 ×    16        64
-/// 2.bias                4 ×     1         4
-/// in all                                212 = 848 bytes");
+/// assert_eq!(net.to_string(), "  16 ×     8       128  0.weight
+///   16 ×     1        16  0.bias
+///    4 ×    16        64  2.weight
+///    4 ×     1         4  2.bias
+///                    212  in all, 848 bytes");
 /// ```
 impl<T: Scalar, In, L: Parameters<T>, E> fmt::Display for Network<T, In, L, E> {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         let mut written = Ok(());
         self.layers.visit(&Path::ROOT, &mut |leaf| {
-            let (rows, columns) = leaf.shape;
-            let count = leaf.values.len();
-            // A path pads to a width only where something pads: in full, then by hand.
-            let mut name = Counted { to: f, written: 0 };
-            written = written
-                .and_then(|()| fmt::Write::write_fmt(&mut name, format_args!("{}", leaf.path)))
-                .and_then(|()| {
-                    let gap = 18_usize.saturating_sub(name.written);
-                    writeln!(f, "{:gap$} {rows:>4} × {columns:>5} {count:>9}", "")
-                });
+            let (path, (rows, columns), count) = (leaf.path, leaf.shape, leaf.values.len());
+            written =
+                written.and_then(|()| writeln!(f, "{rows:>4} × {columns:>5} {count:>9}  {path}"));
         });
         written?;
-        write!(f, "{:<31} {:>9} = {} bytes", "in all", L::COUNT, L::COUNT * size_of::<T>())
-    }
-}
-
-/// Counts what is written.
-struct Counted<'a, 'b> {
-    to: &'a mut fmt::Formatter<'b>,
-    written: usize,
-}
-
-impl fmt::Write for Counted<'_, '_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.written += text.len();
-        self.to.write_str(text)
+        write!(f, "{:>22}  in all, {} bytes", L::COUNT, L::COUNT * size_of::<T>())
     }
 }
 

@@ -24,7 +24,7 @@ impl<T: Scalar, In: Shape, L, E> Network<T, In, L, E> {
         L: Layer<T, In> + Clone,
         E: Loss<T, L::Out, B, Y> + Clone,
     {
-        let mut net = Network::<T, In, L, E>::new(self.layers.clone(), self.criterion.clone());
+        let mut net = self.clone();
         let mut grad = L::Gradient::zeros();
         for index in 0..L::Gradient::COUNT {
             let set = |net: &mut Self, value| learned::<T, L>(&mut net.layers, index, value);

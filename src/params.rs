@@ -352,7 +352,8 @@ macro_rules! parameters {
         {
             type Gradient = Self;
             type With<OtherScalar: $crate::Scalar> = $name<OtherScalar $($(, $n)+)?>;
-            $crate::parameters!(@body $name $t ($($field)+));
+            $crate::parameters!(@map $name $t ($($field)+));
+            $crate::parameters!(@walk $t $($field: field stringify!($field)),+);
         }
 
         impl<$t: $crate::Scalar $($(, const $n: usize)+)?> $crate::Zeros
@@ -378,7 +379,8 @@ macro_rules! parameters {
         {
             type Gradient = $name<$($l::Gradient),+>;
             type With<OtherScalar: $crate::Scalar> = $name<$($l::With<OtherScalar>),+>;
-            $crate::parameters!(@body $name ScalarOfTree ($($field)+));
+            $crate::parameters!(@map $name ScalarOfTree ($($field)+));
+            $crate::parameters!(@walk ScalarOfTree $($field: field stringify!($field)),+);
         }
 
         impl<$($l: $crate::Zeros),+> $crate::Zeros for $name<$($l),+> {
@@ -449,19 +451,21 @@ macro_rules! parameters {
             const ZEROS: Self = $make;
         }
     };
-    (@body $name:ident $t:ident ($($field:ident)+)) => {
-        const COUNT: usize = 0 $(+ $crate::__count::<$t, _, _>(|whole: &Self| &whole.$field))+;
-
+    (@map $name:ident $t:ident ($($field:ident)+)) => {
         fn map_scalar<OtherScalar: $crate::Scalar>(
             &self,
             f: &mut impl FnMut($t) -> OtherScalar,
         ) -> Self::With<OtherScalar> {
             $name { $($field: $crate::Parameters::map_scalar(&self.$field, f)),+ }
         }
+    };
+    // Each field, and by what a path goes on to it: `field "weight"`, or in a tuple `index 0`.
+    (@walk $t:ident $($field:tt: $step:ident $name:expr),+) => {
+        const COUNT: usize = 0 $(+ $crate::__count::<$t, _, _>(|whole: &Self| &whole.$field))+;
 
         #[inline]
         fn visit(&self, path: &$crate::Path, f: &mut impl FnMut($crate::Leaf<$t>)) {
-            $($crate::Parameters::visit(&self.$field, &path.field(stringify!($field)), f);)+
+            $($crate::Parameters::visit(&self.$field, &path.$step($name), f);)+
         }
 
         #[inline(always)]
@@ -473,8 +477,7 @@ macro_rules! parameters {
         ) {
             $(
                 let each = trees.each_mut().map(|tree| &mut tree.$field);
-                let here = path.field(stringify!($field));
-                $crate::Parameters::visit_mut(&mut self.$field, each, &here, f);
+                $crate::Parameters::visit_mut(&mut self.$field, each, &path.$step($name), f);
             )+
         }
     };

@@ -184,7 +184,7 @@ fn names_roles_and_counts() {
     assert_eq!(Net::parameters(), 28 + 20 + 20 + 30);
     type Gradient = <AutoEncoder<Encoder, Decoder> as Parameters<f64>>::Gradient;
     assert_eq!(<Gradient as Parameters<f64>>::COUNT, 28 + 20 + 30);
-    assert!(net().to_string().starts_with("encoder.0.weight      4 ×     6        24\n"));
+    assert!(net().to_string().starts_with("   4 ×     6        24  encoder.0.weight\n"));
 }
 
 /// One forward pass on dual numbers is the exact derivative in one direction; backpropagation

@@ -111,17 +111,23 @@ pub fn read_labelled<const N: usize, const CLASSES: usize>(
 fn open(folder: &Path, name: &str) -> Result<(PathBuf, File), FileError> {
     let plain = folder.join(name);
     let path = if plain.exists() { plain } else { folder.join(format!("{name}.gz")) };
-    match File::open(&path) {
-        Ok(file) => Ok((path, file)),
-        Err(error) => Err(FileErrorKind::Read(error).of(path)),
-    }
+    let file = File::open(&path).map_err(|error| FileErrorKind::Read(error).of(&path))?;
+    Ok((path, file))
 }
 
-/// A file that is being read.
+/// A file that is being read, and how many bytes of it have been.
 struct Idx<R> {
     reader: R,
     found: u64,
     expected: u64,
+}
+
+impl<R: Read> Read for Idx<R> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let read = self.reader.read(bytes)?;
+        self.found += read as u64;
+        Ok(read)
+    }
 }
 
 impl<'a> Idx<Box<dyn Read + 'a>> {
@@ -160,34 +166,18 @@ impl<R: Read> Idx<R> {
         Ok(u32::from_be_bytes(bytes))
     }
 
-    fn fill(&mut self, mut bytes: &mut [u8]) -> Result<(), FileErrorKind> {
-        while !bytes.is_empty() {
-            let read = self.read(bytes)?;
-            if read == 0 {
-                return Err(self.truncated());
-            }
-            self.found += read as u64;
-            bytes = bytes.get_mut(read..).unwrap_or_default();
-        }
-        Ok(())
+    fn fill(&mut self, bytes: &mut [u8]) -> Result<(), FileErrorKind> {
+        self.read_exact(bytes).map_err(|error| self.failed(error))
     }
 
-    /// As many bytes as there are now; none at the end.
-    fn read(&mut self, bytes: &mut [u8]) -> Result<usize, FileErrorKind> {
-        loop {
-            match self.reader.read(bytes) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                // A compressed file that is cut short, in its checksum too, says so itself.
-                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                    return Err(self.truncated());
-                }
-                read => return Ok(read?),
+    /// A compressed file that is cut short, in its checksum too, says so as the end of any file does.
+    fn failed(&self, error: io::Error) -> FileErrorKind {
+        match error.kind() {
+            io::ErrorKind::UnexpectedEof => {
+                FileErrorKind::Truncated { expected: self.expected, found: self.found }
             }
+            _ => error.into(),
         }
-    }
-
-    fn truncated(&self) -> FileErrorKind {
-        FileErrorKind::Truncated { expected: self.expected, found: self.found }
     }
 
     /// So many records of `N` bytes, after which nothing may follow. At its end a compressed file is
@@ -199,9 +189,10 @@ impl<R: Read> Idx<R> {
             self.fill(&mut record)?;
             records.push(record);
         }
-        match self.read(&mut [0])? {
-            0 => Ok(records),
-            _ => Err(FileErrorKind::Trailing { expected: self.expected }),
+        match self.by_ref().take(1).read_to_end(&mut Vec::new()) {
+            Ok(0) => Ok(records),
+            Ok(_) => Err(FileErrorKind::Trailing { expected: self.expected }),
+            Err(error) => Err(self.failed(error)),
         }
     }
 }

@@ -36,10 +36,10 @@ pub trait Draw<T: Scalar, B: BatchSize>: Samples {
 }
 
 macro_rules! samples {
-    ($samples:ty $(, $lifetime:lifetime)?) => {
+    ($samples:ty $(, $lifetime:lifetime)?; $count:ident |$all:ident| $each:expr) => {
         impl<$($lifetime,)? T: Scalar, const N: usize> Samples for $samples {
             fn count(&self) -> usize {
-                self.len()
+                self.$count()
             }
         }
 
@@ -51,8 +51,8 @@ macro_rules! samples {
             }
 
             fn draw(&self, picks: &[usize], batch: &mut Self::Batch) {
-                let batch = batch.as_mut_slice().chunks_exact_mut(N.max(1));
-                for (x, sample) in batch.zip(picks.iter().filter_map(|&i| self.get(i))) {
+                let ($all, batch) = (self, batch.as_mut_slice().chunks_exact_mut(N.max(1)));
+                for (x, sample) in batch.zip(picks.iter().filter_map(|&i| $each.get(i))) {
                     x.copy_from_slice(sample);
                 }
             }
@@ -85,34 +85,14 @@ macro_rules! labels {
     };
 }
 
-samples!(&'a [[T; N]], 'a);
+samples!(&'a [[T; N]], 'a; len |all| all);
 labels!(&[usize]);
 #[cfg(feature = "alloc")]
-samples!(Vec<[T; N]>);
+samples!(Vec<[T; N]>; len |all| all);
+#[cfg(feature = "alloc")]
+samples!(Columns<T, N, Dyn>; ncols |all| all.as_slice().as_chunks::<N>().0);
 #[cfg(feature = "alloc")]
 labels!(Vec<usize>);
-
-#[cfg(feature = "alloc")]
-impl<T: Scalar, const N: usize> Samples for Columns<T, N, Dyn> {
-    fn count(&self) -> usize {
-        self.ncols()
-    }
-}
-
-/// The columns of a matrix, such as [`from_dmatrix`] gives.
-#[cfg(feature = "alloc")]
-impl<T: Scalar, const N: usize, B: BatchSize> Draw<T, B> for Columns<T, N, Dyn> {
-    type Batch = Columns<T, N, B>;
-
-    fn lend(&self, size: B) -> Self::Batch {
-        size.columns()
-    }
-
-    fn draw(&self, picks: &[usize], batch: &mut Self::Batch) {
-        let samples = self.as_slice().as_chunks::<N>().0;
-        Draw::<T, B>::draw(&samples, picks, batch);
-    }
-}
 
 /// Grey images of `N` pixels, kept as bytes and drawn as numbers from 0 to 1.
 #[cfg(feature = "alloc")]

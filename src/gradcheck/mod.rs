@@ -67,12 +67,12 @@ use crate::{
     loss::Loss,
     network::Network,
     params::{Parameters, Path},
-    shape::{BatchSize, Buffer, Flat, Scalar},
+    shape::{BatchSize, Flat, Scalar},
 };
 use alloc::{format, vec, vec::Vec};
 use nalgebra::Dyn;
 use num_dual::Dual64;
-use subject::{OfLayer, OfLoss, each_weight};
+use subject::{OfLayer, OfLoss, batch, each_weight};
 
 /// What can be checked: f32 and f64.
 pub trait Real: Scalar {
@@ -331,9 +331,8 @@ where
     v.visit(&Path::ROOT, &mut |leaf| along.extend_from_slice(leaf.values));
     let mut dual = net.map(Dual64::from);
     each_weight(&mut dual.layers, |i, w| w.eps = along.get(i).copied().unwrap_or(0.0));
-    let mut at: In::Batch<Dual64, B> = Buffer::lend(In::size::<f64, B>(x));
     let numbers = In::flat::<f64, B>(x).iter().map(|&x| Dual64::from(x));
-    In::flat_mut::<Dual64, B>(&mut at).iter_mut().zip(numbers).for_each(|(to, x)| *to = x);
+    let at = batch::<Dual64, In, B>(In::size::<f64, B>(x), numbers);
     let gradient = dual.gradient(&at, &target.over());
 
     let mut curved = Vec::new();

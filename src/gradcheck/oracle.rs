@@ -19,11 +19,12 @@ pub(super) fn compare(
     report: &mut Report,
 ) -> Vec<f64> {
     let gradient = subject.gradient(dy);
-    let variables = subject.variables().to_vec();
+    let (point, variables) = subject.point();
+    let (point, variables) = (point.to_vec(), variables.to_vec());
     let floor = dy.iter().fold(0.0, |top: f64, dy| top.max(dy.abs()));
     // Without the exact derivative of each entry its scale is estimated by its size.
     let estimate: Vec<f64> = gradient.iter().map(|g| g.abs() + floor).collect();
-    let mut all = Comparison { subject, variables, dy, gradient, check, ulp, report };
+    let mut all = Comparison { subject, point, variables, dy, gradient, check, ulp, report };
     let scale = match check.mode {
         Mode::Directional if all.directional(&estimate) => estimate,
         _ => all.every_entry(floor),
@@ -38,6 +39,7 @@ pub(super) fn compare(
 /// A gradient, and all that it takes to judge it.
 struct Comparison<'a, S> {
     subject: &'a mut S,
+    point: Vec<f64>,
     variables: Vec<Variable>,
     dy: &'a [f64],
     gradient: Vec<f64>,
@@ -84,9 +86,10 @@ impl<S: Subject> Comparison<'_, S> {
     /// Every entry against central differences, but where a kink lies within the step.
     fn differences(&mut self, scales: &[f64]) {
         let tolerance = self.check.ulps.0 * self.ulp;
-        for (variable, entry, at, &found) in entries(&self.variables, &self.gradient) {
+        let entries = entries(&self.variables, &self.gradient);
+        for ((variable, entry, at, &found), &value) in entries.zip(&self.point) {
             let check = self.report.entry("differences", &variable.name);
-            let (h, steps) = Stencil::steps(self.subject.value(at));
+            let (h, steps) = Stencil::steps(value);
             let outputs = steps.map(|step| self.subject.outputs(Along::Entry(at), step));
             let slopes = self.dy.iter().enumerate().map(|(j, &dy)| {
                 let values = outputs.each_ref().map(|y| y.get(j).copied().unwrap_or(f64::NAN));

@@ -87,7 +87,7 @@ pub(super) fn check<T: Real, In: Flat, L: Layer<T, In> + Sync>(
     let here = bits((y, gradient));
     let numbers: Vec<T> = In::flat::<T, Dyn>(x).to_vec();
     let elsewhere = || {
-        let x = batch::<T, In>(*size, numbers.iter().copied());
+        let x = batch::<T, In, _>(*size, numbers.iter().copied());
         bits(run::<T, In, L>(layer, &x, &dy, plain))
     };
     let threads = std::thread::scope(|scope| {
@@ -109,7 +109,7 @@ where
         let (mut dx, mut dw) = (Vec::new(), Vec::new());
         let samples = In::flat::<T, Dyn>(&self.x).chunks_exact(In::LEN.max(1));
         for (x, dy) in samples.zip(dy.chunks_exact(L::Out::LEN.max(1))).take(self.size.0) {
-            let x = batch::<T, In>(Dyn(1), x.iter().copied());
+            let x = batch::<T, In, _>(Dyn(1), x.iter().copied());
             let (_, mut all) = run::<T, In, L>(self.layer, &x, dy, Run::plain(&Pass::Predict));
             let of_sample = all.split_off(In::LEN.min(all.len()));
             dx.append(&mut all);
@@ -128,7 +128,7 @@ where
         let all = 0..if self.pass == Pass::Predict { numbers.len() } else { 0 };
         all.step_by(numbers.len().div_ceil(64).max(1)).all(|at| {
             let of = |(i, &x)| if i == at { crate::shape::nan() } else { x };
-            let x = batch::<T, In>(self.size, numbers.iter().enumerate().map(of));
+            let x = batch::<T, In, _>(self.size, numbers.iter().enumerate().map(of));
             let y = forward::<T, In, L>(self.layer, &x, &self.pass);
             y.iter().any(|y| y.partial_cmp(y).is_none())
         })

@@ -6,7 +6,7 @@ use crate::{
     layer::{Layer, Pass},
     loss::Loss,
     params::{Grad, LeafMut, Parameters, Path, Role, Zeros},
-    shape::{Batch, Buffer, Flat, Scalar, Shape},
+    shape::{Batch, BatchSize, Buffer, Flat, Scalar, Shape},
 };
 use alloc::{
     string::{String, ToString},
@@ -43,10 +43,8 @@ impl Along<'_> {
 }
 
 pub(super) trait Subject {
-    fn variables(&self) -> &[Variable];
-
-    /// Number `i` of the point.
-    fn value(&self, i: usize) -> f64;
+    /// All numbers, and what they are called.
+    fn point(&self) -> (&[f64], &[Variable]);
 
     /// The outputs at the point moved by `step` in a direction, in f64.
     fn outputs(&mut self, along: Along, step: f64) -> Vec<f64>;
@@ -65,12 +63,12 @@ pub(super) trait Subject {
 }
 
 /// A batch with these numbers.
-pub(super) fn batch<U: Scalar, S: Flat>(
-    size: Dyn,
+pub(super) fn batch<U: Scalar, S: Flat, B: BatchSize>(
+    size: B,
     numbers: impl Iterator<Item = U>,
-) -> S::Batch<U, Dyn> {
+) -> S::Batch<U, B> {
     let mut x = Buffer::lend(size);
-    S::flat_mut::<U, Dyn>(&mut x).iter_mut().zip(numbers).for_each(|(to, x)| *to = x);
+    S::flat_mut::<U, B>(&mut x).iter_mut().zip(numbers).for_each(|(to, x)| *to = x);
     x
 }
 
@@ -124,13 +122,13 @@ where
 {
     let size = In::size::<U, Dyn>(x);
     let outputs = L::Out::LEN * size.0;
-    let dy = batch::<U, L::Out>(size, dy.iter().copied());
-    let mut y = batch::<U, L::Out>(size, vec![how.before; outputs].into_iter());
-    let mut dx = batch::<U, In>(size, vec![how.before; In::LEN * size.0].into_iter());
+    let dy = batch::<U, L::Out, _>(size, dy.iter().copied());
+    let mut y = batch::<U, L::Out, _>(size, vec![how.before; outputs].into_iter());
+    let mut dx = batch::<U, In, _>(size, vec![how.before; In::LEN * size.0].into_iter());
     let (mut cache, mut grad) = (Buffer::lend(size), L::Gradient::zeros());
     if how.used_cache {
         let other = In::flat::<U, Dyn>(x).iter().map(|&x| U::one() - x);
-        let other = batch::<U, In>(size, other);
+        let other = batch::<U, In, _>(size, other);
         layer.forward::<Dyn>(&other, &mut y, &mut cache, &mut how.pass.clone());
         let into = Grad::set(&mut grad);
         layer.backward::<Dyn>(&other, &y, &mut cache, &dy, Some(&mut dx), into);
@@ -186,7 +184,7 @@ impl<'a, T: Real, In: Flat, L: Layer<T, In>> OfLayer<'a, T, In, L> {
     fn inputs<U: Scalar>(&self, f: impl Fn(f64, usize) -> U) -> In::Batch<U, Dyn> {
         let inputs = In::LEN * self.size.0;
         let numbers = self.point.iter().take(inputs).enumerate();
-        batch::<U, In>(self.size, numbers.map(|(i, &x)| f(x, i)))
+        batch::<U, In, _>(self.size, numbers.map(|(i, &x)| f(x, i)))
     }
 
     /// Moves the point: the parameters in place, the inputs as returned.
@@ -212,12 +210,8 @@ where
     L::With<f64>: Layer<f64, In, Out = L::Out>,
     L::With<Dual64>: Layer<Dual64, In, Out = L::Out>,
 {
-    fn variables(&self) -> &[Variable] {
-        &self.variables
-    }
-
-    fn value(&self, i: usize) -> f64 {
-        self.point.get(i).copied().unwrap_or(0.0)
+    fn point(&self) -> (&[f64], &[Variable]) {
+        (&self.point, &self.variables)
     }
 
     fn outputs(&mut self, along: Along, step: f64) -> Vec<f64> {
@@ -283,7 +277,7 @@ impl<'a, T: Real, S: Flat, E, Y> OfLoss<'a, T, S, E, Y> {
     }
 
     fn outputs<U: Scalar>(&self, f: impl Fn(f64, usize) -> U) -> S::Batch<U, Dyn> {
-        batch::<U, S>(self.size, self.point.iter().enumerate().map(|(i, &y)| f(y, i)))
+        batch::<U, S, _>(self.size, self.point.iter().enumerate().map(|(i, &y)| f(y, i)))
     }
 
     fn slope<U: Scalar>(&self, y: &S::Batch<U, Dyn>) -> Vec<U>
@@ -304,12 +298,8 @@ where
         + Loss<f64, S, Dyn, <Y as Target<f64>>::As>
         + Loss<Dual64, S, Dyn, <Y as Target<Dual64>>::As>,
 {
-    fn variables(&self) -> &[Variable] {
-        &self.variables
-    }
-
-    fn value(&self, i: usize) -> f64 {
-        self.point.get(i).copied().unwrap_or(0.0)
+    fn point(&self) -> (&[f64], &[Variable]) {
+        (&self.point, &self.variables)
     }
 
     fn outputs(&mut self, along: Along, step: f64) -> Vec<f64> {
@@ -362,9 +352,7 @@ impl<U: Scalar, const B: usize> Target<U> for [usize; B] {
     }
 }
 
-impl<T: Real, U: Scalar, const N: usize, B: crate::BatchSize> Target<U>
-    for crate::Columns<T, N, B>
-{
+impl<T: Real, U: Scalar, const N: usize, B: BatchSize> Target<U> for crate::Columns<T, N, B> {
     type As = crate::Columns<U, N, B>;
 
     fn over(&self) -> Self::As {

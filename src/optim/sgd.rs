@@ -2,7 +2,6 @@
 
 use super::Optimizer;
 use crate::{
-    kernel::{self, Work},
     params::{self, Parameters},
     shape::Scalar,
 };
@@ -33,26 +32,11 @@ impl<T: Scalar> Sgd<T> {
 impl<T: Scalar, L: Parameters<T>> Optimizer<T, L> for Sgd<T> {
     #[inline]
     fn step(&mut self, layers: &mut L, grad: &mut L::Gradient) {
-        kernel::run::<T, _>(Update { rate: self.rate, layers, grad });
+        params::descend(self.rate, layers, grad);
     }
 
     #[inline]
     fn plain_rate(&self) -> Option<T> {
         Some(self.rate)
-    }
-}
-
-struct Update<'a, T: Scalar, L: Parameters<T>> {
-    rate: T,
-    layers: &'a mut L,
-    grad: &'a mut L::Gradient,
-}
-
-impl<T: Scalar, L: Parameters<T>> Work for Update<'_, T, L> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run(self) {
-        params::descend(self.rate, self.layers, self.grad);
     }
 }
