@@ -63,7 +63,7 @@ pub fn he<T: Scalar, const R: usize, const C: usize>(
 
 /// Cosine and sine of so many turns, from 0 to 1, to 10⁻⁹ but for rounding. In f32 libm's own go
 /// through f64, which on a chip without it takes more flash than all else that trains a small net.
-fn circle<T: Scalar>(turns: T) -> [T; 2] {
+pub(crate) fn circle<T: Scalar>(turns: T) -> [T; 2] {
     let number = nalgebra::convert::<f64, T>;
     // A sixteenth of the angle from the far side, which a few terms of the series reach.
     let angle = (turns - number(0.5)) * number(core::f64::consts::TAU / 16.0);
@@ -82,21 +82,4 @@ fn circle<T: Scalar>(turns: T) -> [T; 2] {
 /// Uniform in (0, 1]: never 0, of which there is no logarithm.
 fn uniform<T: Scalar>(rng: &mut (impl Rng + ?Sized)) -> T {
     nalgebra::convert(((rng.next_u32() >> 8) + 1) as f32 / (1 << 24) as f32)
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn circle() {
-        for i in 0..=1000 {
-            let turns = f64::from(i) / 1000.0;
-            let (sin, cos) = (turns * core::f64::consts::TAU).sin_cos();
-            let [c, s] = super::circle(turns);
-            assert!((c - cos).abs() < 1e-9 && (s - sin).abs() < 1e-9, "{turns}");
-            // Four doublings multiply what f32 rounds, half a unit in a few operations, by 16.
-            let [c, s] = super::circle(turns as f32);
-            let error = (f64::from(c) - cos).abs().max((f64::from(s) - sin).abs());
-            assert!(error < 64.0 * f64::from(f32::EPSILON), "{turns}: {error}");
-        }
-    }
 }

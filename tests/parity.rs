@@ -194,6 +194,33 @@ fn honest_numbers() {
     assert_eq!(net.accuracy(&Vector2::repeat(f64::NAN), &[0]), 0.0);
 }
 
+/// Logarithms are taken for some samples at once: a batch is the mean of its samples all the same, and
+/// one that is NaN makes it so wherever it stands.
+#[test]
+fn cross_entropy_of_many() {
+    for samples in [1, 15, 16, 17, 35] {
+        let scores: Vec<f64> = (0..4 * samples).map(|i| f64::from(i * 37 % 101) / 10.0).collect();
+        let (y, labels) = (batch::<4>(&scores), (0..samples as usize).map(|s| s * 7 % 4));
+        let labels: Vec<usize> = labels.collect();
+        let mut dy = y.clone();
+        let loss = SoftmaxCrossEntropy.loss(&y, &labels, Some(&mut dy));
+        let (mut sum, mut slopes) = (0.0, Vec::new());
+        for (y, &label) in scores.chunks(4).zip(&labels) {
+            let mut dy = batch::<4>(y);
+            sum += SoftmaxCrossEntropy.loss(&batch::<4>(y), &vec![label], Some(&mut dy));
+            slopes.extend(dy.iter().map(|dy| dy / f64::from(samples)));
+        }
+        // Three roundings a term and one an addition, of up to 35 terms.
+        assert_close(&[loss], &[sum / f64::from(samples)], 40.0, 0.0);
+        assert_close(dy.as_slice(), &slopes, 2.0, 0.0);
+        for wrong in 0..labels.len() {
+            let mut labels = labels.clone();
+            labels[wrong] = 4;
+            assert!(SoftmaxCrossEntropy.loss(&y, &labels, None).is_nan(), "{wrong} of {samples}");
+        }
+    }
+}
+
 /// What cannot be right is NaN, and no panic: labels that are no class, targets that are too many
 /// or too few.
 #[test]

@@ -127,6 +127,13 @@ pub fn exp<T: Scalar>(x: &mut [T]) {
     }
 }
 
+/// x ← ln(1 + x).
+pub fn ln_1p<T: Scalar>(x: &mut [T]) {
+    for x in x {
+        *x = x.ln_1p();
+    }
+}
+
 /// x = byte / 255.
 pub fn brightness<T: Scalar>(bytes: &[u8], x: &mut [T]) {
     let full: T = nalgebra::convert(255.0_f32);

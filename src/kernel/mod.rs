@@ -41,6 +41,8 @@ macro_rules! each {
             fn softplus_back(x: &[T], dy: &[T], dx: &mut [T]);
             /// x ← eˣ.
             fn exp(x: &mut [T]);
+            /// x ← ln(1 + x).
+            fn ln_1p(x: &mut [T]);
             /// x = byte / 255.
             fn brightness(bytes: &[u8], x: &mut [T]);
         }

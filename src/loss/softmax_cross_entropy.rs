@@ -42,26 +42,35 @@ impl<T: Scalar, const N: usize, B: BatchSize, Y: Classes<T, N, B> + ?Sized> Loss
         if let Some(dy) = dy.as_deref_mut().filter(|dy| dy.ncols() != y.ncols()) {
             dy.fill(nan());
         }
-        let mut p = [T::zero(); N];
-        for (s, y) in y.as_slice().chunks_exact(N.max(1)).enumerate() {
-            let (top, rest) = kernel::softmax(y, &mut p);
-            let ln_sum = rest.ln_1p();
-            let mut sum = T::zero();
-            for (k, &y) in y.iter().enumerate() {
-                let t = t.probability(s, k);
-                sum += t;
-                // 0·∞ is no part of the sum; NaN is.
-                if t != T::zero() || ln_sum.partial_cmp(&ln_sum).is_none() {
-                    loss += t * (ln_sum - (y - top));
+        let (n, mut p) = (N.max(1), [T::zero(); N]);
+        for (group, y) in y.as_slice().chunks(TOGETHER * n).enumerate() {
+            let (mut sums, mut logs) = ([T::zero(); TOGETHER], [T::zero(); TOGETHER]);
+            let each = y.chunks_exact(n).zip(sums.iter_mut().zip(&mut logs));
+            for (s, (y, (sum, rest))) in (group * TOGETHER..).zip(each) {
+                let (top, others) = kernel::softmax(y, &mut p);
+                *rest = others;
+                for (k, &y) in y.iter().enumerate() {
+                    let t = t.probability(s, k);
+                    *sum += t;
+                    // 0·∞ is no part of the sum; a NaN comes by `rest`.
+                    if t != T::zero() {
+                        loss -= t * (y - top);
+                    }
+                }
+                let dy = dy.as_deref_mut().map(|dy| dy.as_mut_slice().chunks_exact_mut(n));
+                if let Some(dy) = dy.and_then(|mut dy| dy.nth(s)) {
+                    for (k, (dy, &p)) in dy.iter_mut().zip(&p).enumerate() {
+                        *dy = (*sum * p - t.probability(s, k)) / samples;
+                    }
                 }
             }
-            let dy = dy.as_deref_mut().map(|dy| dy.as_mut_slice().chunks_exact_mut(N.max(1)));
-            if let Some(dy) = dy.and_then(|mut dy| dy.nth(s)) {
-                for (k, (dy, &p)) in dy.iter_mut().zip(&p).enumerate() {
-                    *dy = (sum * p - t.probability(s, k)) / samples;
-                }
-            }
+            let logs = logs.get_mut(..y.len() / n).unwrap_or_default();
+            kernel::ln_1p(logs);
+            loss += sums.iter().zip(logs).fold(T::zero(), |all, (&sum, &mut ln)| all + sum * ln);
         }
         loss / samples
     }
 }
+
+/// Samples whose logarithms are taken at once.
+const TOGETHER: usize = 16;

@@ -6,7 +6,10 @@
 //! NaN is NaN, zeros keep their sign, subnormal numbers are numbers.
 #![allow(unsafe_code)]
 
-use super::lanes::Lanes;
+use super::{
+    lanes::Lanes,
+    tile::{load, store},
+};
 use crate::Scalar;
 use core::f64::consts::{FRAC_1_SQRT_2, LOG2_E};
 use num_traits::ConstZero;
@@ -93,6 +96,7 @@ macro_rules! functions {
 functions! {
     Relu relu;
     Exp exp;
+    Ln1p ln_1p;
     Tanh P::tanh;
     Sigmoid sigmoid;
     Gelu gelu;
@@ -125,35 +129,28 @@ pub unsafe fn apply<P: Lanes, F: Function>(
             (x, y, left) = (x.add(P::LANES), y.add(P::LANES), left - P::LANES);
         }
         if left > 0 {
-            F::of(P::load_part(x, P::mask(left))).store_part(y, left);
+            store(F::of(load::<P>(x, left)), y, left);
         }
     }
 }
 
-/// x = byte / 255, for `len` of them.
+/// x = byte / 255, for `len` of them, which is whole packs.
 ///
 /// # Safety
 /// As for [`apply`].
 #[inline(always)]
-pub unsafe fn brightness<P: Lanes>(mut bytes: *const u8, mut x: *mut P::Element, len: usize) {
-    let mut left = len;
-    // SAFETY: `left` bytes and numbers lie behind the pointers; `last` has as many as a pack.
+pub unsafe fn brightness<P: Lanes>(bytes: *const u8, x: *mut P::Element, len: usize) {
+    // SAFETY: `i` and a pack more lie behind the pointers.
     unsafe {
-        while left > 0 {
-            let (mut last, whole) = ([0u8; 16], left >= P::LANES);
-            if !whole {
-                core::ptr::copy_nonoverlapping(bytes, last.as_mut_ptr(), left);
-            }
-            let byte = P::load_bytes(if whole { bytes } else { last.as_ptr() });
-            // A product and what it lacks: as a quotient would be rounded, and no division.
-            let (full, part) = (byte.like(255.0), byte.like(1.0 / 255.0));
-            let near = byte.mul(part);
-            let value = near.neg_mul_add(full, byte).mul_add(part, near);
-            if !whole {
-                return value.store_part(x, left);
-            }
-            value.store(x);
-            (bytes, x, left) = (bytes.add(P::LANES), x.add(P::LANES), left - P::LANES);
+        // 1/255 and what that lacks: both products together are what the quotient is, without division.
+        let zero = P::splat(P::Element::ZERO);
+        let part = zero.like(1.0 / 255.0);
+        let rest = part.neg_mul_add(zero.like(255.0), zero.like(1.0)).mul(part);
+        let mut i = 0;
+        while i < len {
+            let byte = P::load_bytes(bytes.add(i));
+            byte.mul_add(part, byte.mul(rest)).store(x.add(i));
+            i += P::LANES;
         }
     }
 }
@@ -179,13 +176,7 @@ pub unsafe fn back<P: Lanes, F: Slope>(
         let mut i = 0;
         while i < len {
             let (from, dy, dx, left) = (from.add(i), dy.add(i), dx.add(i), len - i);
-            if left >= P::LANES {
-                F::back(P::load(from), P::load(dy)).store(dx);
-            } else {
-                let mask = P::mask(left);
-                let dx_part = F::back(P::load_part(from, mask), P::load_part(dy, mask));
-                dx_part.store_part(dx, left);
-            }
+            store(F::back(load::<P>(from, left), load(dy, left)), dx, left);
             i += P::LANES;
         }
     }

@@ -36,8 +36,6 @@ use crate::Scalar;
 use core::any::TypeId;
 use lanes::Lanes;
 use math::Constants;
-#[cfg(feature = "rayon")]
-use pack::Pack;
 use tile::{Product, Start};
 
 /// Hands on to `$for` what stands before it and the kernels for large work, which go through a table.
@@ -48,13 +46,14 @@ macro_rules! large {
             = vector::column<WIDE>;
         fn outer(size: Size, dy: *const E, x: *const E, dw: *mut E, start: Start<E>) = vector::outer;
         fn pullback(size: Size, w: *const E, dy: *const E, dx: *mut E) = vector::pullback<WIDE>;
-        fn sum_columns(size: Size, dy: *const E, db: *mut E, overwrite: bool) = vector::sum_columns;
+        fn sum_columns(size: Size, dy: *const E, db: *mut E, start: Start<E>) = vector::sum_columns;
         fn relu(x: *const E, y: *mut E, len: usize) = math::apply<Relu>;
         fn tanh(x: *const E, y: *mut E, len: usize) = math::apply<Tanh>;
         fn sigmoid(x: *const E, y: *mut E, len: usize) = math::apply<Sigmoid>;
         fn gelu(x: *const E, y: *mut E, len: usize) = math::apply<Gelu>;
         fn softplus(x: *const E, y: *mut E, len: usize) = math::apply<Softplus>;
         fn exp(x: *const E, y: *mut E, len: usize) = math::apply<Exp>;
+        fn ln_1p(x: *const E, y: *mut E, len: usize) = math::apply<Ln1p>;
         fn brightness(bytes: *const u8, x: *mut E, len: usize) = math::brightness;
         fn relu_back(x: *const E, dy: *const E, dx: *mut E, len: usize) = math::back<Relu>;
         fn tanh_back(y: *const E, dy: *const E, dx: *mut E, len: usize) = math::back<Tanh>;
@@ -99,7 +98,7 @@ macro_rules! kernels {
 macro_rules! level {
     ($level:ident $module:ident, $features:literal) => {
         mod $module {
-            use super::math::{self, Exp, Gelu, Relu, Sigmoid, Softplus, Tanh};
+            use super::math::{self, Exp, Gelu, Ln1p, Relu, Sigmoid, Softplus, Tanh};
             use super::vector::{self, NARROW, WIDE};
             use super::{Lanes, Product, Size, Start, panels};
 
@@ -172,13 +171,6 @@ macro_rules! levels {
                 // SAFETY: `level` has seen the features.
                 $(Some(Level::$level) => unsafe { $module::run(work) },)*
                 None => without(work),
-            }
-        }
-
-        #[cfg(feature = "rayon")]
-        fn lanes<E: Float>(level: Level) -> usize {
-            match level {
-                $(Level::$level => E::$level::LANES,)*
             }
         }
 

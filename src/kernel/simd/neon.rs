@@ -30,14 +30,10 @@ pub const unsafe fn trust(_: Option<Level>) {}
 /// See [`Pack::prefetch`].
 #[inline(always)]
 #[allow(clippy::pointers_in_nomem_asm_block)] // an address, at which nothing is read
-pub fn prefetch<const SOON: bool>(from: *const u8) {
+pub fn prefetch(from: *const u8) {
     // SAFETY: a hint, which changes nothing. (The intrinsic for it is not stable.)
     unsafe {
-        if SOON {
-            asm!("prfm pldl1keep, [{}]", in(reg) from, options(nomem, nostack, preserves_flags));
-        } else {
-            asm!("prfm pldl2keep, [{}]", in(reg) from, options(nomem, nostack, preserves_flags));
-        }
+        asm!("prfm pldl1keep, [{}]", in(reg) from, options(nomem, nostack, preserves_flags));
     }
 }
 

@@ -52,11 +52,10 @@ pub trait Pack: Copy {
     fn div(self, other: Self) -> Self;
     /// A bit for each lane that is not zero, as NaN is not, from the lowest on.
     fn nonzeros(self) -> u16;
-    /// Has the cache line of this address, which need not exist, fetched to the first-level cache,
-    /// or to the second for later.
+    /// Has the cache line of this address, which need not exist, fetched to the first-level cache.
     #[inline(always)]
-    fn prefetch<const SOON: bool>(from: *const Self::Element) {
-        arch::prefetch::<SOON>(from.cast());
+    fn prefetch(from: *const Self::Element) {
+        arch::prefetch(from.cast());
     }
     /// So many bytes as numbers.
     ///

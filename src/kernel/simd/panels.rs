@@ -8,7 +8,7 @@
 use super::{
     math::Constants,
     pack::Pack,
-    tile::{Aligned, Aside, BLOCK, COPY, PACKED, Product, Start, load},
+    tile::{Aligned, BLOCK, COPY, PACKED, Product, Start, load},
 };
 use core::mem::MaybeUninit;
 
@@ -21,31 +21,32 @@ const MANY: usize = 16;
 /// A sum over no more than this is never cut into blocks: a scaled one has to be whole.
 pub const WHOLE: usize = 170;
 
-impl<E: Constants> Product<E> {
-    #[inline(always)]
-    unsafe fn product<P: Pack<Element = E>>(self) {
-        if self.m == 0 || self.n == 0 {
-            return;
+/// C = start + A·B.
+#[inline(always)]
+pub unsafe fn product<P: Pack>(all: Product<P::Element>) {
+    if all.m == 0 || all.n == 0 {
+        return;
+    }
+    unsafe {
+        // Few rows in a pack of their own would cost as much as a full one: they go beside.
+        let (few, dots) = (all.m % P::LANES, all.b_row == 1);
+        let worth = if dots { all.k >= P::LANES } else { all.n >= 8 };
+        let few = if few <= P::LANES / 4 && worth { few } else { 0 };
+        let main = Product { m: all.m - few, ..all };
+        if all.a_row != 1 || all.n >= MANY && all.k >= MANY {
+            main.packed::<P>();
+        } else {
+            main.panels::<P>();
         }
-        unsafe {
-            // Few rows in a pack of their own would cost as much as a full one: they go beside.
-            let (few, dots) = (self.m % P::LANES, self.b_row == 1);
-            let worth = if dots { self.k >= P::LANES } else { self.n >= 8 };
-            let few = if few <= P::LANES / 4 && worth { few } else { 0 };
-            let main = Product { m: self.m - few, ..self };
-            if self.a_row != 1 || self.n >= MANY && self.k >= MANY {
-                main.packed::<P>();
-            } else {
-                main.panels::<P>();
-            }
-            match few {
-                0 => {}
-                _ if dots => self.below(main.m).by_dots::<P>(),
-                _ => self.below(main.m).by_columns::<P>(),
-            }
+        match few {
+            0 => {}
+            _ if dots => all.below(main.m).by_dots::<P>(),
+            _ => all.below(main.m).by_columns::<P>(),
         }
     }
+}
 
+impl<E: Constants> Product<E> {
     /// Panel after panel, out of A itself.
     #[inline(always)]
     unsafe fn panels<P: Pack<Element = E>>(mut self) {
@@ -89,22 +90,17 @@ impl<E: Constants> Product<E> {
                     let rows = part.m.min(height);
                     let mut now = Product { m: rows, ..part };
                     part = part.below(rows);
-                    let (copy, next) = (self.a_row == 1, part.m.min(height));
-                    let (stride, len) = if copy { (self.a_column, next) } else { (self.a_row, k) };
-                    let mut aside = Aside { block, strip: part.a, done: 0, stride, len };
-                    if next == 0 {
-                        aside = Aside { block, strip: block, ..Aside::NOTHING };
-                    }
+                    let copy = self.a_row == 1;
                     if !copy {
                         now.pack::<P>(height, block);
                         (now.a, now.a_row, now.a_column) = (block, 1, height);
                     }
                     match (P::PANEL, rows.div_ceil(P::LANES)) {
-                        (3, 1) => now.panel::<P, 1, 16>(aside, copy, zeros),
-                        (3, 2) => now.panel::<P, 2, 12>(aside, copy, zeros),
-                        (3, _) => now.panel::<P, 3, 8>(aside, copy, zeros),
-                        (_, 1) => now.panel::<P, 1, 12>(aside, copy, zeros),
-                        (_, _) => now.panel::<P, 2, 6>(aside, copy, zeros),
+                        (3, 1) => now.panel::<P, 1, 16>(block, copy, zeros),
+                        (3, 2) => now.panel::<P, 2, 12>(block, copy, zeros),
+                        (3, _) => now.panel::<P, 3, 8>(block, copy, zeros),
+                        (_, 1) => now.panel::<P, 1, 12>(block, copy, zeros),
+                        (_, _) => now.panel::<P, 2, 6>(block, copy, zeros),
                     }
                 }
                 done += k;
@@ -148,35 +144,29 @@ impl<E: Constants> Product<E> {
     #[inline(always)]
     unsafe fn panel<P: Pack<Element = E>, const PACKS: usize, const COLUMNS: usize>(
         mut self,
-        mut aside: Aside<E>,
+        block: *mut E,
         copy: bool,
         zeros: bool,
     ) {
         const { assert!(COLUMNS <= MANY) }; // of which there are as many where A is to be copied
         unsafe {
             let mut done = 0;
-            let skip = zeros && self.copy::<P, PACKS>(aside.block);
+            let skip = zeros && self.copy::<P, PACKS>(block);
             if copy && !zeros {
-                self.tile::<P, PACKS, COLUMNS, 1, COPY, 0>(0, &mut aside);
+                self.tile::<P, PACKS, COLUMNS, 1, COPY, 0>(0, block);
                 done = COLUMNS;
             }
-            (self.a, self.a_row, self.a_column) = (aside.block, 1, PACKS * P::LANES);
+            (self.a, self.a_row, self.a_column) = (block, 1, PACKS * P::LANES);
             if skip {
                 done = self.nonzeros::<P, PACKS>();
             }
             while done + COLUMNS <= self.n {
-                self.tile::<P, PACKS, COLUMNS, 1, PACKED, 0>(done, &mut aside);
+                self.tile::<P, PACKS, COLUMNS, 1, PACKED, 0>(done, block);
                 done += COLUMNS;
             }
             self.four_by_four::<P, PACKS>(done);
         }
     }
-}
-
-/// C = start + A·B.
-#[inline(always)]
-pub unsafe fn product<P: Pack>(product: Product<P::Element>) {
-    unsafe { product.product::<P>() }
 }
 
 /// How many packs high the next panel is, with `rows` left.

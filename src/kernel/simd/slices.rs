@@ -1,15 +1,15 @@
 //! The kernels over slices: which way a size takes. Each is false if it was not done, and left to the loops.
 #![allow(unsafe_code)]
 
+#[cfg(feature = "rayon")]
+use super::threads;
 #[cfg(feature = "alloc")]
 use super::tile;
 use super::{
     Float, Level, Product, Size, Start, arch, level,
     panels::{WHOLE, WIDTH},
 };
-#[cfg(feature = "rayon")]
-use super::{lanes, threads};
-use crate::Scalar;
+use crate::{Scalar, kernel::loops};
 use core::any::TypeId;
 use num_traits::ConstOne;
 
@@ -64,9 +64,8 @@ unsafe fn product<E: Float>(level: Level, product: Product<E>) {
     };
     #[cfg(feature = "rayon")]
     if product.m * product.k * product.n >= WORTH_THREADS {
-        let (lanes, threads) = (lanes::<E>(level), rayon::current_num_threads());
         // SAFETY: as the caller promises.
-        return unsafe { product.by_threads(lanes, threads, &run) };
+        return unsafe { product.by_threads(rayon::current_num_threads(), &run) };
     }
     run(product);
 }
@@ -209,10 +208,11 @@ pub fn sum_columns<T: Scalar>(dy: &[T], db: &mut [T], overwrite: bool) -> bool {
     if_float!(T is E, level, (dy, db): {
         // SAFETY: as in `affine`.
         unsafe {
+            let start = if overwrite { Start::Zero } else { Start::Add(E::ONE) };
             if n == 1 && m <= SMALL {
-                inlined!(level, sum_columns<E>((m, n), dy, db, overwrite));
+                inlined!(level, sum_columns<E>((m, n), dy, db, start));
             } else {
-                (E::table(level).sum_columns)((m, n), dy, db, overwrite);
+                (E::table(level).sum_columns)((m, n), dy, db, start);
             }
         }
     })
@@ -265,33 +265,44 @@ elementwise! {
     softplus_back(x, dy);
 }
 
-/// x ← eˣ.
-#[inline(always)]
-pub fn exp<T: Scalar>(x: &mut [T]) -> bool {
-    let (len, x) = (x.len(), x.as_mut_ptr());
-    if_float!(T is E, level, (x): {
-        // SAFETY: as in `affine`.
-        unsafe {
-            if len <= FEW {
-                inlined!(level, exp<E>(x, x, len));
-            } else {
-                (E::table(level).exp)(x, x, len);
-            }
+macro_rules! in_place {
+    ($($name:ident)*) => { $(
+        /// Entry by entry.
+        #[inline(always)]
+        pub fn $name<T: Scalar>(x: &mut [T]) -> bool {
+            let (len, x) = (x.len(), x.as_mut_ptr());
+            if_float!(T is E, level, (x): {
+                // SAFETY: as in `affine`.
+                unsafe {
+                    if len <= FEW {
+                        inlined!(level, $name<E>(x, x, len));
+                    } else {
+                        (E::table(level).$name)(x, x, len);
+                    }
+                }
+            })
         }
-    })
+    )* };
 }
+in_place!(exp ln_1p);
 
-/// Has this memory fetched to the caches.
+/// Has this memory fetched to the first-level cache.
 #[cfg(feature = "alloc")]
 pub fn prefetch(bytes: &[u8]) {
     for line in bytes.chunks(tile::LINE) {
-        arch::prefetch::<false>(line.as_ptr());
+        arch::prefetch(line.as_ptr());
     }
 }
 
-/// x = byte / 255, as far as both go.
+/// x = byte / 255, where there are as many of both.
 pub fn brightness<T: Scalar>(bytes: &[u8], x: &mut [T]) -> bool {
-    let (len, bytes, x) = (bytes.len().min(x.len()), bytes.as_ptr(), x.as_mut_ptr());
+    // A row of 16 is whole packs at every level.
+    let ((rows, bytes), (to, x)) = (bytes.as_chunks::<16>(), x.as_chunks_mut::<16>());
+    if (rows.len(), bytes.len()) != (to.len(), x.len()) {
+        return false;
+    }
+    loops::brightness(bytes, x);
+    let (len, bytes, x) = (16 * rows.len(), rows.as_flattened().as_ptr(), to.as_mut_ptr());
     if_float!(T is E, level, (x): {
         // SAFETY: as in `affine`.
         unsafe { (E::table(level).brightness)(bytes, x, len) };

@@ -13,6 +13,9 @@ const AWAKE: usize = 1 << 14;
 /// And how many for rayon to take note that they are done.
 const NOTED: usize = 16;
 
+/// Whole packs, whatever the level.
+const ROWS: usize = 16;
+
 /// Pointers for threads that write to parts of their own, and read what nobody writes.
 #[derive(Clone, Copy)]
 pub struct Shared<P>(pub P);
@@ -52,16 +55,16 @@ pub fn cut(whole: usize, step: usize, thread: usize, threads: usize) -> (usize, 
 }
 
 impl<E: Constants> Product<E> {
-    /// In parts, one a thread, cut where packs of `lanes` rows and tiles end, so that every entry is
+    /// In parts, one a thread, cut where packs of rows and tiles end, so that every entry is
     /// summed up as it would be by one thread.
     ///
     /// # Safety
     /// As `tile` says.
-    pub unsafe fn by_threads(self, lanes: usize, threads: usize, run: &(impl Fn(Self) + Sync)) {
+    pub unsafe fn by_threads(self, threads: usize, run: &(impl Fn(Self) + Sync)) {
         // By rows each thread keeps its rows of W in its cache, from step to step, and A is packed
         // once; but all read B, which should not be much.
-        let by_rows = self.m / threads.max(1) >= 6 * lanes && self.n <= 4 * self.m;
-        let (whole, step) = if by_rows { (self.m, lanes) } else { (self.n, WIDTH) };
+        let by_rows = self.m / threads.max(1) >= 3 * ROWS && self.n <= 4 * self.m;
+        let (whole, step) = if by_rows { (self.m, ROWS) } else { (self.n, WIDTH) };
         let threads = threads.min(whole / step);
         if threads < 2 {
             return run(self);

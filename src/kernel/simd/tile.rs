@@ -6,10 +6,7 @@
 #![allow(clippy::pointers_in_nomem_asm_block)] // of `opaque!`
 
 use super::{math::Constants, pack::Pack};
-use core::{
-    arch::asm,
-    ptr::{null, null_mut},
-};
+use core::{arch::asm, ptr::null_mut};
 
 /// C = start + A·B, or C + factor·A·B, C of `m`×`n`, over `k`. Strides are in numbers; C's columns are
 /// contiguous.
@@ -55,34 +52,6 @@ pub(super) struct Aligned<V>(pub V);
 /// The bytes of a cache line.
 #[cfg(feature = "alloc")]
 pub const LINE: usize = 64;
-
-/// What a tile does besides summing up: it copies A to the block, if it is a panel's first; and it fetches
-/// what the next panel will be made from, a line now and then, as many at once would keep what is summed
-/// up waiting.
-#[derive(Clone, Copy)]
-pub(super) struct Aside<E> {
-    pub block: *mut E,
-    /// What is to be fetched, strips of `len` numbers, and how far in the strip that is.
-    pub strip: *const E,
-    pub done: usize,
-    pub stride: usize,
-    pub len: usize,
-}
-
-impl<E> Aside<E> {
-    pub const NOTHING: Self =
-        Aside { block: null_mut(), strip: null(), done: 0, stride: 0, len: 0 };
-
-    /// Has the next line fetched.
-    #[inline(always)]
-    fn line<P: Pack<Element = E>>(&mut self) {
-        P::prefetch::<false>(self.strip.wrapping_add(self.done));
-        self.done += P::LANES;
-        if self.done >= self.len {
-            (self.strip, self.done) = (self.strip.wrapping_add(self.stride), 0);
-        }
-    }
-}
 
 /// The same number or address, of which the compiler does not know what it was made from: left to itself it
 /// computes each of a tile's addresses anew.
@@ -131,10 +100,9 @@ impl<E: Constants> Product<E> {
         self,
         mut done: usize,
     ) {
-        let mut nothing = Aside::NOTHING;
         unsafe {
             while done < self.n {
-                self.tile::<P, PACKS, 4, 1, AS_IS, 0>(done, &mut nothing);
+                self.tile::<P, PACKS, 4, 1, AS_IS, 0>(done, null_mut());
                 done += 4;
             }
         }
@@ -151,8 +119,7 @@ impl<E: Constants> Product<E> {
     >(
         self,
     ) {
-        let mut nothing = Aside::NOTHING;
-        unsafe { self.tile::<P, PACKS, COLUMNS, SUMS, AS_IS, AHEAD>(0, &mut nothing) }
+        unsafe { self.tile::<P, PACKS, COLUMNS, SUMS, AS_IS, AHEAD>(0, null_mut()) }
     }
 
     /// The only column, of at most four packs.
@@ -169,7 +136,8 @@ impl<E: Constants> Product<E> {
         }
     }
 
-    /// `COLUMNS` columns from `column` on, `PACKS` packs of rows, the last of which may be a part.
+    /// `COLUMNS` columns from `column` on, `PACKS` packs of rows, the last of which may be a part. With
+    /// `COPY` there is a `block` to be copied to.
     /// So that one addition need not wait for the last, `SUMS` sums stand side by side.
     #[inline(always)]
     pub(super) unsafe fn tile<
@@ -182,7 +150,7 @@ impl<E: Constants> Product<E> {
     >(
         self,
         column: usize,
-        aside: &mut Aside<E>,
+        block: *mut E,
     ) {
         unsafe {
             let (l, last) = (P::LANES, self.m - (PACKS - 1) * P::LANES);
@@ -191,7 +159,7 @@ impl<E: Constants> Product<E> {
             let real = if COLUMNS > 4 { COLUMNS } else { COLUMNS.min(self.n - column) };
             let (mut a, mut b) = (self.a, self.b.add(column * self.b_column));
             let c = self.c.add(column * self.c_column);
-            let mut copy = aside.block;
+            let mut copy = block;
             // A full tile out of a panel, of which there are many.
             let many = A != AS_IS && COLUMNS > 4;
             let mut sums = [[[P::splat(E::ZERO); PACKS]; COLUMNS]; SUMS];
@@ -208,11 +176,11 @@ impl<E: Constants> Product<E> {
                 ($sum:expr) => {{
                     if many {
                         // The tile after the next one's B, where that is a row's next numbers.
-                        P::prefetch::<true>(quad[0].wrapping_add(2 * COLUMNS));
+                        P::prefetch(quad[0].wrapping_add(2 * COLUMNS));
                     }
                     if AHEAD > 0 {
                         for i in 0..PACKS {
-                            P::prefetch::<true>(a.wrapping_add(AHEAD * self.a_column + i * l));
+                            P::prefetch(a.wrapping_add(AHEAD * self.a_column + i * l));
                         }
                     }
                     let mut pack = [P::splat(E::ZERO); PACKS];
@@ -249,7 +217,6 @@ impl<E: Constants> Product<E> {
             // Not where A is copied, which happens once a panel.
             if many && A == PACKED {
                 while left >= 4 {
-                    aside.line::<P>();
                     step!(0);
                     step!(0);
                     step!(0);

@@ -10,7 +10,7 @@ use super::{
     pack::Pack,
     tile::{Product, Start, load, store},
 };
-use num_traits::ConstZero;
+use num_traits::{ConstOne, ConstZero};
 
 /// Of a kernel for one sample: by narrow packs, of which a CPU sums up more at once, for what is soon
 /// done; or by wide ones.
@@ -158,54 +158,23 @@ unsafe fn dots<P: Pack>(
     }
 }
 
-/// db = Σ of `samples` columns of dy, or added to db.
+/// db = start + Σ of `samples` columns of dy: a matrix by a column of ones, of which one is there.
 #[inline(always)]
 pub unsafe fn sum_columns<P: Pack>(
     (m, samples): (usize, usize),
     dy: *const P::Element,
     db: *mut P::Element,
-    overwrite: bool,
+    start: Start<P::Element>,
 ) {
+    let one = P::Element::ONE;
+    let ones = (&raw const one, 0, 0);
+    let all = Product::new([m, samples, 1], (dy, 1, m), ones, (db, m), start);
     unsafe {
-        let mut row = 0;
-        while row < m {
-            // Some packs side by side, as each addition waits for the last.
-            row += if m - row >= 4 * P::LANES {
-                sums_of_rows::<P, 4>((m, samples), row, dy, db, overwrite)
-            } else {
-                sums_of_rows::<P, 1>((m, samples), row, dy, db, overwrite)
-            };
+        if m <= P::Half::LANES {
+            all.column::<P::Half, 0>();
+        } else {
+            all.one_column::<P, 0>();
         }
-    }
-}
-
-/// The same for `PACKS` packs of rows, of which there are as many if it is not one; how many rows that are.
-#[inline(always)]
-unsafe fn sums_of_rows<P: Pack, const PACKS: usize>(
-    (m, samples): (usize, usize),
-    row: usize,
-    dy: *const P::Element,
-    db: *mut P::Element,
-    overwrite: bool,
-) -> usize {
-    unsafe {
-        let (dy, db) = (dy.add(row), db.add(row));
-        let left = if PACKS > 1 { P::LANES } else { m - row };
-        let mut sums = [P::splat(P::Element::ZERO); PACKS];
-        if !overwrite {
-            for i in 0..PACKS {
-                sums[i] = load(db.add(i * P::LANES), left);
-            }
-        }
-        for sample in 0..samples {
-            for i in 0..PACKS {
-                sums[i] = sums[i].add(load(dy.add(sample * m + i * P::LANES), left));
-            }
-        }
-        for i in 0..PACKS {
-            store(sums[i], db.add(i * P::LANES), left);
-        }
-        PACKS * P::LANES
     }
 }
 

@@ -30,18 +30,15 @@ pub fn level() -> Option<Level> {
         return Some(Level::Avx512);
     }
     match known() {
-        NONE => None,
-        AVX2 => Some(Level::Avx2),
-        AVX512 => Some(Level::Avx512),
-        _ => ask(),
+        0 => ask(),
+        1 => None,
+        2 => Some(Level::Avx2),
+        _ => Some(Level::Avx512),
     }
 }
 
-/// What `ask` found out; zero before.
+/// What `ask` found out, as [`byte`] says it; zero before.
 static LEVEL: AtomicU8 = AtomicU8::new(0);
-const NONE: u8 = 1;
-const AVX2: u8 = 2;
-const AVX512: u8 = 3;
 
 /// `LEVEL`, for which the compiler may take any other read in the same function. So one test at the
 /// start of a net's step decides all that follow, as a constant would: an atomic is read anew for
@@ -86,9 +83,8 @@ fn ask() -> Option<Level> {
 
 const fn byte(level: Option<Level>) -> u8 {
     match level {
-        None => NONE,
-        Some(Level::Avx2) => AVX2,
-        Some(Level::Avx512) => AVX512,
+        None => 1,
+        Some(level) => 2 + level as u8,
     }
 }
 
@@ -109,15 +105,9 @@ fn detect() -> Option<Level> {
 
 /// See [`Pack::prefetch`].
 #[inline(always)]
-pub fn prefetch<const SOON: bool>(from: *const u8) {
+pub fn prefetch(from: *const u8) {
     // SAFETY: a hint; every x86-64 CPU has it.
-    unsafe {
-        if SOON {
-            _mm_prefetch::<_MM_HINT_T0>(from.cast());
-        } else {
-            _mm_prefetch::<_MM_HINT_T1>(from.cast());
-        }
-    }
+    unsafe { _mm_prefetch::<_MM_HINT_T0>(from.cast()) };
 }
 
 // A masked store does not forward to the load that follows it; a store of a quarter or half does.
