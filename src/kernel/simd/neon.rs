@@ -45,8 +45,7 @@ macro_rules! neon {
      $digits:literal, bias $bias:literal, exponent $right:ident $from_int:ident,
      |$from:ident, $count:ident| $load_part:expr,
      |$value:ident, $to:ident, $many:ident| $store_part:expr,
-     |$bytes:ident| $of_bytes:expr,
-     |$all:ident| $nonzeros:expr) => {
+     |$bytes:ident| $of_bytes:expr) => {
         /// `a * b + c`, as other instruction sets have it.
         ///
         /// # Safety
@@ -85,7 +84,6 @@ macro_rules! neon {
             |$value, $to, $many| $store_part,
             |a, b| ($zip1(a, b), $zip2(a, b)),
             pair_sums $pairs(a, b), block_sums a; // there is but one
-            |$all| $nonzeros,
             $name: |low, high| low
         );
 
@@ -137,11 +135,7 @@ neon!(F32x4: float32x4_t of 4 f32, fused_f32
             _ => {}
         }
     },
-    |bytes| [f32::from(*bytes), f32::from(*bytes.add(1)), f32::from(*bytes.add(2)), f32::from(*bytes.add(3))],
-    |lanes| {
-        let bits = transmute::<[u32; 4], uint32x4_t>([1, 2, 4, 8]);
-        vaddvq_u32(vbicq_u32(bits, vceqzq_f32(lanes))) as u16
-    }
+    |bytes| [f32::from(*bytes), f32::from(*bytes.add(1)), f32::from(*bytes.add(2)), f32::from(*bytes.add(3))]
 );
 
 neon!(F64x2: float64x2_t of 2 f64, fused_f64
@@ -157,9 +151,5 @@ neon!(F64x2: float64x2_t of 2 f64, fused_f64
     |value, to, count| if count == 1 {
         vst1q_lane_f64::<0>(to, value);
     },
-    |bytes| [f64::from(*bytes), f64::from(*bytes.add(1))],
-    |lanes| {
-        let bits = transmute::<[u64; 2], uint64x2_t>([1, 2]);
-        vaddvq_u64(vbicq_u64(bits, vceqzq_f64(lanes))) as u16
-    }
+    |bytes| [f64::from(*bytes), f64::from(*bytes.add(1))]
 );

@@ -50,8 +50,12 @@ pub trait Pack: Copy {
     fn sub(self, other: Self) -> Self;
     fn mul(self, other: Self) -> Self;
     fn div(self, other: Self) -> Self;
-    /// A bit for each lane that is not zero, as NaN is not, from the lowest on.
-    fn nonzeros(self) -> u16;
+    /// A bit for each lane that is not zero, as NaN is not, from the lowest on; or, where it is not worth
+    /// to look, all bits.
+    #[inline(always)]
+    fn nonzeros(self) -> u16 {
+        u16::MAX
+    }
     /// Has the cache line of this address, which need not exist, fetched to the first-level cache.
     #[inline(always)]
     fn prefetch(from: *const Self::Element) {
@@ -81,8 +85,8 @@ macro_rules! pack {
      |$value:ident, $to:ident, $many:ident| $store_part:expr,
      |$a:ident, $b:ident| $interleave:expr,
      $($sums:ident $sum:expr),*;
-     |$all:ident| $nonzeros:expr,
-     $half:ident: |$low:ident, $high:ident| $whole:expr) => {
+     $half:ident: |$low:ident, $high:ident| $whole:expr
+     $(; |$all:ident| $nonzeros:expr)?) => {
         #[derive(Clone, Copy)]
         pub struct $name(pub(super) $v);
 
@@ -138,11 +142,11 @@ macro_rules! pack {
                 let (low, high) = unsafe { $interleave };
                 ($name(low), $name(high))
             }
-            #[inline(always)]
+            $(#[inline(always)]
             fn nonzeros(self) -> u16 {
                 let $all = self.0;
                 unsafe { $nonzeros }
-            }
+            })?
             $(#[inline(always)]
             #[allow(unused_unsafe, unused_variables)] // there may be but one block
             fn $sums(self, other: Self) -> Self {

@@ -79,7 +79,7 @@ impl<E: Constants> Product<E> {
         let blocks = self.k.div_ceil(most).max(1);
         let depth = self.k.div_ceil(blocks);
         unsafe {
-            let (mut done, zeros) = (0, self.mostly_zeros());
+            let (mut done, zeros) = (0, self.mostly_zeros::<P>());
             loop {
                 let k = depth.min(self.k - done);
                 let (a, b) = (self.a.add(done * self.a_column), self.b.add(done * self.b_row));

@@ -130,8 +130,8 @@ pack!(F32x16: __m512 of 16 f32, panels of 3,
     ),
     pair_sums _mm512_add_ps(_mm512_shuffle_ps::<0x88>(a, b), _mm512_shuffle_ps::<0xDD>(a, b)),
     block_sums _mm512_add_ps(_mm512_shuffle_f32x4::<0x88>(a, b), _mm512_shuffle_f32x4::<0xDD>(a, b));
-    |lanes| _mm512_cmp_ps_mask::<_CMP_NEQ_UQ>(lanes, _mm512_setzero_ps()),
-    F32x8: |low, high| _mm512_insertf32x8::<1>(_mm512_castps256_ps512(low), high)
+    F32x8: |low, high| _mm512_insertf32x8::<1>(_mm512_castps256_ps512(low), high);
+    |lanes| _mm512_cmp_ps_mask::<_CMP_NEQ_UQ>(lanes, _mm512_setzero_ps())
 );
 
 pack!(F64x8: __m512d of 8 f64, panels of 3,
@@ -152,8 +152,8 @@ pack!(F64x8: __m512d of 8 f64, panels of 3,
     ),
     pair_sums _mm512_add_pd(_mm512_unpacklo_pd(a, b), _mm512_unpackhi_pd(a, b)),
     block_sums _mm512_add_pd(_mm512_shuffle_f64x2::<0x88>(a, b), _mm512_shuffle_f64x2::<0xDD>(a, b));
-    |lanes| _mm512_cmp_pd_mask::<_CMP_NEQ_UQ>(lanes, _mm512_setzero_pd()).into(),
-    F64x4: |low, high| _mm512_insertf64x4::<1>(_mm512_castpd256_pd512(low), high)
+    F64x4: |low, high| _mm512_insertf64x4::<1>(_mm512_castpd256_pd512(low), high);
+    |lanes| _mm512_cmp_pd_mask::<_CMP_NEQ_UQ>(lanes, _mm512_setzero_pd()).into()
 );
 
 pack!(F32x8: __m256 of 8 f32, panels of 2,
@@ -176,7 +176,6 @@ pack!(F32x8: __m256 of 8 f32, panels of 2,
     pair_sums _mm256_add_ps(_mm256_shuffle_ps::<0x88>(a, b), _mm256_shuffle_ps::<0xDD>(a, b)),
     block_sums _mm256_add_ps(
         _mm256_permute2f128_ps::<0x20>(a, b), _mm256_permute2f128_ps::<0x31>(a, b));
-    |lanes| _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_NEQ_UQ>(lanes, _mm256_setzero_ps())) as u16,
     F32x8: |low, high| low
 );
 
@@ -199,7 +198,6 @@ pack!(F64x4: __m256d of 4 f64, panels of 2,
     pair_sums _mm256_add_pd(_mm256_unpacklo_pd(a, b), _mm256_unpackhi_pd(a, b)),
     block_sums _mm256_add_pd(
         _mm256_permute2f128_pd::<0x20>(a, b), _mm256_permute2f128_pd::<0x31>(a, b));
-    |lanes| _mm256_movemask_pd(_mm256_cmp_pd::<_CMP_NEQ_UQ>(lanes, _mm256_setzero_pd())) as u16,
     F64x4: |low, high| low
 );
 
