@@ -17,6 +17,7 @@ macro_rules! chain {
         impl<T: Scalar, $($all: Parameters<T>),*> Parameters<T> for ($($all,)*) {
             type Gradient = ($($all::Gradient,)*);
             type With<U: Scalar> = ($($all::With<U>,)*);
+
             fn map_scalar<U: Scalar>(&self, f: &mut impl FnMut(T) -> U) -> Self::With<U> {
                 ($(self.$k.map_scalar(f),)*)
             }
