@@ -168,6 +168,14 @@ fn honest_numbers() {
         assert!(dy.iter().all(|dy| dy.is_nan()));
         assert!(Softmax.trace(&scores).y.iter().all(|y| y.is_nan()));
     }
+    let endless = Vector2::new(f64::INFINITY, 0.0);
+    for label in [0, 1] {
+        assert!(SoftmaxCrossEntropy.loss(&endless, &[label], Some(&mut dy)).is_nan());
+        assert!(dy.iter().all(|dy| dy.is_nan()));
+    }
+    assert!(Softmax.trace(&endless).y.iter().all(|y| y.is_nan()));
+    let alone = SMatrix::<f64, 1, 1>::repeat(f64::NAN);
+    assert!(SoftmaxCrossEntropy.loss(&alone, &SMatrix::zeros(), None).is_nan());
     assert!(SoftmaxCrossEntropy.loss(&scores, &nan, None).is_nan());
     assert!(SoftmaxCrossEntropy.loss(&nan, &Vector2::zeros(), None).is_nan());
     let error: f64 = SumSquaredError.loss(&nan, &scores, None);

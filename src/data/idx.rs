@@ -116,13 +116,13 @@ fn open(folder: &Path, name: &str) -> Result<(PathBuf, File), FileError> {
 }
 
 /// A file that is being read, and how many bytes of it have been.
-struct Idx<R> {
-    reader: R,
+struct Idx<'a> {
+    reader: Box<dyn Read + 'a>,
     found: u64,
     expected: u64,
 }
 
-impl<R: Read> Read for Idx<R> {
+impl Read for Idx<'_> {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         let read = self.reader.read(bytes)?;
         self.found += read as u64;
@@ -130,7 +130,7 @@ impl<R: Read> Read for Idx<R> {
     }
 }
 
-impl<'a> Idx<Box<dyn Read + 'a>> {
+impl<'a> Idx<'a> {
     fn open(reader: impl Read + 'a) -> Result<Self, FileErrorKind> {
         let mut reader = BufReader::new(reader);
         let gzip = reader.fill_buf()?.starts_with(&[0x1f, 0x8b]);
@@ -143,9 +143,7 @@ impl<'a> Idx<Box<dyn Read + 'a>> {
         };
         Ok(Idx { reader, found: 0, expected: 0 })
     }
-}
 
-impl<R: Read> Idx<R> {
     /// The sizes after the magic number.
     fn header<const D: usize>(&mut self, magic: u32) -> Result<[u32; D], FileErrorKind> {
         self.expected = 4 + 4 * D as u64;

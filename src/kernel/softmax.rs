@@ -15,7 +15,11 @@ pub fn softmax<T: Scalar>(x: &[T], p: &mut [T]) -> (T, T) {
             (at, top) = (i, x);
         }
     }
-    let mut rest = T::zero();
+    #[expect(
+        clippy::eq_op,
+        reason = "zero, but NaN where the largest, no part of the sum, is no number"
+    )]
+    let mut rest = top - top;
     for (p, &x) in p.iter_mut().zip(x) {
         *p = x - top;
     }

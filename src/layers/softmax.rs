@@ -39,6 +39,7 @@ impl<T: Scalar, const N: usize> Layer<T, D1<N>> for Softmax {
     type Out = D1<N>;
     type Cache<B: BatchSize> = ();
 
+    #[inline(always)]
     fn forward<B: BatchSize>(
         &self,
         x: &Columns<T, N, B>,
@@ -52,6 +53,7 @@ impl<T: Scalar, const N: usize> Layer<T, D1<N>> for Softmax {
         }
     }
 
+    #[inline(always)]
     fn backward<B: BatchSize>(
         &self,
         _: &Columns<T, N, B>,

@@ -1,4 +1,4 @@
-//! How far `math` is from the truth, in units in the last place.
+//! How far `math` is from the truth, in units in the last place; and how far the sine and cosine of `init`.
 
 #![allow(unsafe_code, clippy::unwrap_used, clippy::indexing_slicing)]
 

@@ -50,10 +50,10 @@ pub trait Pack: Copy {
     fn sub(self, other: Self) -> Self;
     fn mul(self, other: Self) -> Self;
     fn div(self, other: Self) -> Self;
-    /// A bit for each lane that is not zero, as NaN is not, from the lowest on; or, where it is not worth
-    /// to look, all bits.
+    /// A bit for each lane that is not zero in one or both, as NaN is not, from the lowest on; or, where it is
+    /// not worth to look, all bits.
     #[inline(always)]
-    fn nonzeros(self) -> u16 {
+    fn nonzeros(self, _: Self) -> u16 {
         u16::MAX
     }
     /// Has the cache line of this address, which need not exist, fetched to the first-level cache.
@@ -86,7 +86,7 @@ macro_rules! pack {
      |$a:ident, $b:ident| $interleave:expr,
      $($sums:ident $sum:expr),*;
      $half:ident: |$low:ident, $high:ident| $whole:expr
-     $(; |$all:ident| $nonzeros:expr)?) => {
+     $(; |$one:ident, $other:ident| $nonzeros:expr)?) => {
         #[derive(Clone, Copy)]
         pub struct $name(pub(super) $v);
 
@@ -143,8 +143,8 @@ macro_rules! pack {
                 ($name(low), $name(high))
             }
             $(#[inline(always)]
-            fn nonzeros(self) -> u16 {
-                let $all = self.0;
+            fn nonzeros(self, other: Self) -> u16 {
+                let ($one, $other) = (self.0, other.0);
                 unsafe { $nonzeros }
             })?
             $(#[inline(always)]

@@ -19,7 +19,7 @@ pub(super) const WIDTH: usize = 48;
 const MANY: usize = 16;
 
 /// A sum over no more than this is never cut into blocks: a scaled one has to be whole.
-pub const WHOLE: usize = 170;
+pub const WHOLE: usize = 128;
 
 /// C = start + A·B.
 #[inline(always)]

@@ -41,9 +41,8 @@ const AS_IS: u8 = 0;
 pub const COPY: u8 = 1;
 pub const PACKED: u8 = 2;
 
-/// The bytes of a packed block; a panel of usual height takes three quarters of it, so that the
-/// first-level cache keeps it and some of B.
-pub(super) const BLOCK: usize = 32 * 1024;
+/// The bytes of a packed block: three quarters of a first-level cache, which so keeps some of B besides.
+pub(super) const BLOCK: usize = 24 * 1024;
 
 /// From where a cache line begins.
 #[repr(align(64))]

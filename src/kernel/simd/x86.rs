@@ -131,7 +131,7 @@ pack!(F32x16: __m512 of 16 f32, panels of 3,
     pair_sums _mm512_add_ps(_mm512_shuffle_ps::<0x88>(a, b), _mm512_shuffle_ps::<0xDD>(a, b)),
     block_sums _mm512_add_ps(_mm512_shuffle_f32x4::<0x88>(a, b), _mm512_shuffle_f32x4::<0xDD>(a, b));
     F32x8: |low, high| _mm512_insertf32x8::<1>(_mm512_castps256_ps512(low), high);
-    |lanes| _mm512_cmp_ps_mask::<_CMP_NEQ_UQ>(lanes, _mm512_setzero_ps())
+    |a, b| _mm512_cmp_ps_mask::<_CMP_NEQ_UQ>(_mm512_or_ps(a, b), _mm512_setzero_ps())
 );
 
 pack!(F64x8: __m512d of 8 f64, panels of 3,
@@ -153,7 +153,7 @@ pack!(F64x8: __m512d of 8 f64, panels of 3,
     pair_sums _mm512_add_pd(_mm512_unpacklo_pd(a, b), _mm512_unpackhi_pd(a, b)),
     block_sums _mm512_add_pd(_mm512_shuffle_f64x2::<0x88>(a, b), _mm512_shuffle_f64x2::<0xDD>(a, b));
     F64x4: |low, high| _mm512_insertf64x4::<1>(_mm512_castpd256_pd512(low), high);
-    |lanes| _mm512_cmp_pd_mask::<_CMP_NEQ_UQ>(lanes, _mm512_setzero_pd()).into()
+    |a, b| _mm512_cmp_pd_mask::<_CMP_NEQ_UQ>(_mm512_or_pd(a, b), _mm512_setzero_pd()).into()
 );
 
 pack!(F32x8: __m256 of 8 f32, panels of 2,

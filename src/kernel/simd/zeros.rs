@@ -23,9 +23,8 @@ const HIGH: usize = 24;
 /// waits for the last.
 const COLUMNS: usize = 2;
 
-/// Tiles that are looked at together, and the 64 k each of theirs in a block.
+/// Tiles that are looked at together.
 const TILES: usize = 8;
-const WORDS: usize = (BLOCK / 4 / HIGH).div_ceil(64);
 
 impl<E: Constants> Product<E> {
     /// Whether but a third of B, or less, seems to be other than zero.
@@ -66,7 +65,7 @@ impl<E: Constants> Product<E> {
             }
             let mut finite = true;
             for i in 0..PACKS {
-                finite &= sums[i].nonzeros() == 0;
+                finite &= sums[i].nonzeros(sums[i]) == 0;
             }
             finite
         }
@@ -79,17 +78,10 @@ impl<E: Constants> Product<E> {
         unsafe {
             while done + COLUMNS <= self.n {
                 let tiles = TILES.min((self.n - done) / COLUMNS);
-                let mut marks = [[0; WORDS]; TILES];
-                for word in 0..self.k.div_ceil(64) {
-                    let b = self.b.add(64 * word * self.b_row + done * self.b_column);
-                    let (k, n) = (64.min(self.k - 64 * word), tiles * COLUMNS);
-                    let now = Product { b, k, n, ..*self }.mark::<P>();
-                    for tile in 0..tiles {
-                        marks[tile][word] = now[tile];
-                    }
-                }
+                let b = self.b.add(done * self.b_column);
+                let marks = Product { b, n: tiles * COLUMNS, ..*self }.mark::<P>();
                 for tile in 0..tiles {
-                    self.marked::<P, PACKS>(done + tile * COLUMNS, &marks[tile]);
+                    self.marked::<P, PACKS>(done + tile * COLUMNS, marks[tile]);
                 }
                 done += tiles * COLUMNS;
             }
@@ -97,56 +89,64 @@ impl<E: Constants> Product<E> {
         done
     }
 
-    /// Tile by tile a bit for each k, of up to 64, where B is other than zero. B lies in columns or in rows.
+    /// Tile by tile a bit for each k where B is other than zero. B lies in columns or in rows.
     #[inline(always)]
-    unsafe fn mark<P: Pack<Element = E>>(&self) -> [u64; TILES] {
+    unsafe fn mark<P: Pack<Element = E>>(&self) -> [u128; TILES] {
         const { assert!(TILES * COLUMNS <= 16) }; // bits of `rows`
+        // A block's k, and bits of a mark.
+        const { assert!(P::PANEL * P::LANES < HIGH || BLOCK / P::PANEL / size_of::<P>() <= 128) };
         let mut marks = [0; TILES];
         unsafe {
             if self.b_row == 1 {
-                for j in 0..self.n {
-                    let b = self.b.add(j * self.b_column);
-                    marks[j / COLUMNS] |= bits::<P>(b, self.k);
+                for tile in 0..self.n / COLUMNS {
+                    let b = self.b.add(tile * COLUMNS * self.b_column);
+                    let pair = |k| [b.wrapping_add(k), b.wrapping_add(self.b_column + k)];
+                    let high = bits::<P>(pair(64), self.k.saturating_sub(64));
+                    let low = bits::<P>(pair(0), self.k.min(64));
+                    marks[tile] = u128::from(high) << 64 | u128::from(low);
                 }
                 return marks;
             }
             // Of so few bits that many fit a register.
-            let mut rows = [0u16; 64];
+            let mut rows = [0u16; 128];
             for k in 0..self.k {
-                rows[k] = bits::<P>(self.b.add(k * self.b_row), self.n) as u16;
+                let b = self.b.add(k * self.b_row);
+                // The next columns', as rows that lie far apart no CPU fetches by itself.
+                P::prefetch(b.wrapping_add(TILES * COLUMNS));
+                rows[k] = bits::<P>([b; 2], self.n) as u16;
             }
             for tile in 0..TILES {
                 let columns = ((1 << COLUMNS) - 1) << (tile * COLUMNS);
+                let mut halves = [0u64; 2];
                 for k in 0..64 {
-                    marks[tile] |= u64::from(rows[k] & columns != 0) << k;
+                    halves[0] |= u64::from(rows[k] & columns != 0) << k;
+                    halves[1] |= u64::from(rows[64 + k] & columns != 0) << k;
                 }
+                marks[tile] = u128::from(halves[1]) << 64 | u128::from(halves[0]);
             }
         }
         marks
     }
 
-    /// A tile, of the marked k alone.
+    /// A tile, of those k alone whose bits are set in `left`.
     #[inline(always)]
     unsafe fn marked<P: Pack<Element = E>, const PACKS: usize>(
         &self,
         column: usize,
-        marks: &[u64; WORDS],
+        mut left: u128,
     ) {
         unsafe {
             let mask = P::mask(self.m - (PACKS - 1) * P::LANES);
             let b = self.b.add(column * self.b_column);
             let mut sums = [self.first::<P, PACKS>(mask); COLUMNS];
-            for word in 0..self.k.div_ceil(64) {
-                let mut left = marks[word];
-                while left != 0 {
-                    let k = 64 * word + left.trailing_zeros() as usize;
-                    left &= left - 1;
-                    let (a, b) = (self.a.add(k * PACKS * P::LANES), b.add(k * self.b_row));
-                    for j in 0..COLUMNS {
-                        let b = P::splat(*b.add(j * self.b_column));
-                        for i in 0..PACKS {
-                            sums[j][i] = P::load(a.add(i * P::LANES)).mul_add(b, sums[j][i]);
-                        }
+            while left != 0 {
+                let k = left.trailing_zeros() as usize;
+                left &= left - 1;
+                let (a, b) = (self.a.add(k * PACKS * P::LANES), b.add(k * self.b_row));
+                for j in 0..COLUMNS {
+                    let b = P::splat(*b.add(j * self.b_column));
+                    for i in 0..PACKS {
+                        sums[j][i] = P::load(a.add(i * P::LANES)).mul_add(b, sums[j][i]);
                     }
                 }
             }
@@ -156,14 +156,25 @@ impl<E: Constants> Product<E> {
     }
 }
 
-/// A bit for each of `count` numbers, up to 64, that is not zero.
+/// A bit for each of `count` numbers, up to 64, where either is not zero.
 #[inline(always)]
-unsafe fn bits<P: Pack>(from: *const P::Element, count: usize) -> u64 {
+unsafe fn bits<P: Pack>([a, b]: [*const P::Element; 2], count: usize) -> u64 {
     let (mut bits, mut i) = (0, 0);
+    macro_rules! pack {
+        ($left:expr) => {
+            // SAFETY: as the caller promises.
+            let (a, b) = unsafe { (load::<P>(a.add(i), $left), load::<P>(b.add(i), $left)) };
+            bits |= u64::from(a.nonzeros(b)) << i;
+            i += P::LANES;
+        };
+    }
+    if count == 64 {
+        while i < 64 {
+            pack!(64);
+        }
+    }
     while i < count {
-        // SAFETY: as the caller promises.
-        bits |= u64::from(unsafe { load::<P>(from.add(i), count - i) }.nonzeros()) << i;
-        i += P::LANES;
+        pack!(count - i);
     }
     bits
 }
