@@ -130,14 +130,10 @@ impl<E: Constants> Product<E> {
 
     /// A tile, of those k alone whose bits are set in `left`.
     #[inline(always)]
-    unsafe fn marked<P: Pack<Element = E>, const PACKS: usize>(
-        &self,
-        column: usize,
-        mut left: u128,
-    ) {
+    unsafe fn marked<P: Pack<Element = E>, const PACKS: usize>(&self, at: usize, mut left: u128) {
         unsafe {
             let mask = P::mask(self.m - (PACKS - 1) * P::LANES);
-            let b = self.b.add(column * self.b_column);
+            let b = self.b.add(at * self.b_column);
             let mut sums = [self.first::<P, PACKS>(mask); COLUMNS];
             while left != 0 {
                 let k = left.trailing_zeros() as usize;
@@ -150,7 +146,7 @@ impl<E: Constants> Product<E> {
                     }
                 }
             }
-            let c = self.c.add(column * self.c_column);
+            let c = self.c.add(at * self.c_column);
             self.finish::<P, PACKS, COLUMNS>(c, COLUMNS, mask, sums);
         }
     }
