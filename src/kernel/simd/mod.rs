@@ -46,7 +46,6 @@ macro_rules! large {
             = vector::column<WIDE>;
         fn outer(size: Size, dy: *const E, x: *const E, dw: *mut E, start: Start<E>) = vector::outer;
         fn pullback(size: Size, w: *const E, dy: *const E, dx: *mut E) = vector::pullback<WIDE>;
-        fn sum_columns(size: Size, dy: *const E, db: *mut E, start: Start<E>) = vector::sum_columns;
         fn relu(x: *const E, y: *mut E, len: usize) = math::apply<Relu>;
         fn tanh(x: *const E, y: *mut E, len: usize) = math::apply<Tanh>;
         fn sigmoid(x: *const E, y: *mut E, len: usize) = math::apply<Sigmoid>;

@@ -197,23 +197,26 @@ pub fn pullback<T: Scalar>((outputs, inputs): Size, w: &[T], dy: &[T], dx: &mut 
     })
 }
 
-/// db = Σ dy over the samples, or added to db.
+/// db = Σ dy over the samples, or added to db: a product by ones.
 #[inline(always)]
 pub fn sum_columns<T: Scalar>(dy: &[T], db: &mut [T], overwrite: bool) -> bool {
     let (m, n) = (db.len(), samples(db.len(), dy));
-    if n == 0 {
-        return false;
+    if n == 1 && overwrite {
+        db.iter_mut().zip(dy).for_each(|(db, &dy)| *db = dy);
+        return true;
+    }
+    if n <= 1 {
+        return n == 1 && add_scaled(T::one(), dy, db);
     }
     let (dy, db) = (dy.as_ptr(), db.as_mut_ptr());
     if_float!(T is E, level, (dy, db): {
-        // SAFETY: as in `affine`.
-        unsafe {
-            let start = if overwrite { Start::Zero } else { Start::Add(E::ONE) };
-            if n == 1 && m <= SMALL {
-                inlined!(level, sum_columns<E>((m, n), dy, db, start));
-            } else {
-                (E::table(level).sum_columns)((m, n), dy, db, start);
-            }
+        let ones = [E::ONE; 64];
+        let mut start = if overwrite { Start::Zero } else { Start::Add(E::ONE) };
+        for first in (0..n).step_by(ones.len()) {
+            let size = (m, ones.len().min(n - first));
+            // SAFETY: as in `affine`.
+            unsafe { (E::table(level).column)(size, dy.add(first * m), ones.as_ptr(), db, start) };
+            start = Start::Add(E::ONE);
         }
     })
 }

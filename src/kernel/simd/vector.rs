@@ -10,7 +10,7 @@ use super::{
     pack::Pack,
     tile::{Product, Start, load, store},
 };
-use num_traits::{ConstOne, ConstZero};
+use num_traits::ConstZero;
 
 /// Of a kernel for one sample: by narrow packs, of which a CPU sums up more at once, for what is soon
 /// done; or by wide ones.
@@ -155,26 +155,6 @@ unsafe fn dots<P: Pack>(
             row += P::LANES;
         }
         row_sums(&sums, 0)
-    }
-}
-
-/// db = start + Σ of `samples` columns of dy: a matrix by a column of ones, of which one is there.
-#[inline(always)]
-pub unsafe fn sum_columns<P: Pack>(
-    (m, samples): (usize, usize),
-    dy: *const P::Element,
-    db: *mut P::Element,
-    start: Start<P::Element>,
-) {
-    let one = P::Element::ONE;
-    let ones = (&raw const one, 0, 0);
-    let all = Product::new([m, samples, 1], (dy, 1, m), ones, (db, m), start);
-    unsafe {
-        if m <= P::Half::LANES {
-            all.column::<P::Half, 0>();
-        } else {
-            all.one_column::<P, 0>();
-        }
     }
 }
 
