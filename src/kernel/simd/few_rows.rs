@@ -144,10 +144,10 @@ impl<E: Constants> Product<E> {
                     Start::Zero,
                 );
                 match (m > P::LANES, self.m > 2) {
-                    (true, true) => swapped.few_columns::<P, 2, 4, 1, 8>(),
-                    (true, false) => swapped.few_columns::<P, 2, 2, 1, 8>(),
-                    (false, true) => swapped.few_columns::<P, 1, 4, 1, 8>(),
-                    (false, false) => swapped.few_columns::<P, 1, 2, 1, 8>(),
+                    (true, true) => swapped.few_columns::<P, 2, 4, 1, 0>(),
+                    (true, false) => swapped.few_columns::<P, 2, 2, 1, 0>(),
+                    (false, true) => swapped.few_columns::<P, 1, 4, 1, 0>(),
+                    (false, false) => swapped.few_columns::<P, 1, 2, 1, 0>(),
                 }
                 for j in 0..m {
                     for r in 0..self.m {
