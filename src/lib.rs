@@ -87,7 +87,7 @@
 //! | `std` (default) | files, and SIMD by what the CPU has (x86-64: AVX2, AVX-512); contains `alloc` |
 //! | `alloc` | batches of run-time size, boxed layers |
 //! | `gzip` | compressed data files |
-//! | `rayon` | wide products on all threads, with the same bits; handing them out may take memory from the heap; needs std |
+//! | `rayon` | wide products on all threads, with the same bits (a zero may have another sign); handing them out may take memory from the heap; needs std |
 //! | `gradcheck` | gradient checks, for the tests of layers; needs std |
 //! | `proptest` | strategies for property tests of layers |
 //!
