@@ -35,7 +35,7 @@ impl<E: Constants> Product<E> {
                 let start = if done == 0 { self.start } else { Start::Add(E::ONE) };
                 let part = Product { k, b, start, ..self };
                 let mut r = 0;
-                while r + 2 <= self.m {
+                while const { P::LANES >= 8 } && r + 2 <= self.m {
                     part.dots::<P, 2>([rows[r], rows[r + 1]], r);
                     r += 2;
                 }
@@ -55,12 +55,9 @@ impl<E: Constants> Product<E> {
     ) {
         unsafe {
             let mut column = 0;
-            while column + 1 < self.n {
+            while column < self.n {
                 self.dot::<P, ROWS, 8>(rows, row, column);
                 column += 8;
-            }
-            if column + 1 == self.n {
-                self.dot::<P, ROWS, 1>(rows, row, column);
             }
         }
     }
@@ -143,11 +140,16 @@ impl<E: Constants> Product<E> {
                     (part, MOST),
                     Start::Zero,
                 );
-                match (m > P::LANES, self.m > 2) {
-                    (true, true) => swapped.few_columns::<P, 2, 4, 1, 0>(),
-                    (true, false) => swapped.few_columns::<P, 2, 2, 1, 0>(),
-                    (false, true) => swapped.few_columns::<P, 1, 4, 1, 0>(),
-                    (false, false) => swapped.few_columns::<P, 1, 2, 1, 0>(),
+                if const { P::LANES == 16 } && self.m > 2 {
+                    match m > P::LANES {
+                        true => swapped.few_columns::<P, 2, 4, 1, 0>(),
+                        false => swapped.few_columns::<P, 1, 4, 1, 0>(),
+                    }
+                } else {
+                    match m > P::LANES {
+                        true => swapped.few_columns::<P, 2, 2, 1, 0>(),
+                        false => swapped.few_columns::<P, 1, 2, 1, 0>(),
+                    }
                 }
                 for j in 0..m {
                     for r in 0..self.m {

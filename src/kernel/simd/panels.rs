@@ -8,9 +8,10 @@
 use super::{
     math::Constants,
     pack::Pack,
-    tile::{Aligned, BLOCK, COPY, PACKED, Product, Start, load},
+    tile::{AS_IS, Aligned, BLOCK, COPY, PACKED, Product, Start, load},
+    zeros::HIGH,
 };
-use core::mem::MaybeUninit;
+use core::{mem::MaybeUninit, ptr::null_mut};
 
 /// Whole tiles of columns, whatever their height: 16, 12, 8, 6 or 4.
 pub(super) const WIDTH: usize = 48;
@@ -33,81 +34,72 @@ pub unsafe fn product<P: Pack>(all: Product<P::Element>) {
         let worth = if dots { all.k >= P::LANES } else { all.n >= 8 };
         let few = if few <= P::LANES / 4 && worth { few } else { 0 };
         let main = Product { m: all.m - few, ..all };
-        if all.a_row != 1 || all.n >= MANY && all.k >= MANY {
-            main.packed::<P>();
-        } else {
-            main.panels::<P>();
-        }
+        // First: of what comes before a branch on `few` the compiler makes two, with all panels each.
         match few {
             0 => {}
             _ if dots => all.below(main.m).by_dots::<P>(),
             _ => all.below(main.m).by_columns::<P>(),
         }
+        let many = all.n >= MANY && all.k >= MANY;
+        // A constant, so that where it is false nothing is compiled.
+        if const { P::PANEL * P::LANES >= HIGH } && many && main.mostly_zeros() {
+            main.nonzeros::<P>();
+        } else {
+            main.panels::<P>(many);
+        }
     }
 }
 
 impl<E: Constants> Product<E> {
-    /// Panel after panel, out of A itself.
+    /// Panel after panel. If it pays each is packed, for one block of k after the other; where A's columns
+    /// are contiguous, by the panel's first tile on the way.
     #[inline(always)]
-    unsafe fn panels<P: Pack<Element = E>>(mut self) {
-        unsafe {
-            while self.m > 0 {
-                let packs = panel::<P>(self.m);
-                let rows = self.m.min(P::LANES * packs);
-                let now = Product { m: rows, ..self };
-                match (packs, self.n) {
-                    (1, 2) => now.few_columns::<P, 1, 2, 2, 0>(),
-                    (2, 2) => now.few_columns::<P, 2, 2, 2, 0>(),
-                    (3, 2) if P::PANEL == 3 => now.few_columns::<P, 3, 2, 2, 0>(),
-                    (1, _) => now.four_by_four::<P, 1>(0),
-                    (3, _) if P::PANEL == 3 => now.four_by_four::<P, 3>(0),
-                    (_, _) => now.four_by_four::<P, 2>(0),
-                }
-                self = self.below(rows);
-            }
-        }
-    }
-
-    /// Panel after panel, each packed, for one block of k after the other. Where A's columns are
-    /// contiguous, a panel's first tile packs it on the way.
-    #[inline(always)]
-    unsafe fn packed<P: Pack<Element = E>>(self) {
+    unsafe fn panels<P: Pack<Element = E>>(self, many: bool) {
         let mut block = Aligned(MaybeUninit::<[u8; BLOCK]>::uninit());
         let block: *mut E = block.0.as_mut_ptr().cast();
-        let most = BLOCK / size_of::<E>() / (P::LANES * P::PANEL);
-        const { assert!(WHOLE * P::LANES * P::PANEL * size_of::<E>() <= BLOCK) };
-        let blocks = self.k.div_ceil(most).max(1);
-        let depth = self.k.div_ceil(blocks);
+        let rows = self.a_row != 1;
+        let depth = if rows || many { depth::<P>(self.k) } else { self.k };
         unsafe {
-            let (mut done, zeros) = (0, self.mostly_zeros::<P>());
+            let mut done = 0;
             loop {
-                let k = depth.min(self.k - done);
-                let (a, b) = (self.a.add(done * self.a_column), self.b.add(done * self.b_row));
-                let start = if done == 0 { self.start } else { Start::Add(E::ONE) };
-                let mut part = Product { k, a, b, start, ..self };
+                let mut part = self.block(done, depth);
                 while part.m > 0 {
-                    let height = P::LANES * panel::<P>(part.m);
-                    let rows = part.m.min(height);
-                    let mut now = Product { m: rows, ..part };
-                    part = part.below(rows);
-                    let copy = self.a_row == 1;
-                    if !copy {
+                    let packs = panel::<P>(part.m);
+                    let height = P::LANES * packs;
+                    let mut now = Product { m: part.m.min(height), ..part };
+                    part = part.below(now.m);
+                    if rows {
                         now.pack::<P>(height, block);
                         (now.a, now.a_row, now.a_column) = (block, 1, height);
                     }
-                    match (P::PANEL, rows.div_ceil(P::LANES)) {
-                        (3, 1) => now.panel::<P, 1, 16>(block, copy, zeros),
-                        (3, 2) => now.panel::<P, 2, 12>(block, copy, zeros),
-                        (3, _) => now.panel::<P, 3, 8>(block, copy, zeros),
-                        (_, 1) => now.panel::<P, 1, 12>(block, copy, zeros),
-                        (_, _) => now.panel::<P, 2, 6>(block, copy, zeros),
+                    if const { P::PANEL == 3 } {
+                        match packs {
+                            1 => now.panel::<P, 1, 16>(block, many),
+                            2 => now.panel::<P, 2, 12>(block, many),
+                            _ => now.panel::<P, 3, 8>(block, many),
+                        }
+                    } else {
+                        match packs {
+                            1 => now.panel::<P, 1, 12>(block, many),
+                            _ => now.panel::<P, 2, 6>(block, many),
+                        }
                     }
                 }
-                done += k;
+                done += depth;
                 if done >= self.k {
                     return;
                 }
             }
+        }
+    }
+
+    /// So many k from `done` on, or the last.
+    #[inline(always)]
+    pub(super) unsafe fn block(self, done: usize, depth: usize) -> Self {
+        unsafe {
+            let (a, b) = (self.a.add(done * self.a_column), self.b.add(done * self.b_row));
+            let start = if done == 0 { self.start } else { Start::Add(E::ONE) };
+            Product { k: depth.min(self.k - done), a, b, start, ..self }
         }
     }
 
@@ -140,38 +132,49 @@ impl<E: Constants> Product<E> {
         }
     }
 
-    /// All columns of a panel, which lies in the block, or is copied there by the first tile.
+    /// All columns of a panel. If it is to be copied to the block and is not there, the first tile does so.
     #[inline(always)]
     unsafe fn panel<P: Pack<Element = E>, const PACKS: usize, const COLUMNS: usize>(
         mut self,
         block: *mut E,
         copy: bool,
-        zeros: bool,
     ) {
         const { assert!(COLUMNS <= MANY) }; // of which there are as many where A is to be copied
         unsafe {
             let mut done = 0;
-            let skip = zeros && self.copy::<P, PACKS>(block);
-            if copy && !zeros {
+            if copy && self.a != block {
                 self.tile::<P, PACKS, COLUMNS, 1, COPY, 0>(0, block);
-                done = COLUMNS;
+                (self.a, self.a_column, done) = (block, PACKS * P::LANES, COLUMNS);
             }
-            (self.a, self.a_row, self.a_column) = (block, 1, PACKS * P::LANES);
-            if skip {
-                done = self.nonzeros::<P, PACKS>();
-            }
-            while done + COLUMNS <= self.n {
+            while self.a == block && done + COLUMNS <= self.n {
                 self.tile::<P, PACKS, COLUMNS, 1, PACKED, 0>(done, block);
                 done += COLUMNS;
             }
-            self.four_by_four::<P, PACKS>(done);
+            // The gradient of two inputs, where a tile of four would be half empty.
+            if const { PACKS == 1 } && self.n == 2 {
+                return self.few_columns::<P, 1, 2, 2, 0>();
+            }
+            // What is left, in tiles that may be a part.
+            while done < self.n {
+                self.tile::<P, PACKS, 4, 1, AS_IS, 0>(done, null_mut());
+                done += 4;
+            }
         }
     }
 }
 
+/// How deep the blocks are that k is cut into.
+#[inline(always)]
+pub(super) fn depth<P: Pack>(k: usize) -> usize {
+    let most = BLOCK / size_of::<P::Element>() / (P::LANES * P::PANEL);
+    const { assert!(WHOLE * P::LANES * P::PANEL * size_of::<P::Element>() <= BLOCK) };
+    // To divide takes longer than a small product may.
+    if k <= most { k } else { k.div_ceil(k.div_ceil(most)) }
+}
+
 /// How many packs high the next panel is, with `rows` left.
 #[inline(always)]
-fn panel<P: Pack>(rows: usize) -> usize {
+pub(super) fn panel<P: Pack>(rows: usize) -> usize {
     let left = rows.div_ceil(P::LANES);
     // Rather two of half the height than one that is full and a low one.
     if left == P::PANEL + 1 { left.div_ceil(2) } else { left.min(P::PANEL) }

@@ -114,6 +114,12 @@ pub fn affine<T: Scalar>(inputs: usize, w: &[T], b: &[T], x: &[T], y: &mut [T]) 
                 (E::table(level).column)((outputs, inputs), w, x, y, Start::Column(b));
             } else if inputs == 1 && outputs > 1 {
                 (E::table(level).outer)((outputs, n), w, x, y, Start::Column(b));
+            } else if n == 2 && outputs > 1 {
+                // Sample by sample, as tiles are wider.
+                for sample in 0..n {
+                    let (x, y) = (x.add(sample * inputs), y.add(sample * outputs));
+                    (E::table(level).column)((outputs, inputs), w, x, y, Start::Column(b));
+                }
             } else if outputs == 1 && inputs * size_of::<E>() < 128 {
                 // One output: y is a row, and lies as a column does.
                 for sample in 0..n {
@@ -201,17 +207,18 @@ pub fn pullback<T: Scalar>((outputs, inputs): Size, w: &[T], dy: &[T], dx: &mut 
 #[inline(always)]
 pub fn sum_columns<T: Scalar>(dy: &[T], db: &mut [T], overwrite: bool) -> bool {
     let (m, n) = (db.len(), samples(db.len(), dy));
-    if n == 1 && overwrite {
-        db.iter_mut().zip(dy).for_each(|(db, &dy)| *db = dy);
-        return true;
-    }
-    if n <= 1 {
-        return n == 1 && add_scaled(T::one(), dy, db);
+    if n == 0 {
+        return false;
     }
     let (dy, db) = (dy.as_ptr(), db.as_mut_ptr());
     if_float!(T is E, level, (dy, db): {
-        let ones = [E::ONE; 64];
+        let ones = const { &[E::ONE; 64] };
         let mut start = if overwrite { Start::Zero } else { Start::Add(E::ONE) };
+        if n == 1 && m <= 4 * arch::LEAST / size_of::<E>() {
+            // SAFETY: as in `affine`.
+            unsafe { inlined!(level, small_column<E>((m, 1), dy, ones.as_ptr(), db, start)) };
+            return true;
+        }
         for first in (0..n).step_by(ones.len()) {
             let size = (m, ones.len().min(n - first));
             // SAFETY: as in `affine`.

@@ -37,7 +37,7 @@ pub enum Start<E> {
 }
 
 /// Where a tile finds A: as it is, as it is and to be copied to the block, or in the block.
-const AS_IS: u8 = 0;
+pub const AS_IS: u8 = 0;
 pub const COPY: u8 = 1;
 pub const PACKED: u8 = 2;
 
@@ -90,20 +90,6 @@ impl<E: Constants> Product<E> {
             };
             let (a, c) = (self.a.add(row * self.a_row), self.c.add(row));
             Product { m: self.m - row, a, c, start, ..self }
-        }
-    }
-
-    /// The columns from `done` on, in tiles that may be a part.
-    #[inline(always)]
-    pub(super) unsafe fn four_by_four<P: Pack<Element = E>, const PACKS: usize>(
-        self,
-        mut done: usize,
-    ) {
-        unsafe {
-            while done < self.n {
-                self.tile::<P, PACKS, 4, 1, AS_IS, 0>(done, null_mut());
-                done += 4;
-            }
         }
     }
 
@@ -215,12 +201,10 @@ impl<E: Constants> Product<E> {
             let mut left = self.k;
             // Not where A is copied, which happens once a panel.
             if many && A == PACKED {
-                while left >= 4 {
+                while left >= 2 {
                     step!(0);
                     step!(0);
-                    step!(0);
-                    step!(0);
-                    left -= 4;
+                    left -= 2;
                 }
             }
             while left >= SUMS {

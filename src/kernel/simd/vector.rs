@@ -49,19 +49,22 @@ impl<E: Constants> Product<E> {
     /// The only column, however high.
     #[inline(always)]
     unsafe fn one_column<P: Pack<Element = E>, const AHEAD: usize>(mut self) {
-        let high = P::PANEL == 3 && AHEAD > 0;
         unsafe {
-            while self.m > 4 * P::LANES {
-                match self.m.div_ceil(P::LANES) {
-                    5 if high => return self.few_columns::<P, 5, 1, 2, AHEAD>(),
-                    6 if high => return self.few_columns::<P, 6, 1, 2, AHEAD>(),
-                    7 if high => return self.few_columns::<P, 7, 1, 2, AHEAD>(),
-                    8 if high => return self.few_columns::<P, 8, 1, 2, AHEAD>(),
-                    _ => Product { m: 4 * P::LANES, ..self }.few_columns::<P, 4, 1, 2, AHEAD>(),
+            while self.m > 0 {
+                let packs = self.m.div_ceil(P::LANES);
+                if const { P::PANEL == 3 && AHEAD > 0 } {
+                    match packs {
+                        5 => return self.few_columns::<P, 5, 1, 2, AHEAD>(),
+                        6 => return self.few_columns::<P, 6, 1, 2, AHEAD>(),
+                        7 => return self.few_columns::<P, 7, 1, 2, AHEAD>(),
+                        8 => return self.few_columns::<P, 8, 1, 2, AHEAD>(),
+                        _ => {}
+                    }
                 }
-                self = self.below(4 * P::LANES);
+                let now = Product { m: self.m.min(4 * P::LANES), ..self };
+                now.column::<P, AHEAD>();
+                self = self.below(now.m);
             }
-            self.column::<P, AHEAD>();
         }
     }
 }

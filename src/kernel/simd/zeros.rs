@@ -8,8 +8,10 @@
 use super::{
     math::Constants,
     pack::Pack,
-    tile::{BLOCK, Product, load, part},
+    panels::{depth, panel},
+    tile::{Aligned, BLOCK, Product, load},
 };
+use core::mem::MaybeUninit;
 
 /// From so many multiplications on it is worth to look at B, at so many of its numbers.
 const WORTH: usize = 1 << 18;
@@ -17,7 +19,7 @@ const LOOKS: usize = 128;
 
 /// From so many rows of a panel on, as AVX-512 has them, finding the k saves more than it costs; of 8 rows,
 /// f64 with AVX2, a training took 1.3 times as long.
-const HIGH: usize = 24;
+pub(super) const HIGH: usize = 24;
 
 /// The columns of a tile, of which all have to be zero: with more that is seldom so, with one each addition
 /// waits for the last.
@@ -27,10 +29,10 @@ const COLUMNS: usize = 2;
 const TILES: usize = 8;
 
 impl<E: Constants> Product<E> {
-    /// Whether but a third of B, or less, seems to be other than zero.
+    /// Whether A's columns are contiguous, and but a third of B, or less, seems to be other than zero.
     #[inline(always)]
-    pub(super) unsafe fn mostly_zeros<P: Pack<Element = E>>(&self) -> bool {
-        if P::PANEL * P::LANES < HIGH || self.m * self.k * self.n < WORTH {
+    pub(super) unsafe fn mostly_zeros(&self) -> bool {
+        if self.a_row != 1 || self.m * self.k * self.n < WORTH {
             return false;
         }
         let (mut i, mut others) = (0, 0);
@@ -45,62 +47,84 @@ impl<E: Constants> Product<E> {
         others <= LOOKS / 3
     }
 
-    /// Copies A, of one panel, to the block, where it may lie already; false if a number of it, times zero,
-    /// is not zero.
+    /// Panel after panel, each copied, in the same blocks of k as any other.
     #[inline(always)]
-    pub(super) unsafe fn copy<P: Pack<Element = E>, const PACKS: usize>(
-        &self,
-        block: *mut E,
-    ) -> bool {
+    pub(super) unsafe fn nonzeros<P: Pack<Element = E>>(self) {
+        let mut block = Aligned(MaybeUninit::<[u8; BLOCK]>::uninit());
+        let block: *mut E = block.0.as_mut_ptr().cast();
+        let (mut done, depth) = (0, depth::<P>(self.k));
         unsafe {
-            let mask = P::mask(self.m - (PACKS - 1) * P::LANES);
-            let mut sums = [P::splat(E::ZERO); PACKS];
-            for k in 0..self.k {
-                for i in 0..PACKS {
-                    let a = self.a.add(k * self.a_column + i * P::LANES);
-                    let a = part::<P, PACKS>(a, i, mask);
-                    a.store(block.add((k * PACKS + i) * P::LANES));
-                    sums[i] = a.mul_add(P::splat(E::ZERO), sums[i]);
+            while done < self.k {
+                let mut part = self.block(done, depth);
+                while part.m > 0 {
+                    let packs = panel::<P>(part.m);
+                    let mut now = Product { m: part.m.min(P::LANES * packs), ..part };
+                    let finite = now.copy::<P>(P::LANES * packs, block);
+                    now.a = block;
+                    now.panel_of_nonzeros::<P>(packs, finite);
+                    part = part.below(now.m);
                 }
+                done += depth;
             }
-            let mut finite = true;
-            for i in 0..PACKS {
-                finite &= sums[i].nonzeros(sums[i]) == 0;
-            }
-            finite
         }
     }
 
-    /// All whole tiles of a panel that lies in the block; how many columns that is.
+    /// Copies A, of one panel of whole packs' `height`, to the block; false if a number of it, times zero,
+    /// is not zero.
     #[inline(always)]
-    pub(super) unsafe fn nonzeros<P: Pack<Element = E>, const PACKS: usize>(&self) -> usize {
+    unsafe fn copy<P: Pack<Element = E>>(&self, height: usize, block: *mut E) -> bool {
+        unsafe {
+            let (zero, mut others, mut row) = (P::splat(E::ZERO), 0, 0);
+            while row < height {
+                for k in 0..self.k {
+                    let a = load::<P>(self.a.add(k * self.a_column + row), self.m - row);
+                    a.store(block.add(k * height + row));
+                    others |= a.mul(zero).nonzeros(zero);
+                }
+                row += P::LANES;
+            }
+            others == 0
+        }
+    }
+
+    /// A panel of so many packs, which lies in the block. Where A is not finite, no k is passed over.
+    #[inline(always)]
+    unsafe fn panel_of_nonzeros<P: Pack<Element = E>>(&self, packs: usize, finite: bool) {
         let mut done = 0;
         unsafe {
-            while done + COLUMNS <= self.n {
-                let tiles = TILES.min((self.n - done) / COLUMNS);
+            while done < self.n {
+                let columns = (TILES * COLUMNS).min(self.n - done);
                 let b = self.b.add(done * self.b_column);
-                let marks = Product { b, n: tiles * COLUMNS, ..*self }.mark::<P>();
-                for tile in 0..tiles {
-                    self.marked::<P, PACKS>(done + tile * COLUMNS, marks[tile]);
+                let part = Product { b, n: columns, ..*self };
+                let marks =
+                    if finite { part.mark::<P>() } else { [u128::MAX >> (128 - self.k); TILES] };
+                for tile in 0..columns.div_ceil(COLUMNS) {
+                    let (at, mark) = (done + tile * COLUMNS, marks[tile]);
+                    match packs {
+                        1 => self.marked::<P, 1>(at, mark),
+                        2 => self.marked::<P, 2>(at, mark),
+                        _ => self.marked::<P, 3>(at, mark),
+                    }
                 }
-                done += tiles * COLUMNS;
+                done += columns;
             }
         }
-        done
     }
 
     /// Tile by tile a bit for each k where B is other than zero. B lies in columns or in rows.
     #[inline(always)]
     unsafe fn mark<P: Pack<Element = E>>(&self) -> [u128; TILES] {
-        const { assert!(TILES * COLUMNS <= 16) }; // bits of `rows`
+        const { assert!(COLUMNS == 2 && TILES * COLUMNS <= 16) }; // a pair, and bits of `rows`
         // A block's k, and bits of a mark.
         const { assert!(P::PANEL * P::LANES < HIGH || BLOCK / P::PANEL / size_of::<P>() <= 128) };
         let mut marks = [0; TILES];
         unsafe {
             if self.b_row == 1 {
-                for tile in 0..self.n / COLUMNS {
-                    let b = self.b.add(tile * COLUMNS * self.b_column);
-                    let pair = |k| [b.wrapping_add(k), b.wrapping_add(self.b_column + k)];
+                for tile in 0..self.n.div_ceil(COLUMNS) {
+                    let (at, last) = (tile * COLUMNS, self.n - 1);
+                    let [a, b] =
+                        [at, last.min(at + 1)].map(|j| self.b.wrapping_add(j * self.b_column));
+                    let pair = |k| [a.wrapping_add(k), b.wrapping_add(k)];
                     let high = bits::<P>(pair(64), self.k.saturating_sub(64));
                     let low = bits::<P>(pair(0), self.k.min(64));
                     marks[tile] = u128::from(high) << 64 | u128::from(low);
@@ -133,21 +157,21 @@ impl<E: Constants> Product<E> {
     unsafe fn marked<P: Pack<Element = E>, const PACKS: usize>(&self, at: usize, mut left: u128) {
         unsafe {
             let mask = P::mask(self.m - (PACKS - 1) * P::LANES);
-            let b = self.b.add(at * self.b_column);
+            let (b, real) = (self.b.add(at * self.b_column), COLUMNS.min(self.n - at));
             let mut sums = [self.first::<P, PACKS>(mask); COLUMNS];
             while left != 0 {
                 let k = left.trailing_zeros() as usize;
                 left &= left - 1;
                 let (a, b) = (self.a.add(k * PACKS * P::LANES), b.add(k * self.b_row));
                 for j in 0..COLUMNS {
-                    let b = P::splat(*b.add(j * self.b_column));
+                    let b = P::splat(*b.add(j.min(real - 1) * self.b_column));
                     for i in 0..PACKS {
                         sums[j][i] = P::load(a.add(i * P::LANES)).mul_add(b, sums[j][i]);
                     }
                 }
             }
             let c = self.c.add(at * self.c_column);
-            self.finish::<P, PACKS, COLUMNS>(c, COLUMNS, mask, sums);
+            self.finish::<P, PACKS, COLUMNS>(c, real, mask, sums);
         }
     }
 }
