@@ -50,10 +50,10 @@ impl<E: Constants> Product<E> {
     #[inline(always)]
     unsafe fn one_column<P: Pack<Element = E>, const AHEAD: usize>(mut self) {
         unsafe {
-            while self.m > 0 {
-                let packs = self.m.div_ceil(P::LANES);
+            while self.m > 4 * P::LANES {
+                // A constant, so that where it is false nothing is compiled.
                 if const { P::PANEL == 3 && AHEAD > 0 } {
-                    match packs {
+                    match self.m.div_ceil(P::LANES) {
                         5 => return self.few_columns::<P, 5, 1, 2, AHEAD>(),
                         6 => return self.few_columns::<P, 6, 1, 2, AHEAD>(),
                         7 => return self.few_columns::<P, 7, 1, 2, AHEAD>(),
@@ -61,10 +61,10 @@ impl<E: Constants> Product<E> {
                         _ => {}
                     }
                 }
-                let now = Product { m: self.m.min(4 * P::LANES), ..self };
-                now.column::<P, AHEAD>();
-                self = self.below(now.m);
+                Product { m: 4 * P::LANES, ..self }.few_columns::<P, 4, 1, 2, AHEAD>();
+                self = self.below(4 * P::LANES);
             }
+            self.column::<P, AHEAD>();
         }
     }
 }
