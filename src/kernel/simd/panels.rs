@@ -57,10 +57,9 @@ impl<E: Constants> Product<E> {
     unsafe fn panels<P: Pack<Element = E>>(self, many: bool) {
         let mut block = Aligned(MaybeUninit::<[u8; BLOCK]>::uninit());
         let block: *mut E = block.0.as_mut_ptr().cast();
-        let rows = self.a_row != 1;
+        let (rows, mut done) = (self.a_row != 1, 0);
         let depth = if rows || many { depth::<P>(self.k) } else { self.k };
         unsafe {
-            let mut done = 0;
             loop {
                 let mut part = self.block(done, depth);
                 while part.m > 0 {

@@ -58,10 +58,9 @@ impl<E: Constants> Product<E> {
                 let mut part = self.block(done, depth);
                 while part.m > 0 {
                     let packs = panel::<P>(part.m);
-                    let mut now = Product { m: part.m.min(P::LANES * packs), ..part };
+                    let now = Product { m: part.m.min(P::LANES * packs), ..part };
                     let finite = now.copy::<P>(P::LANES * packs, block);
-                    now.a = block;
-                    now.panel_of_nonzeros::<P>(packs, finite);
+                    Product { a: block, ..now }.panel_of_nonzeros::<P>(packs, finite);
                     part = part.below(now.m);
                 }
                 done += depth;
@@ -74,14 +73,13 @@ impl<E: Constants> Product<E> {
     #[inline(always)]
     unsafe fn copy<P: Pack<Element = E>>(&self, height: usize, block: *mut E) -> bool {
         unsafe {
-            let (zero, mut others, mut row) = (P::splat(E::ZERO), 0, 0);
-            while row < height {
+            let (zero, mut others) = (P::splat(E::ZERO), 0);
+            for row in (0..height).step_by(P::LANES) {
                 for k in 0..self.k {
                     let a = load::<P>(self.a.add(k * self.a_column + row), self.m - row);
                     a.store(block.add(k * height + row));
                     others |= a.mul(zero).nonzeros(zero);
                 }
-                row += P::LANES;
             }
             others == 0
         }
@@ -94,8 +92,7 @@ impl<E: Constants> Product<E> {
         unsafe {
             while done < self.n {
                 let columns = (TILES * COLUMNS).min(self.n - done);
-                let b = self.b.add(done * self.b_column);
-                let part = Product { b, n: columns, ..*self };
+                let part = Product { b: self.b.add(done * self.b_column), n: columns, ..*self };
                 let marks =
                     if finite { part.mark::<P>() } else { [u128::MAX >> (128 - self.k); TILES] };
                 for tile in 0..columns.div_ceil(COLUMNS) {
