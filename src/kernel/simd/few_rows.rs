@@ -31,9 +31,7 @@ impl<E: Constants> Product<E> {
                         rows[r] = room.0[r].as_ptr().cast();
                     }
                 }
-                let b = self.b.add(done);
-                let start = if done == 0 { self.start } else { Start::Add(E::ONE) };
-                let part = Product { k, b, start, ..self };
+                let part = self.block(done, k);
                 let mut r = 0;
                 while const { P::LANES >= 8 } && r + 2 <= self.m {
                     part.dots::<P, 2>([rows[r], rows[r + 1]], r);
