@@ -7,7 +7,7 @@
 use super::{
     math::Constants,
     pack::Pack,
-    tile::{Aligned, Product, Start, load},
+    tile::{Aligned, Product, Start, astray, load},
 };
 use core::mem::MaybeUninit;
 
@@ -52,10 +52,8 @@ impl<E: Constants> Product<E> {
         row: usize,
     ) {
         unsafe {
-            let mut column = 0;
-            while column < self.n {
+            for column in (0..self.n).step_by(8) {
                 self.dot::<P, ROWS, 8>(rows, row, column);
-                column += 8;
             }
         }
     }
@@ -130,10 +128,11 @@ impl<E: Constants> Product<E> {
         unsafe {
             let mut done = 0;
             while done < self.n {
-                let m = (self.n - done).min(2 * P::LANES);
+                let b = self.b.add(done);
+                let m = (self.n - done).min(2 * P::LANES - astray::<P>(b));
                 let swapped = Product::new(
                     [m, self.k, self.m],
-                    (self.b.add(done), 1, self.b_row),
+                    (b, 1, self.b_row),
                     (self.a, self.a_column, self.a_row),
                     (part, MOST),
                     Start::Zero,

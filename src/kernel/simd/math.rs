@@ -8,7 +8,7 @@
 
 use super::{
     lanes::Lanes,
-    tile::{load, store},
+    tile::{astray, load, store},
 };
 use crate::Scalar;
 use core::f64::consts::{FRAC_1_SQRT_2, LOG2_E};
@@ -146,11 +146,12 @@ pub unsafe fn brightness<P: Lanes>(bytes: *const u8, x: *mut P::Element, len: us
         let zero = P::splat(P::Element::ZERO);
         let part = zero.like(1.0 / 255.0);
         let rest = part.neg_mul_add(zero.like(255.0), zero.like(1.0)).mul(part);
-        let mut i = 0;
+        let (mut i, mut next, last) = (0, P::LANES - astray::<P>(x), len.saturating_sub(P::LANES));
         while i < len {
             let byte = P::load_bytes(bytes.add(i));
             byte.mul_add(part, byte.mul(rest)).store(x.add(i));
-            i += P::LANES;
+            i = if i < last { next.min(last) } else { len };
+            next += P::LANES;
         }
     }
 }

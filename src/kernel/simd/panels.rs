@@ -110,8 +110,7 @@ impl<E: Constants> Product<E> {
                 let row = pack * P::LANES;
                 let (to, left) = (to.add(row), self.m - row);
                 let from = self.a.add(row * self.a_row);
-                let mut k = 0;
-                while k < self.k {
+                for k in (0..self.k).step_by(P::LANES) {
                     // A square of LANES by LANES, transposed.
                     let (deep, mut rows) = (self.k - k, [P::splat(E::ZERO); 16]);
                     for r in 0..P::LANES {
@@ -125,7 +124,6 @@ impl<E: Constants> Product<E> {
                             rows[r].store(to.add((k + r) * height));
                         }
                     }
-                    k += P::LANES;
                 }
             }
         }

@@ -110,11 +110,9 @@ pub fn affine<T: Scalar>(inputs: usize, w: &[T], b: &[T], x: &[T], y: &mut [T]) 
         unsafe {
             if n == 1 && outputs * inputs <= SMALL && outputs <= 4 * arch::LEAST / size_of::<E>() {
                 inlined!(level, small_column<E>((outputs, inputs), w, x, y, Start::Column(b)));
-            } else if n == 1 {
-                (E::table(level).column)((outputs, inputs), w, x, y, Start::Column(b));
             } else if inputs == 1 && outputs > 1 {
                 (E::table(level).outer)((outputs, n), w, x, y, Start::Column(b));
-            } else if n == 2 && outputs > 1 {
+            } else if n <= 2 {
                 // Sample by sample, as tiles are wider.
                 for sample in 0..n {
                     let (x, y) = (x.add(sample * inputs), y.add(sample * outputs));

@@ -320,6 +320,12 @@ pub(super) unsafe fn load<P: Pack>(from: *const P::Element, left: usize) -> P {
     unsafe { if left >= P::LANES { P::load(from) } else { P::load_part(from, P::mask(left)) } }
 }
 
+/// How far, in numbers, `at` lies behind where a pack would straddle no two cache lines.
+#[inline(always)]
+pub(super) fn astray<P: Pack>(at: *const P::Element) -> usize {
+    at as usize / size_of::<P::Element>() % P::LANES
+}
+
 #[inline(always)]
 pub(super) unsafe fn store<P: Pack>(pack: P, to: *mut P::Element, left: usize) {
     unsafe { if left >= P::LANES { pack.store(to) } else { pack.store_part(to, left) } }

@@ -9,7 +9,7 @@ use super::{
     math::Constants,
     pack::Pack,
     panels::{depth, panel},
-    tile::{Aligned, BLOCK, Product, load},
+    tile::{Aligned, BLOCK, Product, astray, load},
 };
 use core::mem::MaybeUninit;
 
@@ -91,8 +91,11 @@ impl<E: Constants> Product<E> {
         let mut done = 0;
         unsafe {
             while done < self.n {
-                let columns = (TILES * COLUMNS).min(self.n - done);
-                let part = Product { b: self.b.add(done * self.b_column), n: columns, ..*self };
+                let b = self.b.add(done * self.b_column);
+                // Whole tiles, as a tile has its own marks.
+                let astray = if self.b_column == 1 { astray::<P>(b) / COLUMNS } else { 0 };
+                let columns = ((TILES - astray) * COLUMNS).min(self.n - done);
+                let part = Product { b, n: columns, ..*self };
                 let marks =
                     if finite { part.mark::<P>() } else { [u128::MAX >> (128 - self.k); TILES] };
                 for tile in 0..columns.div_ceil(COLUMNS) {
