@@ -67,9 +67,10 @@ impl<E: Constants> Product<E> {
         column: usize,
     ) {
         unsafe {
-            let mut columns = [self.b; COLUMNS];
-            for j in 0..COLUMNS {
-                columns[j] = self.b.add((column + j).min(self.n - 1) * self.b_column);
+            let real = COLUMNS.min(self.n - column);
+            let mut columns = [self.b.add(column * self.b_column); COLUMNS];
+            for j in 1..COLUMNS {
+                columns[j] = columns[j - 1].add(if j < real { self.b_column } else { 0 });
             }
             let mut sums = [[P::splat(E::ZERO); ROWS]; COLUMNS];
             let mut k = 0;
@@ -100,21 +101,20 @@ impl<E: Constants> Product<E> {
                     flat[j * ROWS + r] = sums[j][r];
                 }
             }
-            let mut first = 0;
-            while first < ROWS * COLUMNS {
+            for first in (0..ROWS * COLUMNS).step_by(P::LANES) {
                 row_sums(&flat, first).store(out.as_mut_ptr().add(first));
-                first += P::LANES;
             }
-            for j in 0..COLUMNS.min(self.n - column) {
+            let mut c = self.c.add(column * self.c_column + row);
+            for j in 0..real {
                 for r in 0..ROWS {
-                    let c = self.c.add((column + j) * self.c_column + row + r);
-                    let sum = out[j * ROWS + r];
+                    let (c, sum) = (c.add(r), out[j * ROWS + r]);
                     *c = match self.start {
                         Start::Zero => sum,
                         Start::Column(start) => *start.add(row + r) + sum,
                         Start::Add(factor) => scaled::<P>(sum, factor, *c),
                     };
                 }
+                c = c.wrapping_add(self.c_column);
             }
         }
     }
@@ -129,7 +129,8 @@ impl<E: Constants> Product<E> {
             let mut done = 0;
             while done < self.n {
                 let b = self.b.add(done);
-                let m = (self.n - done).min(2 * P::LANES - astray::<P>(b));
+                let astray = if self.n > 8 * P::LANES { astray::<P>(b) } else { 0 };
+                let m = (self.n - done).min(2 * P::LANES - astray);
                 let swapped = Product::new(
                     [m, self.k, self.m],
                     (b, 1, self.b_row),

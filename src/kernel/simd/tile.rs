@@ -295,10 +295,8 @@ impl<E: Constants> Product<E> {
             if COLUMNS == 1 {
                 return total[0][PACKS - 1].store_part(c, last);
             }
-            let mut j = 0;
-            while j < real {
+            for j in 0..real {
                 P::load(parts[j].as_ptr()).store_part(c.add(j * self.c_column), last);
-                j += 1;
             }
         }
     }
