@@ -129,6 +129,7 @@ impl<E: Constants> Product<E> {
             let mut done = 0;
             while done < self.n {
                 let b = self.b.add(done);
+                // A short part to where a line begins pays where the rows are long.
                 let astray = if self.n > 8 * P::LANES { astray::<P>(b) } else { 0 };
                 let m = (self.n - done).min(2 * P::LANES - astray);
                 let swapped = Product::new(

@@ -146,6 +146,7 @@ pub unsafe fn brightness<P: Lanes>(bytes: *const u8, x: *mut P::Element, len: us
         let zero = P::splat(P::Element::ZERO);
         let part = zero.like(1.0 / 255.0);
         let rest = part.neg_mul_add(zero.like(255.0), zero.like(1.0)).mul(part);
+        // No store straddles two cache lines but the first and the last, which write some numbers twice.
         let (mut i, mut next, last) = (0, P::LANES - astray::<P>(x), len.saturating_sub(P::LANES));
         while i < len {
             let byte = P::load_bytes(bytes.add(i));

@@ -318,7 +318,8 @@ pub(super) unsafe fn load<P: Pack>(from: *const P::Element, left: usize) -> P {
     unsafe { if left >= P::LANES { P::load(from) } else { P::load_part(from, P::mask(left)) } }
 }
 
-/// How far, in numbers, `at` lies behind where a pack would straddle no two cache lines.
+/// How many numbers `at` lies behind the last address that whole packs divide, from where none straddles two
+/// cache lines.
 #[inline(always)]
 pub(super) fn astray<P: Pack>(at: *const P::Element) -> usize {
     at as usize / size_of::<P::Element>() % P::LANES
