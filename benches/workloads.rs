@@ -6,8 +6,8 @@
 //! lines, `benches/instructions.sh` counts its instructions. `BENCH_ONLY=W1,W3`; `BENCH_MS` for a sample, 20; `BENCH_SAMPLES`, 9; `BENCH_CLOCK=wall`.
 
 use chainrule::{
-    Affine, D1, Network, Optimizer, Relu, Scalar, Sgd, SoftmaxCrossEntropy, SumSquaredError, Tanh,
-    TwoLayerNet, Workspace, Zeros,
+    Affine, D1, Network, Optimizer, Relu, Scalar, Sgd, SoftmaxCrossEntropy, StepError, SumSquaredError,
+    Tanh, TwoLayerNet, Zeros,
 };
 use cpu_time::ProcessTime;
 use nalgebra::{Const, SMatrix, convert};
@@ -88,12 +88,12 @@ fn images<T: Scalar, const B: usize>() -> (Box<SMatrix<T, 784, B>>, [usize; B]) 
 }
 
 /// Measures a step, which gives its loss, and prints the first and the last.
-fn train<T: Scalar>(workload: &str, kind: &str, scale: f64, mut step: impl FnMut() -> T) {
+fn train<T: Scalar>(workload: &str, kind: &str, scale: f64, mut step: impl FnMut() -> Result<T, StepError>) {
     if wanted(workload, kind) {
         let number = |loss: T| loss.to_subset().unwrap_or(f64::NAN) * scale;
-        let first = number(step());
+        let first = number(step().expect("finite"));
         let mut last = T::zero();
-        measure(workload, kind, || last = step());
+        measure(workload, kind, || last = step().expect("finite"));
         let last = number(last);
         println!("L\t{workload}\t{PEER}\t{kind}\t{first:.5}\t{last:.5}");
     }
@@ -147,8 +147,7 @@ fn w3<T: Scalar, const B: usize>(workload: &str, kind: &str) {
     lcg.affine(&mut net.layers.0);
     lcg.affine(&mut net.layers.2);
     lcg.affine(&mut net.layers.4);
-    let mut work: Workspace<T, D1<2>, Layers<T>, Const<B>> =
-        Network::<T, D1<2>, Layers<T>, SumSquaredError>::workspace(Const);
+    let mut work = Network::<T, D1<2>, Layers<T>, SumSquaredError>::workspace(Const::<B>);
     // Half the squared error, as the book has it, at twice the rate.
     let mut sgd = Sgd::new(convert(0.02));
     let mut batch = 0;

@@ -23,10 +23,12 @@
 //! [`parameters!`](crate::parameters) makes a layer that can be exported; a loss or a shape without
 //! fields too, `parameters!(Huber {})`. A box is exported as what is in it, since a `static` has none.
 
-use crate::{D1, Frozen, Network, Scalar, SoftmaxCrossEntropy, SumSquaredError};
+use crate::{
+    D1, Frozen, Network, Parameters, Scalar, Shape, SoftmaxCrossEntropy, Statistic, SumSquaredError,
+};
 #[cfg(feature = "alloc")]
 use alloc::boxed::Box;
-use core::fmt;
+use core::{fmt, marker::PhantomData};
 use nalgebra::{ArrayStorage, Matrix, SMatrix};
 
 /// What can be written as Rust source: a scalar, a layer, a loss, a shape.
@@ -100,10 +102,67 @@ impl<L: Export> Export for Box<L> {
     }
 }
 
-parameters!(@export Frozen (L: Export) [L] [] (0));
-parameters!(@export D1 (const N: usize) [] [N] ());
-parameters!(@export SoftmaxCrossEntropy () [] [] ());
-parameters!(@export SumSquaredError () [] [] ());
+parameters!(@export SoftmaxCrossEntropy [] (SoftmaxCrossEntropy) [] []);
+parameters!(@export SumSquaredError [] (SumSquaredError) [] []);
+
+impl<const N: usize> Export for D1<N> {
+    fn source(_: Option<&Self>, f: &mut fmt::Formatter) -> fmt::Result {
+        __type(f, "::chainrule::D1", &[&N])
+    }
+}
+
+impl<L: Export> Export for Frozen<L> {
+    fn source(value: Option<&Self>, f: &mut fmt::Formatter) -> fmt::Result {
+        match value {
+            None => __type(f, "::chainrule::Frozen", &[&Source::<L>(None)]),
+            Some(frozen) => {
+                f.debug_tuple("::chainrule::Frozen").field(&Source(Some(&frozen.0))).finish()
+            }
+        }
+    }
+}
+
+impl<T: Scalar + Export, const N: usize> Export for Statistic<T, N> {
+    fn source(value: Option<&Self>, f: &mut fmt::Formatter) -> fmt::Result {
+        match value {
+            None => __type(f, "::chainrule::Statistic", &[&Source::<T>(None), &N]),
+            Some(statistic) => {
+                let numbers = Source(Some(&statistic.0));
+                f.debug_tuple("::chainrule::Statistic").field(&numbers).finish()
+            }
+        }
+    }
+}
+
+impl<L: Export, const N: usize> Export for [L; N] {
+    fn source(value: Option<&Self>, f: &mut fmt::Formatter) -> fmt::Result {
+        match value {
+            None => write!(f, "[{:?}; {N}]", Source::<L>(None)),
+            Some(parts) => f.debug_list().entries(parts.iter().map(|part| Source(Some(part)))).finish(),
+        }
+    }
+}
+
+/// Settings of a layer.
+macro_rules! plain {
+    ($($t:ident)+) => { $(
+        impl Export for $t {
+            fn source(value: Option<&Self>, f: &mut fmt::Formatter) -> fmt::Result {
+                match value {
+                    None => f.write_str(stringify!($t)),
+                    Some(value) => write!(f, "{value:?}"),
+                }
+            }
+        }
+    )+ };
+}
+plain!(bool u8 u16 u32 u64 usize i32 i64);
+
+impl<S: 'static> Export for PhantomData<S> {
+    fn source(_: Option<&Self>, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("::core::marker::PhantomData")
+    }
+}
 
 impl<T: Export, In: Export, L: Export, E: Export> Export for Network<T, In, L, E> {
     fn source(value: Option<&Self>, f: &mut fmt::Formatter) -> fmt::Result {
@@ -118,8 +177,20 @@ impl<T: Export, In: Export, L: Export, E: Export> Export for Network<T, In, L, E
     }
 }
 
+impl<T: Scalar, In: Shape, L, E> Network<T, In, L, E> {
+    /// This net as a Rust source file, in which it is a `static` of that `name`: see
+    /// [`export`](crate::export). `name` must be a Rust identifier; it is not checked here.
+    pub fn export<'a>(&'a self, name: &'a str) -> impl fmt::Display
+    where
+        Self: Export,
+        L: Parameters<T>,
+    {
+        File(self, L::COUNT, name)
+    }
+}
+
 /// A file that declares a net, of so many parameters, as a `static` of this name.
-pub(crate) struct File<'a, E>(pub &'a E, pub usize, pub &'a str);
+struct File<'a, E>(&'a E, usize, &'a str);
 
 impl<E: Export> fmt::Display for File<'_, E> {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {

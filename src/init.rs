@@ -4,6 +4,27 @@ use crate::shape::{Scalar, number};
 use nalgebra::SMatrix;
 use rand::Rng;
 
+/// How large first weights have to be, by the activation that follows them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Gain {
+    /// A sum, sigmoid, tanh, or the loss: [`xavier`].
+    Linear,
+    /// An activation that drops about half of its inputs, such as ReLU, GELU or Softplus: [`he`].
+    Relu,
+}
+
+impl Gain {
+    /// The standard deviation of weights that sum `inputs` numbers.
+    pub fn std<T: Scalar>(self, inputs: usize) -> T {
+        let gain = match self {
+            Gain::Linear => T::one(),
+            Gain::Relu => T::one() + T::one(),
+        };
+        (gain / number(inputs)).sqrt()
+    }
+}
+
 /// Fills `weight` from a normal distribution of mean 0 and standard deviation `std`, whatever its
 /// size, in place.
 ///
@@ -24,8 +45,13 @@ pub fn normal<T: Scalar, const R: usize, const C: usize>(
     weight: &mut SMatrix<T, R, C>,
     rng: &mut (impl Rng + ?Sized),
 ) {
+    fill(std, weight.as_mut_slice(), rng);
+}
+
+/// [`normal`] for the numbers of a parameter of any shape.
+pub fn fill<T: Scalar>(std: T, numbers: &mut [T], rng: &mut (impl Rng + ?Sized)) {
     let minus_two = -(T::one() + T::one());
-    for pair in weight.as_mut_slice().chunks_mut(2) {
+    for pair in numbers.chunks_mut(2) {
         let radius = std * (uniform::<T>(rng).ln() * minus_two).sqrt();
         for (w, way) in pair.iter_mut().zip(circle(uniform(rng))) {
             *w = radius * way;
@@ -34,7 +60,11 @@ pub fn normal<T: Scalar, const R: usize, const C: usize>(
 }
 
 /// Xavier's weights, for sigmoid and tanh: normal with variance 1/C, C being the inputs.
-/// (Chapter 6.2.2; Glorot and Bengio, 2010.)
+/// (Chapter 6.2.2.)
+///
+/// This is the book's form. Glorot and Bengio (2010), PyTorch's `xavier_normal_` and Keras'
+/// `GlorotNormal` take the variance 2/(R + C); PyTorch's own default for `Linear` is uniform within
+/// ±1/√C, of variance 1/(3C).
 ///
 /// ```
 /// use chainrule::{Affine, Zeros, init};
@@ -49,7 +79,7 @@ pub fn xavier<T: Scalar, const R: usize, const C: usize>(
     weight: &mut SMatrix<T, R, C>,
     rng: &mut (impl Rng + ?Sized),
 ) {
-    normal((T::one() / number(C)).sqrt(), weight, rng);
+    normal(Gain::Linear.std(C), weight, rng);
 }
 
 /// He's weights, for ReLU: normal with variance 2/C, C being the inputs. (Chapter 6.2.3; He and
@@ -58,7 +88,7 @@ pub fn he<T: Scalar, const R: usize, const C: usize>(
     weight: &mut SMatrix<T, R, C>,
     rng: &mut (impl Rng + ?Sized),
 ) {
-    normal(((T::one() + T::one()) / number(C)).sqrt(), weight, rng);
+    normal(Gain::Relu.std(C), weight, rng);
 }
 
 /// Cosine and sine of so many turns, from 0 to 1, to 10⁻⁹ but for rounding. In f32 libm's own go

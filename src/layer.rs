@@ -1,248 +1,128 @@
-//! The one trait that a layer implements, and its use by value.
+//! The one trait that a layer implements.
 
 use crate::{
-    params::{self, Grad, Parameters, Zeros},
-    shape::{Batch, BatchSize, Buffer, Columns, D1, Scalar, Shape},
+    grad::{Destination, Grad},
+    init::{self, Gain},
+    kernel::Scratch,
+    params::{LeafMut, Parameters},
+    pass::Pass,
+    path::Path,
+    shape::{Batch, BatchSize, Buffer, Purpose, Scalar, Shape, ToTrain},
+    zeros::Zeros,
 };
 #[cfg(feature = "alloc")]
 use alloc::boxed::Box;
-use rand::{SeedableRng, rngs::Xoshiro128PlusPlus};
+use rand::Rng;
 
 /// A differentiable map from batches of shape `In` to batches of shape `Out`.
 ///
-/// A layer holds its parameters and nothing else: what a forward pass has to remember goes into
-/// memory that the caller lends. So one layer serves many threads, and a pass is a pure function.
+/// A layer holds its parameters and its settings. All other memory is the caller's: input and output, what
+/// the backward pass needs of the forward pass ([`Cache`](Self::Cache)), and working memory
+/// ([`Scratch`](Self::Scratch)). So one layer serves many threads, and a pass is a pure function.
 ///
-/// # To implement it
-///
-/// Write [`forward`](Self::forward) and [`backward`](Self::backward), and let
-/// [`parameters!`](crate::parameters) write the rest. Three rules hold for containers: a layer owns
-/// its `y` (an inner layer's output is never changed in place, its slope may read it), `pass` is
-/// handed on, and every part of `grad` is handed on.
-///
-/// ```
-/// use chainrule::{parameters, Batch, BatchSize, Flat, Grad, Layer, Pass, Scalar};
-///
-/// /// y = x², dx = 2x·dy.
-/// struct Square;
-/// parameters!(Square {});
-///
-/// impl<T: Scalar, S: Flat> Layer<T, S> for Square {
-///     type Out = S;
-///     type Cache<B: BatchSize> = ();
-///
-///     fn forward<B: BatchSize>(
-///         &self,
-///         x: &Batch<T, S, B>,
-///         y: &mut Batch<T, S, B>,
-///         _: &mut (),
-///         _: &mut Pass,
-///     ) {
-///         for (y, &x) in S::flat_mut::<T, B>(y).iter_mut().zip(S::flat::<T, B>(x)) {
-///             *y = x * x;
-///         }
-///     }
-///
-///     fn backward<B: BatchSize>(
-///         &self,
-///         x: &Batch<T, S, B>,
-///         _: &Batch<T, S, B>,
-///         _: &mut (),
-///         dy: &Batch<T, S, B>,
-///         dx: Option<&mut Batch<T, S, B>>,
-///         _: Grad<()>,
-///     ) {
-///         let Some(dx) = dx else { return };
-///         let slopes = S::flat::<T, B>(x).iter().zip(S::flat::<T, B>(dy));
-///         for (dx, (&x, &dy)) in S::flat_mut::<T, B>(dx).iter_mut().zip(slopes) {
-///             *dx = (x + x) * dy;
-///         }
-///     }
-/// }
-/// ```
+/// The page [`write_a_layer`](crate::write_a_layer) shows how to implement it.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot follow a layer whose output shape is `{In}`",
-    label = "does not take `{In}`"
+    message = "`{Self}` does not take inputs of shape `{In}`",
+    label = "not a layer on `{In}`",
+    note = "each layer takes the output shape of the layer before it, and the first layer the input shape of the net",
+    note = "a tuple of 1 to 12 layers is a layer; `named!` makes a struct of any number of them a layer"
 )]
 pub trait Layer<T: Scalar, In: Shape>: Parameters<T> {
     /// The shape of the output.
     type Out: Shape;
 
-    /// What `backward` needs besides input and output; the caller lends it.
-    type Cache<B: BatchSize>: Buffer<B>;
+    /// What `backward` needs besides input and output. [`Purpose::InTraining`] marks memory that only the
+    /// backward pass reads, so that a prediction does without it.
+    type Cache<B: BatchSize, P: Purpose>: Buffer<B>;
 
-    /// Writes the output for `x` into `y`, and into `cache` what `backward` will need.
-    fn forward<B: BatchSize>(
-        &self,
-        x: &In::Batch<T, B>,
-        y: &mut Batch<T, Self::Out, B>,
-        cache: &mut Self::Cache<B>,
-        pass: &mut Pass,
+    /// Working memory of one call, whose size does not depend on the batch. The layers of a net share
+    /// it: nothing in it outlives the call.
+    type Scratch: Zeros + Copy;
+
+    /// The layer as an initialiser sees it that looks for what follows a weight: with
+    /// [`Gain::Relu`] the weights before it are larger. `None` for a layer that hands its input on, such
+    /// as dropout: what follows it counts.
+    const GAIN: Option<Gain> = Some(Gain::Linear);
+
+    /// Writes the output for `at.x` into `at.y`, and into `at.cache` what `backward` will need.
+    fn forward<B: BatchSize, P: Purpose>(&self, at: Forward<T, In, Self, B, P>);
+
+    /// The derivative of the `forward` that filled `at.y` and `at.cache`: for `at.dy`, the gradient on the
+    /// output, it overwrites `at.dx`, the gradient on the input, if that is wanted, and then delivers the
+    /// gradient of the parameters to `this`.
+    ///
+    /// It may be called several times after one forward pass, and finds the same each time.
+    fn backward<B: BatchSize, D: Destination<T>>(
+        this: Grad<T, Self, D>,
+        at: Backward<T, In, Self, B>,
     );
 
-    /// `forward` in a predicting pass, with no cache to keep. A container overrides it to lend
-    /// less memory; the result is the same, so that to forget it costs memory and nothing else.
-    #[inline(always)]
-    fn predict<B: BatchSize>(&self, x: &In::Batch<T, B>, y: &mut Batch<T, Self::Out, B>) {
-        let mut cache = Buffer::lend(In::size::<T, B>(x));
-        self.forward::<B>(x, y, &mut cache, &mut Pass::Predict);
-    }
-
-    /// The derivative of the `forward` that filled `y` and `cache`: for `dy`, the gradient on the
-    /// output, it overwrites `dx`, the gradient on the input, if wanted, and leaves the gradient
-    /// of the parameters where `grad` says.
-    fn backward<B: BatchSize>(
-        &self,
-        x: &In::Batch<T, B>,
-        y: &Batch<T, Self::Out, B>,
-        cache: &mut Self::Cache<B>,
-        dy: &Batch<T, Self::Out, B>,
-        dx: Option<&mut In::Batch<T, B>>,
-        grad: Grad<Self::Gradient>,
-    );
-
-    /// `backward`, then W ← W - `rate`·dW for each parameter, with `grad` for memory. What has large
-    /// gradients, and a container of such, overrides it to spare the way of the gradient through
-    /// memory; parameters and `dx` are the same to the bit, what is left in `grad` is not said.
-    #[inline(always)]
-    #[expect(clippy::too_many_arguments, reason = "those of `backward`, and the rate")]
-    fn descend<B: BatchSize>(
-        &mut self,
-        x: &In::Batch<T, B>,
-        y: &Batch<T, Self::Out, B>,
-        cache: &mut Self::Cache<B>,
-        dy: &Batch<T, Self::Out, B>,
-        dx: Option<&mut In::Batch<T, B>>,
-        grad: &mut Self::Gradient,
-        rate: T,
-    ) {
-        self.backward::<B>(x, y, cache, dy, dx, Grad::set(grad));
-        params::descend(rate, self, grad);
+    /// Gives parameters that are all zeros their first values; `next` is the [`GAIN`](Self::GAIN) of what
+    /// follows. The default draws each parameter of more than one column from a normal
+    /// distribution of variance `next`/columns ([`init::xavier`], [`init::he`]) and leaves the others 0.
+    fn init<R: Rng + ?Sized>(&mut self, next: Gain, rng: &mut R) {
+        self.visit_mut(None, [], &Path::ROOT, &mut |leaf: LeafMut<T, 0>| {
+            if leaf.shape.1 > 1 {
+                init::fill(next.std(leaf.shape.1), leaf.values, rng);
+            }
+        });
     }
 }
 
-/// What a forward pass is for, and the only source of chance in one. It belongs to the caller: the
-/// same pass over the same input gives the same output.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Pass {
-    /// Nothing is drawn.
-    Predict,
-    /// What is drawn follows from the seed.
-    Train {
-        /// Another one for each step and thread.
-        seed: u64,
-    },
+/// What a forward pass reads and writes.
+pub struct Forward<'a, T: Scalar, In: Shape, L: Layer<T, In>, B: BatchSize, P: Purpose> {
+    /// The input.
+    pub x: &'a In::Batch<T, B>,
+    /// The output, to be overwritten.
+    pub y: &'a mut Batch<T, L::Out, B>,
+    /// What the backward pass will need.
+    pub cache: &'a mut L::Cache<B, P>,
+    /// Working memory.
+    pub scratch: Scratch<'a, L::Scratch>,
+    /// ToTrain or prediction, and all randomness.
+    pub pass: &'a mut Pass,
 }
 
-impl Pass {
-    /// A generator for one layer in training, another one at each call; `None` when predicting.
-    pub fn rng(&mut self) -> Option<Xoshiro128PlusPlus> {
-        let Pass::Train { seed } = self else {
-            return None;
-        };
-        let rng = Xoshiro128PlusPlus::seed_from_u64(*seed);
-        // An odd number far from 1, so that the layers of one step share no seed with the next.
-        *seed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        Some(rng)
-    }
-}
-
-/// A layer on vectors by value, for small matrices and for learning: [`trace`](Self::trace) goes
-/// forward and remembers, [`Trace::backward`] goes back.
-///
-/// ```
-/// use chainrule::{ByValue, Relu};
-/// use nalgebra::Matrix2;
-///
-/// let x = Matrix2::new(1.0, -0.5, -2.0, 3.0);
-/// let mut relu = Relu.trace(&x);
-/// assert_eq!(relu.y, Matrix2::new(1.0, 0.0, 0.0, 3.0));
-/// let (dx, ()) = relu.backward(&Matrix2::repeat(1.0));
-/// assert_eq!(dx, Matrix2::new(1.0, 0.0, 0.0, 1.0));
-/// ```
-pub trait ByValue {
-    /// The output for a batch, with what the way back needs.
-    fn trace<'a, T: Scalar, const N: usize, B: BatchSize>(
-        &'a self,
-        x: &'a Columns<T, N, B>,
-    ) -> Trace<'a, T, D1<N>, Self, B>
-    where
-        Self: Layer<T, D1<N>> + Sized,
-    {
-        let size = D1::<N>::size::<T, B>(x);
-        let (mut y, mut cache) = (Buffer::lend(size), Buffer::lend(size));
-        self.forward::<B>(x, &mut y, &mut cache, &mut Pass::Predict);
-        Trace { layer: self, x, y, cache }
-    }
-}
-
-impl<L> ByValue for L {}
-
-/// One forward pass of a layer; it can be gone back any number of times.
-pub struct Trace<'a, T: Scalar, In: Shape, L: Layer<T, In>, B: BatchSize> {
-    layer: &'a L,
-    x: &'a In::Batch<T, B>,
-    /// The output.
-    pub y: Batch<T, L::Out, B>,
-    cache: L::Cache<B>,
-}
-
-impl<T: Scalar, In: Shape, L: Layer<T, In>, B: BatchSize> Trace<'_, T, In, L, B> {
-    /// For the gradient on the output: the gradient on the input, and that of the parameters.
-    pub fn backward(&mut self, dy: &Batch<T, L::Out, B>) -> (In::Batch<T, B>, L::Gradient) {
-        let mut dx = Buffer::lend(In::size::<T, B>(self.x));
-        let mut grad = L::Gradient::zeros();
-        let Trace { layer, x, y, cache } = self;
-        layer.backward::<B>(x, y, cache, dy, Some(&mut dx), Grad::add(&mut grad));
-        (dx, grad)
-    }
+/// What a backward pass reads and writes.
+pub struct Backward<'a, T: Scalar, In: Shape, L: Layer<T, In>, B: BatchSize> {
+    /// The input of the forward pass.
+    pub x: &'a In::Batch<T, B>,
+    /// Its output.
+    pub y: &'a Batch<T, L::Out, B>,
+    /// What it kept.
+    pub cache: &'a mut L::Cache<B, ToTrain>,
+    /// Working memory.
+    pub scratch: Scratch<'a, L::Scratch>,
+    /// The gradient on the output.
+    pub dy: &'a Batch<T, L::Out, B>,
+    /// The gradient on the input, to be overwritten if it is wanted.
+    pub dx: Option<&'a mut In::Batch<T, B>>,
 }
 
 #[cfg(feature = "alloc")]
 impl<T: Scalar, S: Shape, L: Layer<T, S>> Layer<T, S> for Box<L> {
     type Out = L::Out;
-    type Cache<B: BatchSize> = L::Cache<B>;
+    type Cache<B: BatchSize, P: Purpose> = L::Cache<B, P>;
+    type Scratch = L::Scratch;
+    const GAIN: Option<Gain> = L::GAIN;
 
     #[inline(always)]
-    fn forward<B: BatchSize>(
-        &self,
-        x: &S::Batch<T, B>,
-        y: &mut Batch<T, L::Out, B>,
-        cache: &mut L::Cache<B>,
-        pass: &mut Pass,
-    ) {
-        (**self).forward::<B>(x, y, cache, pass);
+    fn forward<B: BatchSize, P: Purpose>(&self, at: Forward<T, S, Self, B, P>) {
+        let Forward { x, y, cache, scratch, pass } = at;
+        (**self).forward::<B, P>(Forward { x, y, cache, scratch, pass });
     }
 
     #[inline(always)]
-    fn predict<B: BatchSize>(&self, x: &S::Batch<T, B>, y: &mut Batch<T, L::Out, B>) {
-        (**self).predict::<B>(x, y);
+    fn backward<B: BatchSize, D: Destination<T>>(
+        mut this: Grad<T, Self, D>,
+        at: Backward<T, S, Self, B>,
+    ) {
+        let Backward { x, y, cache, scratch, dy, dx } = at;
+        let inside = this.inside(|layer| &**layer, |layer| &mut **layer, |tree| &mut **tree);
+        L::backward::<B, D>(inside, Backward { x, y, cache, scratch, dy, dx });
     }
 
-    #[inline(always)]
-    fn backward<B: BatchSize>(
-        &self,
-        x: &S::Batch<T, B>,
-        y: &Batch<T, L::Out, B>,
-        cache: &mut L::Cache<B>,
-        dy: &Batch<T, L::Out, B>,
-        dx: Option<&mut S::Batch<T, B>>,
-        mut grad: Grad<Box<L::Gradient>>,
-    ) {
-        (**self).backward::<B>(x, y, cache, dy, dx, grad.part(|grad| &mut **grad));
-    }
-
-    #[inline(always)]
-    fn descend<B: BatchSize>(
-        &mut self,
-        x: &S::Batch<T, B>,
-        y: &Batch<T, L::Out, B>,
-        cache: &mut L::Cache<B>,
-        dy: &Batch<T, L::Out, B>,
-        dx: Option<&mut S::Batch<T, B>>,
-        grad: &mut Box<L::Gradient>,
-        rate: T,
-    ) {
-        (**self).descend::<B>(x, y, cache, dy, dx, grad, rate);
+    fn init<R: Rng + ?Sized>(&mut self, next: Gain, rng: &mut R) {
+        (**self).init(next, rng);
     }
 }

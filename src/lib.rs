@@ -119,19 +119,15 @@ extern crate alloc;
 struct Readme;
 
 #[macro_use]
-mod params;
+mod macros;
 mod chain;
 pub mod data;
 pub mod export;
+mod grad;
 #[cfg(feature = "gradcheck")]
 pub mod gradcheck;
 pub mod init;
-#[doc(hidden)]
-pub mod kernel;
-#[doc(hidden)]
-pub use num_traits::ConstZero as __ConstZero;
-#[doc(hidden)]
-pub use params::count as __count;
+mod kernel;
 mod layer;
 mod layers;
 mod loss;
@@ -143,18 +139,44 @@ mod numerical;
 pub mod on_a_chip {}
 #[doc = include_str!("speed.md")]
 pub mod speed {}
+#[doc = include_str!("write_a_layer.md")]
+pub mod write_a_layer {}
+#[doc = include_str!("write_an_optimizer.md")]
+pub mod write_an_optimizer {}
 mod optim;
+mod params;
+mod pass;
+mod path;
+mod rule;
 mod shape;
 mod step;
+mod trace;
 mod train;
+mod zeros;
 
-pub use layer::{ByValue, Layer, Pass, Trace};
+/// What the macros need.
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::{kernel::zero_field, params::count};
+    pub use num_traits::ConstZero;
+}
+
+pub use grad::{Destination, Grad, Nowhere, Tree, Update};
+pub use kernel::Scratch;
+pub use layer::{Backward, Forward, Layer};
 pub use layers::{Affine, Frozen, Gelu, Identity, Relu, Sigmoid, Softmax, Softplus, Tanh};
 pub use loss::{Classes, Loss, SoftmaxCrossEntropy, SumSquaredError};
 pub use memory::Memory;
 pub use network::{Network, TwoLayerNet};
-pub use optim::{Optimizer, Sgd};
-pub use params::{ConstZeros, Grad, Leaf, LeafMut, Parameters, Path, Role, Zeros};
-pub use shape::{Batch, BatchSize, Buffer, Columns, D1, Flat, Labels, Scalar, Shape};
-pub use step::Workspace;
-pub use train::{Progress, Training};
+pub use optim::{Descent, Optimizer, Sgd};
+pub use params::{Leaf, LeafMut, OneLeaf, Parameters, Role, Statistic};
+pub use pass::Pass;
+pub use path::Path;
+pub use rule::{Piece, Rule};
+pub use shape::{
+    Batch, BatchSize, Buffer, Columns, D1, Flat, Labels, Purpose, Scalar, Shape, ToPredict, ToTrain,
+};
+pub use step::{Fused, Predictor, StepError, Way, Whole, Workspace};
+pub use trace::{ByValue, Trace};
+pub use train::{Progress, Training, TrainingError};
+pub use zeros::{ConstZeros, Zeros};

@@ -1,31 +1,40 @@
-//! What a training step needs, part by part.
+//! What training and predicting take, part by part.
 
+use crate::{
+    layer::Layer,
+    network::Network,
+    optim::Descent,
+    rule::Rule,
+    shape::{Scalar, Shape, ToTrain},
+    step::{Activations, Predictor, Way, Workspace},
+};
 use core::fmt;
+use nalgebra::Const;
 
-/// The bytes that training takes, part by part: see [`Network::memory`](crate::Network::memory).
+/// The bytes that training takes, part by part: see [`Network::memory`].
 ///
 /// What is in boxes is on the heap and not counted, nor are the stack and what the caller keeps: the
-/// batch and its targets. An optimizer that keeps trees of the net's shape is as large as its struct:
+/// batch and its targets.
 ///
 /// ```
 /// use chainrule::{Memory, Sgd, TwoLayerNet};
 /// type Net = TwoLayerNet<f32, 8, 16, 4>;
-/// const NEED: Memory = Memory { optimizer: size_of::<Sgd<f32>>(), ..Net::memory::<8>() };
-/// const _: () = assert!(NEED.total() <= 5 * 1024, "too large");
-/// assert_eq!(NEED.gradient, Net::parameter_bytes());
-/// assert_eq!(NEED.total(), Net::train_bytes::<8>() + 4);
+/// const NEED: Memory = Net::memory::<Sgd<f32>, _, 8>();
+/// const _: () = assert!(NEED.total() <= 4 * 1024, "too large");
+/// // The rule of `Sgd` is applied during the backward pass.
+/// assert_eq!(NEED.gradient, 0);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Memory {
     /// The layers.
     pub parameters: usize,
-    /// The gradient, without what is frozen.
+    /// The gradient, without what is frozen; 0 if the optimizer is [`Fused`](crate::Fused).
     pub gradient: usize,
-    /// What an optimizer keeps; 0 until it is set.
+    /// The optimizer with its state.
     pub optimizer: usize,
-    /// What flows between the layers and out of them, the gradients on it, and the layers' caches.
+    /// The values between the layers, the outputs, the gradients on both, the layers' caches and scratch.
     pub activations: usize,
-    /// The loss, the seed, and what alignment leaves empty.
+    /// The loss, the seed, the number of the step, and what alignment leaves empty.
     pub rest: usize,
 }
 
@@ -34,6 +43,49 @@ impl Memory {
     pub const fn total(&self) -> usize {
         let Memory { parameters, gradient, optimizer, activations, rest } = *self;
         parameters + gradient + optimizer + activations + rest
+    }
+}
+
+impl<T: Scalar, In: Shape, L, E> Network<T, In, L, E> {
+    /// The bytes that training on batches of `B` with the rule `R` takes, part by part: the net, the
+    /// optimizer and a [`Workspace`]. It prints as a table. The number of state trees is inferred:
+    /// `Net::memory::<Sgd<f32>, _, 8>()`.
+    pub const fn memory<R: Rule<T, N>, const N: usize, const B: usize>() -> Memory
+    where
+        L: Layer<T, In>,
+        R::Way: Way,
+    {
+        let optimizer = size_of::<Descent<R, L::Gradient, N>>();
+        let net_and_work = size_of::<Self>() + size_of::<Workspace<T, In, L, Const<B>, R::Way>>();
+        let parameters = size_of::<L>();
+        let gradient = size_of::<<R::Way as Way>::Gradient<L::Gradient>>();
+        let activations = size_of::<Activations<T, In, L, Const<B>, ToTrain>>();
+        let rest = net_and_work - parameters - gradient - activations;
+        Memory { parameters, gradient, optimizer, activations, rest }
+    }
+
+    /// The sum of [`memory`](Self::memory).
+    ///
+    /// ```
+    /// use chainrule::{Sgd, TwoLayerNet};
+    /// type Net = TwoLayerNet<f32, 8, 16, 4>;
+    /// const _: () = assert!(Net::train_bytes::<Sgd<f32>, _, 8>() <= 4096, "too large");
+    /// ```
+    pub const fn train_bytes<R: Rule<T, N>, const N: usize, const B: usize>() -> usize
+    where
+        L: Layer<T, In>,
+        R::Way: Way,
+    {
+        Self::memory::<R, N, B>().total()
+    }
+
+    /// The bytes that predicting a batch of `B` takes at most: parameters, outputs, and what lies between
+    /// the layers, for which [`predict`](Self::predict) uses the stack. What lies in boxes is not counted.
+    pub const fn predict_bytes<const B: usize>() -> usize
+    where
+        L: Layer<T, In>,
+    {
+        size_of::<Self>() + size_of::<Predictor<T, In, L, Const<B>>>()
     }
 }
 

@@ -2,17 +2,21 @@
 
 use crate::{
     Affine, Relu, SoftmaxCrossEntropy,
-    export::{Export, File},
+    grad::{Destination, Grad},
+    init::Gain,
     kernel,
-    layer::{Layer, Pass},
+    layer::Layer,
     loss::{Classes, Loss, argmax},
-    memory::Memory,
-    params::{Grad, Parameters, Path, Zeros},
-    shape::{Batch, BatchSize, Buffer, D1, Scalar, Shape, nan, number},
-    step::{Flow, Prediction, Step, Workspace},
+    params::{self, Parameters, Role},
+    pass::Pass,
+    path::Path,
+    shape::{
+        Batch, BatchSize, Buffer, D1, Flat, Scalar, Shape, ToTrain, nan, number,
+    },
+    step::{Activations, Prediction, PredictionInto, Predictor, Step, VectorJacobian, Way, Workspace},
+    zeros::Zeros,
 };
 use core::{fmt, marker::PhantomData};
-use nalgebra::Const;
 use rand::Rng;
 
 /// A net: `layers`, one of them or a tuple, on inputs of shape `In`, and the loss `E`.
@@ -56,7 +60,7 @@ pub struct Network<T, In, L, E> {
 /// use rand::{SeedableRng, rngs::Xoshiro128PlusPlus};
 ///
 /// let mut rng = Xoshiro128PlusPlus::seed_from_u64(0);
-/// let net = TwoLayerNet::<f64, 64, 20, 10>::init(0.01, &mut rng);
+/// let net = TwoLayerNet::<f64, 64, 20, 10>::normal(0.01, &mut rng);
 /// let x = SMatrix::<f64, 64, 3>::repeat(0.5);
 /// let t = [1, 0, 9];
 ///
@@ -73,7 +77,7 @@ impl<T: Scalar, const IN: usize, const HIDDEN: usize, const OUT: usize>
     TwoLayerNet<T, IN, HIDDEN, OUT>
 {
     /// Weights from a normal distribution of standard deviation `std` (the book's 0.01), biases 0.
-    pub fn init(std: T, rng: &mut (impl Rng + ?Sized)) -> Self {
+    pub fn normal(std: T, rng: &mut (impl Rng + ?Sized)) -> Self {
         let layers = (Affine::normal(std, rng), Relu, Affine::normal(std, rng));
         Network::new(layers, SoftmaxCrossEntropy)
     }
@@ -91,13 +95,73 @@ impl<T: Scalar, In: Shape, L, E> Network<T, In, L, E> {
         Network { layers, criterion, shape: PhantomData }
     }
 
-    /// The outputs for a batch.
+    /// A net with first weights: He's before ReLU and its like, Xavier's elsewhere, biases 0
+    /// ([`Layer::init`] has the details). The net lies on the stack while it is made; a larger one is
+    /// filled where it is: `Box::<Layers>::zeros()`, then `init`.
+    ///
+    /// ```
+    /// use chainrule::{Affine, D1, Network, Relu, SoftmaxCrossEntropy};
+    /// use rand::{SeedableRng, rngs::Xoshiro128PlusPlus};
+    /// type Net = Network<f32, D1<2>, (Affine<f32, 2, 16>, Relu, Affine<f32, 16, 2>), SoftmaxCrossEntropy>;
+    ///
+    /// let mut rng = Xoshiro128PlusPlus::seed_from_u64(0);
+    /// let mut net = Net::init(&mut rng);
+    /// // Another choice for one layer:
+    /// chainrule::init::normal(0.01, &mut net.layers.2.weight, &mut rng);
+    /// ```
+    pub fn init(rng: &mut (impl Rng + ?Sized)) -> Self
+    where
+        L: Layer<T, In> + Zeros,
+        E: Default,
+    {
+        let mut layers = L::zeros();
+        layers.init(Gain::Linear, rng);
+        Network::new(layers, E::default())
+    }
+
+    /// The outputs for a batch, in memory of their own; [`predict_into`](Self::predict_into) reuses memory.
     #[inline]
     pub fn predict<B: BatchSize>(&self, x: &In::Batch<T, B>) -> Batch<T, L::Out, B>
     where
         L: Layer<T, In>,
     {
         kernel::run::<T, _>(Prediction { layers: &self.layers, x })
+    }
+
+    /// Memory for predicting batches of `size`.
+    pub fn predictor<B: BatchSize>(size: B) -> Predictor<T, In, L, B>
+    where
+        L: Layer<T, In>,
+    {
+        Predictor { activations: Activations::new(size) }
+    }
+
+    /// The outputs for a batch, in memory that is reused. The memory is new only if the batch has another
+    /// size than the last.
+    ///
+    /// ```
+    /// use chainrule::TwoLayerNet;
+    /// use nalgebra::{Const, SMatrix};
+    /// type Net = TwoLayerNet<f64, 64, 20, 10>;
+    ///
+    /// let net = Net::init(&mut rand::rng());
+    /// let mut predictor = Net::predictor(Const::<3>);
+    /// let x = SMatrix::<f64, 64, 3>::repeat(0.5);
+    /// assert_eq!(*net.predict_into(&x, &mut predictor), net.predict(&x));
+    /// ```
+    #[inline]
+    pub fn predict_into<'p, B: BatchSize>(
+        &self,
+        x: &In::Batch<T, B>,
+        predictor: &'p mut Predictor<T, In, L, B>,
+    ) -> &'p Batch<T, L::Out, B>
+    where
+        L: Layer<T, In>,
+    {
+        predictor.activations.resize(In::size::<T, B>(x));
+        let (layers, activations) = (&self.layers, &mut predictor.activations);
+        kernel::run::<T, _>(PredictionInto { layers, x, activations });
+        &predictor.activations.y
     }
 
     /// The mean loss of a batch, in a predicting pass.
@@ -121,11 +185,11 @@ impl<T: Scalar, In: Shape, L, E> Network<T, In, L, E> {
         if target.samples() != samples {
             return nan();
         }
-        ratio(self.right(x, target).filter(|&right| right).count(), samples)
+        ratio(self.correct(x, target).filter(|&correct| correct).count(), samples)
     }
 
     /// For each sample of a batch, whether its class is predicted.
-    pub(crate) fn right<B: BatchSize, Y, const N: usize>(
+    pub(crate) fn correct<B: BatchSize, Y, const N: usize>(
         &self,
         x: &In::Batch<T, B>,
         target: &Y,
@@ -141,16 +205,19 @@ impl<T: Scalar, In: Shape, L, E> Network<T, In, L, E> {
         })
     }
 
-    /// The gradient of the [`loss`](Self::loss) by backpropagation, shaped like the layers.
+    /// The gradient of the [`loss`](Self::loss) by backpropagation, shaped like the layers. Layers that
+    /// differ between training and prediction predict here: it is the gradient of `loss`, and
+    /// [`backprop`](Self::backprop) is that of a training step.
     pub fn gradient<B: BatchSize, Y: ?Sized>(&self, x: &In::Batch<T, B>, target: &Y) -> L::Gradient
     where
         L: Layer<T, In>,
         E: Loss<T, L::Out, B, Y>,
     {
-        let mut flow = Flow::lend(In::size::<T, B>(x));
-        let mut grad = L::Gradient::zeros();
-        self.pass(x, target, &mut flow, Pass::Predict, None, Grad::set(&mut grad));
-        grad
+        let mut activations = Activations::new(In::size::<T, B>(x));
+        let mut gradient = L::Gradient::zeros();
+        let this = Grad::set(&self.layers, &mut gradient);
+        self.pass(x, target, &mut activations, Pass::Predict, None, this);
+        gradient
     }
 
     /// The gradient of the [`loss`](Self::loss) on the input, by backpropagation.
@@ -163,22 +230,60 @@ impl<T: Scalar, In: Shape, L, E> Network<T, In, L, E> {
         L: Layer<T, In>,
         E: Loss<T, L::Out, B, Y>,
     {
-        let mut flow = Flow::lend(In::size::<T, B>(x));
-        let mut dx = Buffer::lend(In::size::<T, B>(x));
-        self.pass(x, target, &mut flow, Pass::Predict, Some(&mut dx), Grad::none());
+        let mut activations = Activations::new(In::size::<T, B>(x));
+        let mut dx = Buffer::new(In::size::<T, B>(x));
+        let this = Grad::nowhere(&self.layers);
+        self.pass(x, target, &mut activations, Pass::Predict, Some(&mut dx), this);
         dx
     }
 
-    /// Memory for training steps on batches of `size`.
-    pub fn workspace<B: BatchSize>(size: B) -> Workspace<T, In, L, B>
+    /// The vector-Jacobian product: the outputs, and for `dy`, a gradient on them, the gradient on the
+    /// input and that of the parameters. Both gradients are NaN if `dy` has another number of samples
+    /// than `x`.
+    ///
+    /// ```
+    /// use chainrule::{Affine, D1, Network, SumSquaredError};
+    /// use nalgebra::{Matrix1x2, Vector1, Vector2};
+    ///
+    /// let layer = Affine::new(Matrix1x2::new(2.0, 3.0), Vector1::new(1.0));
+    /// let net = Network::<f64, D1<2>, _, _>::new(layer, SumSquaredError);
+    /// let (y, dx, gradient) = net.vjp(&Vector2::new(10.0, 100.0), &Vector1::new(-1.0));
+    /// assert_eq!((y[0], dx), (321.0, Vector2::new(-2.0, -3.0)));
+    /// assert_eq!(gradient.weight, Matrix1x2::new(-10.0, -100.0));
+    /// ```
+    pub fn vjp<B: BatchSize>(
+        &self,
+        x: &In::Batch<T, B>,
+        dy: &Batch<T, L::Out, B>,
+    ) -> (Batch<T, L::Out, B>, In::Batch<T, B>, L::Gradient)
+    where
+        In: Flat,
+        L: Layer<T, In>,
+    {
+        let size = In::size::<T, B>(x);
+        let mut activations = Activations::<T, In, L, B, ToTrain>::new(size);
+        let (mut dx, mut gradient) = (Buffer::new(size), L::Gradient::zeros());
+        activations.dy.clone_from(dy);
+        let this = Grad::set(&self.layers, &mut gradient);
+        kernel::run::<T, _>(VectorJacobian { x, activations: &mut activations, dx: &mut dx, this });
+        if L::Out::size::<T, B>(dy) != size {
+            In::flat_mut::<T, B>(&mut dx).fill(nan());
+            params::fill(&mut gradient, nan::<T>());
+        }
+        (activations.y, dx, gradient)
+    }
+
+    /// Memory for training steps on batches of `size`. Whether it holds a gradient follows from the
+    /// optimizer that it is used with, see [`Way`].
+    pub fn workspace<B: BatchSize, W: Way>(size: B) -> Workspace<T, In, L, B, W>
     where
         L: Layer<T, In>,
     {
-        Workspace { grad: L::Gradient::zeros(), seed: 0, flow: Flow::lend(size) }
+        Workspace { grad: Zeros::zeros(), seed: 0, step: 0, activations: Activations::new(size) }
     }
 
-    /// The loss of a batch in training; `work.grad` becomes its gradient. The memory for it
-    /// is `work`, and new only if the batch is of another size than the last.
+    /// The loss of a batch in training; `work.grad` becomes its gradient. Memory is allocated only if the
+    /// batch has another size than the last.
     pub fn backprop<B: BatchSize, Y: ?Sized>(
         &self,
         x: &In::Batch<T, B>,
@@ -189,8 +294,10 @@ impl<T: Scalar, In: Shape, L, E> Network<T, In, L, E> {
         L: Layer<T, In>,
         E: Loss<T, L::Out, B, Y>,
     {
-        let pass = work.next_pass(In::size::<T, B>(x));
-        self.pass(x, target, &mut work.flow, pass, None, Grad::set(&mut work.grad))
+        let pass = work.pass(In::size::<T, B>(x));
+        work.step = work.step.wrapping_add(1);
+        let this = Grad::set(&self.layers, &mut work.grad);
+        self.pass(x, target, &mut work.activations, pass, None, this)
     }
 
     /// As [`backprop`](Self::backprop), but adds the gradient to what is in `work.grad`.
@@ -204,34 +311,28 @@ impl<T: Scalar, In: Shape, L, E> Network<T, In, L, E> {
         L: Layer<T, In>,
         E: Loss<T, L::Out, B, Y>,
     {
-        let pass = work.next_pass(In::size::<T, B>(x));
-        self.pass(x, target, &mut work.flow, pass, None, Grad::add(&mut work.grad))
+        let pass = work.pass(In::size::<T, B>(x));
+        work.step = work.step.wrapping_add(1);
+        let this = Grad::add_to(&self.layers, &mut work.grad);
+        self.pass(x, target, &mut work.activations, pass, None, this)
     }
 
     #[inline]
-    fn pass<B: BatchSize, Y: ?Sized>(
+    fn pass<B: BatchSize, Y: ?Sized, D: Destination<T>>(
         &self,
         x: &In::Batch<T, B>,
         target: &Y,
-        flow: &mut Flow<T, In, L, B>,
+        activations: &mut Activations<T, In, L, B, ToTrain>,
         pass: Pass,
         dx: Option<&mut In::Batch<T, B>>,
-        grad: Grad<L::Gradient>,
+        this: Grad<T, L, D>,
     ) -> T
     where
         L: Layer<T, In>,
         E: Loss<T, L::Out, B, Y>,
     {
-        kernel::run::<T, _>(Step {
-            layers: &self.layers,
-            criterion: &self.criterion,
-            x,
-            target,
-            flow,
-            pass,
-            dx,
-            grad,
-        })
+        let (criterion, always) = (&self.criterion, true);
+        kernel::run::<T, _>(Step { criterion, x, target, activations, pass, dx, this, always })
     }
 
     /// The same net over another scalar: `net.map(f64::from)`.
@@ -244,18 +345,8 @@ impl<T: Scalar, In: Shape, L, E> Network<T, In, L, E> {
         Network::new(self.layers.map_scalar(&mut f), self.criterion.clone())
     }
 
-    /// This net as a Rust source file, in which it is a `static` of that `name`: see
-    /// [`export`](crate::export). Whether `name` is an identifier, rustc will tell.
-    pub fn export<'a>(&'a self, name: &'a str) -> impl fmt::Display
-    where
-        Self: Export,
-        L: Parameters<T>,
-    {
-        File(self, L::COUNT, name)
-    }
-
     /// The number of parameters.
-    pub const fn parameters() -> usize
+    pub const fn parameter_count() -> usize
     where
         L: Layer<T, In>,
     {
@@ -274,43 +365,6 @@ impl<T: Scalar, In: Shape, L, E> Network<T, In, L, E> {
     {
         L::COUNT * size_of::<T>()
     }
-
-    /// The bytes that training on batches of `B` takes: the net and a [`Workspace`]. What lies in
-    /// boxes is on the heap and not counted. An optimizer's memory comes on top;
-    /// [`Sgd`](crate::Sgd) has none.
-    ///
-    /// ```
-    /// use chainrule::TwoLayerNet;
-    /// const _: () = assert!(TwoLayerNet::<f32, 8, 16, 4>::train_bytes::<8>() <= 4096, "too large");
-    /// ```
-    pub const fn train_bytes<const B: usize>() -> usize
-    where
-        L: Layer<T, In>,
-    {
-        Self::memory::<B>().total()
-    }
-
-    /// The same, part by part; it prints as a table.
-    pub const fn memory<const B: usize>() -> Memory
-    where
-        L: Layer<T, In>,
-    {
-        let all = size_of::<Self>() + size_of::<Workspace<T, In, L, Const<B>>>();
-        let (parameters, gradient) = (size_of::<L>(), size_of::<L::Gradient>());
-        let activations = size_of::<Flow<T, In, L, Const<B>>>();
-        let rest = all - parameters - gradient - activations;
-        Memory { parameters, gradient, optimizer: 0, activations, rest }
-    }
-
-    /// The bytes that predicting a batch of `B` takes at most: parameters, outputs, and what flows
-    /// between the layers, for which `predict` uses the stack. What lies in boxes is not counted.
-    pub const fn predict_bytes<const B: usize>() -> usize
-    where
-        L: Layer<T, In>,
-    {
-        let outputs = size_of::<Batch<T, L::Out, Const<B>>>();
-        size_of::<Self>() + size_of::<L::Cache<Const<B>>>() + outputs
-    }
 }
 
 impl<T: Clone, In, L: Clone, E: Clone> Clone for Network<T, In, L, E> {
@@ -327,29 +381,48 @@ impl<T, In, L: fmt::Debug, E: fmt::Debug> fmt::Debug for Network<T, In, L, E> {
     }
 }
 
-/// A table of the parameters: rows × columns, count, name.
+/// A table of the parameters: rows × columns, count, name. Frozen parameters and statistics are marked, and
+/// counted apart.
 ///
 /// ```
-/// use chainrule::{TwoLayerNet, Zeros};
-/// # use chainrule::{Affine, Network, Relu, SoftmaxCrossEntropy};
-/// let layers = (Affine::zeros(), Relu, Affine::zeros());
-/// let net: TwoLayerNet<f32, 8, 16, 4> = Network::new(layers, SoftmaxCrossEntropy);
-/// assert_eq!(net.to_string(), "  16 ×     8       128  0.weight
-///   16 ×     1        16  0.bias
+/// use chainrule::{Affine, D1, Frozen, Network, Relu, SoftmaxCrossEntropy, Zeros};
+/// let layers = (Frozen(Affine::<f32, 8, 16>::zeros()), Relu, Affine::<f32, 16, 4>::zeros());
+/// let net = Network::<f32, D1<8>, _, _>::new(layers, SoftmaxCrossEntropy);
+/// assert_eq!(net.to_string(), "  16 ×     8       128  0.weight (frozen)
+///   16 ×     1        16  0.bias (frozen)
 ///    4 ×    16        64  2.weight
 ///    4 ×     1         4  2.bias
-///                    212  in all, 848 bytes");
+///                    212  in all, 848 bytes: 68 to train, 144 frozen");
 /// ```
 impl<T: Scalar, In, L: Parameters<T>, E> fmt::Display for Network<T, In, L, E> {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        let mut written = Ok(());
+        let (mut written, mut counts) = (Ok(()), [0; 3]);
         self.layers.visit(&Path::ROOT, &mut |leaf| {
             let (path, (rows, columns), count) = (leaf.path, leaf.shape, leaf.values.len());
-            written =
-                written.and_then(|()| writeln!(f, "{rows:>4} × {columns:>5} {count:>9}  {path}"));
+            let (kind, mark) = match leaf.role {
+                Role::Weight => (0, ""),
+                Role::Frozen => (1, " (frozen)"),
+                Role::Statistic => (2, " (statistic)"),
+            };
+            if let Some(sum) = counts.get_mut(kind) {
+                *sum += count;
+            }
+            let row = format_args!("{rows:>4} × {columns:>5} {count:>9}  {path}{mark}");
+            written = written.and_then(|()| writeln!(f, "{row}"));
         });
         written?;
-        write!(f, "{:>22}  in all, {} bytes", L::COUNT, L::COUNT * size_of::<T>())
+        write!(f, "{:>22}  in all, {} bytes", L::COUNT, L::COUNT * size_of::<T>())?;
+        let [weights, frozen, statistics] = counts;
+        if frozen + statistics > 0 {
+            write!(f, ": {weights} to train")?;
+        }
+        if frozen > 0 {
+            write!(f, ", {frozen} frozen")?;
+        }
+        if statistics > 0 {
+            write!(f, ", {statistics} statistics")?;
+        }
+        Ok(())
     }
 }
 

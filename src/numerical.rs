@@ -4,8 +4,10 @@ use crate::{
     layer::Layer,
     loss::Loss,
     network::Network,
-    params::{LeafMut, Parameters, Path, Role, Zeros},
+    params::{LeafMut, Parameters, Role},
+    path::Path,
     shape::{BatchSize, Flat, Scalar, Shape},
+    zeros::Zeros,
 };
 
 impl<T: Scalar, In: Shape, L, E> Network<T, In, L, E> {
@@ -72,7 +74,7 @@ impl<T: Scalar, In: Shape, L, E> Network<T, In, L, E> {
 /// Number `index` of the parameters that learn: its value, after it was set to `value` if given.
 fn learned<T: Scalar, L: Parameters<T>>(layers: &mut L, index: usize, value: Option<T>) -> T {
     let (mut before, mut found) = (0, T::zero());
-    layers.visit_mut([], &Path::ROOT, &mut |leaf: LeafMut<T, 0>| {
+    layers.visit_mut(None, [], &Path::ROOT, &mut |leaf: LeafMut<T, 0>| {
         if leaf.role == Role::Weight {
             if let Some(entry) = index.checked_sub(before).and_then(|i| leaf.values.get_mut(i)) {
                 *entry = value.unwrap_or(*entry);

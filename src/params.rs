@@ -1,101 +1,75 @@
-//! Parameters as named leaves of a tree, their gradients, and the trees that go with them.
+//! Parameters as a tree of named leaves, and the trees of gradients and optimizer state beside it.
 
-use crate::{kernel, shape::Scalar};
+use crate::{
+    kernel,
+    path::Path,
+    shape::Scalar,
+    zeros::{ConstZeros, Zeros},
+};
 #[cfg(feature = "alloc")]
 use alloc::boxed::Box;
-use core::{fmt, mem::MaybeUninit};
-use nalgebra::{ArrayStorage, Matrix, SMatrix};
+use nalgebra::{SMatrix, SVector};
 use num_traits::ConstZero;
 
-/// A tree whose leaves are parameters: a matrix, a layer, a tuple of layers, a net.
+/// A tree whose leaves are matrices of parameters: a matrix, a layer, a tuple of layers.
 ///
-/// [`parameters!`](crate::parameters) writes the implementation for a struct. All methods go
-/// through the leaves in the same order.
-pub trait Parameters<T: Scalar> {
-    /// Gradients, and whatever an optimizer keeps: a tree with the same leaves. It is `()` for
-    /// what has no parameters or is [`Frozen`](crate::Frozen).
+/// [`parameters!`](crate::parameters) implements it for a struct. All methods go through the leaves
+/// in the same order.
+pub trait Parameters<T: Scalar>: Sized + 'static {
+    /// The tree of gradients: the same leaves, without frozen ones. Optimizer state has this type
+    /// too. It is `()` for a layer that has no parameters or is [`Frozen`](crate::Frozen).
     type Gradient: Parameters<T, Gradient = Self::Gradient> + Zeros;
 
     /// The same tree over another scalar.
-    type With<U: Scalar>: Parameters<U>;
+    type With<U: Scalar>: Parameters<
+            U,
+            With<T> = Self,
+            Gradient = <Self::Gradient as Parameters<T>>::With<U>,
+        >;
 
     /// How many numbers the leaves hold together.
     const COUNT: usize;
 
-    /// The same tree with `f` of each number.
+    /// The same tree with `f` applied to each number.
     fn map_scalar<U: Scalar>(&self, f: &mut impl FnMut(T) -> U) -> Self::With<U>;
 
-    /// Shows each leaf, named from `path` on.
+    /// Calls `f` with each leaf. The names begin with `path`.
     fn visit(&self, path: &Path, f: &mut impl FnMut(Leaf<T>));
 
-    /// Shows each leaf, to be changed, beside the same leaf of `N` gradient trees.
+    /// Calls `f` with each leaf, to change it, beside the same leaf of the gradient and of `N` trees
+    /// of state.
     fn visit_mut<const N: usize>(
         &mut self,
-        trees: [&mut Self::Gradient; N],
+        gradient: Option<&Self::Gradient>,
+        state: [&mut Self::Gradient; N],
         path: &Path,
         f: &mut impl FnMut(LeafMut<T, N>),
     );
 }
 
-/// W ← W - rate·dW, leaf by leaf.
-#[inline(always)]
-pub(crate) fn descend<T: Scalar, L: Parameters<T> + ?Sized>(
-    rate: T,
-    layers: &mut L,
-    grad: &mut L::Gradient,
-) {
-    layers.visit_mut([grad], &Path::ROOT, &mut |leaf: LeafMut<T, 1>| {
-        let [grad] = leaf.trees;
-        kernel::add_scaled(-rate, grad, leaf.values);
-    });
+/// A tree of one leaf: a matrix, or a [`Statistic`].
+pub trait OneLeaf<T: Scalar>: Parameters<T, Gradient = Self> + Zeros {
+    /// `K` columns of the leaf.
+    type Columns<const K: usize>: AsMut<[T]>;
+    /// The rows and columns.
+    const SHAPE: (usize, usize);
+    /// Who changes the leaf.
+    const ROLE: Role;
+    /// `K` columns of zeros.
+    fn columns<const K: usize>() -> Self::Columns<K>;
+    /// The numbers, column after column.
+    fn numbers(&mut self) -> &mut [T];
 }
 
-/// A value whose numbers can all be zero: a gradient, an optimizer's memory, a layer to be filled.
-///
-/// ```
-/// use chainrule::{Affine, Zeros};
-/// // 64 MB, straight on the heap: nothing of that size is ever on the stack.
-/// let layer = Box::<Affine<f32, 4096, 4096>>::zeros();
-/// assert_eq!(layer.weight[(4095, 4095)], 0.0);
-/// ```
-pub trait Zeros: Sized {
-    /// All zeros.
-    fn zeros() -> Self;
-
-    /// Sets all to zero.
-    fn set_zero(&mut self);
-
-    /// Writes all zeros into `place` and returns what is there now. To forget this method costs
-    /// stack and nothing else.
-    fn zeros_in(place: &mut MaybeUninit<Self>) -> &mut Self {
-        place.write(Self::zeros())
-    }
-}
-
-/// A value of zeros that is known at compile time, so that it can start in a `static`: layers,
-/// gradients, the memory between layers, a [`Workspace`](crate::Workspace) for batches of constant
-/// size.
-///
-/// ```
-/// use chainrule::{Affine, ConstZeros};
-/// static LAYER: Affine<f32, 8, 4> = Affine::ZEROS;
-/// ```
-pub trait ConstZeros {
-    /// All zeros.
-    const ZEROS: Self;
-}
-
-impl<T: Scalar + ConstZero, const R: usize, const C: usize> ConstZeros for SMatrix<T, R, C> {
-    const ZEROS: Self = Matrix::from_array_storage(ArrayStorage([[T::ZERO; R]; C]));
-}
-
-/// What may change a leaf.
+/// Who changes a leaf.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Role {
-    /// An optimizer.
+    /// The optimizer.
     Weight,
-    /// Nothing: it has no gradient.
+    /// The layer itself, in training: its place in the gradient holds the step to add.
+    Statistic,
+    /// Nobody: it has no gradient.
     Frozen,
 }
 
@@ -104,7 +78,7 @@ pub enum Role {
 pub struct Leaf<'a, T> {
     /// Its name, as PyTorch's `Sequential` gives it: `0.weight`.
     pub path: &'a Path<'a>,
-    /// What may change it.
+    /// Who changes it.
     pub role: Role,
     /// Its rows and columns.
     pub shape: (usize, usize),
@@ -112,118 +86,57 @@ pub struct Leaf<'a, T> {
     pub values: &'a [T],
 }
 
-/// One named matrix of parameters, to be changed, and the same matrix of `N` gradient trees.
+/// One named matrix of parameters, to be changed, beside the same leaf of other trees.
 #[derive(Debug)]
 pub struct LeafMut<'a, T, const N: usize> {
     /// Its name, as PyTorch's `Sequential` gives it: `0.weight`.
     pub path: &'a Path<'a>,
-    /// What may change it.
+    /// Who changes it.
     pub role: Role,
     /// Its rows and columns.
     pub shape: (usize, usize),
     /// Its numbers, column after column.
     pub values: &'a mut [T],
-    /// The same leaf of each tree; empty where the role is [`Role::Frozen`].
-    pub trees: [&'a mut [T]; N],
+    /// Its gradient; empty if no gradient was given or the role is [`Role::Frozen`].
+    pub gradient: &'a [T],
+    /// The leaf of each tree of state; empty if the role is [`Role::Frozen`].
+    pub state: [&'a mut [T]; N],
 }
 
-/// A place in a tree of parameters; it prints as `0.weight`.
-#[derive(Clone, Copy, Debug)]
-pub struct Path<'a>(Option<(&'a Path<'a>, Key)>);
+/// Numbers that the layer itself changes in training, such as a running mean.
+///
+/// A backward pass leaves in the gradient the step to add to them, so that gradients of several batches
+/// add up. Optimizers never see them: every step adds that part of the gradient.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Statistic<T, const N: usize>(pub SVector<T, N>);
 
-#[derive(Clone, Copy, Debug)]
-enum Key {
-    Field(&'static str),
-    Index(usize),
+/// Sets all numbers of a tree.
+pub(crate) fn fill<T: Scalar, L: Parameters<T>>(tree: &mut L, value: T) {
+    tree.visit_mut(None, [], &Path::ROOT, &mut |leaf: LeafMut<T, 0>| leaf.values.fill(value));
 }
 
-impl<'a> Path<'a> {
-    /// The whole tree; it prints as nothing.
-    pub const ROOT: Path<'static> = Path(None);
-
-    /// The field `name` of what is here.
-    #[inline]
-    pub const fn field(&'a self, name: &'static str) -> Path<'a> {
-        Path(Some((self, Key::Field(name))))
-    }
-
-    /// The part number `index` of what is here.
-    #[inline]
-    pub const fn index(&'a self, index: usize) -> Path<'a> {
-        Path(Some((self, Key::Index(index))))
-    }
-}
-
-impl fmt::Display for Path<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        let Some((parent, key)) = self.0 else {
-            return Ok(());
-        };
-        if parent.0.is_some() {
-            write!(f, "{parent}.")?;
+/// The name of the first leaf that holds a number which is not finite.
+pub(crate) fn not_finite<T: Scalar, L: Parameters<T>>(tree: &L) -> Option<LeafName> {
+    let (mut found, mut number) = (None, 0);
+    tree.visit(&Path::ROOT, &mut |leaf: Leaf<T>| {
+        if found.is_none() && !kernel::finite(leaf.values) {
+            found = Some(LeafName { number, name: leaf.path.name() });
         }
-        match key {
-            Key::Field(name) => f.write_str(name),
-            Key::Index(index) => write!(f, "{index}"),
-        }
-    }
+        number += 1;
+    });
+    found
 }
 
-/// Where a backward pass leaves the gradient of the parameters: nowhere, added to a tree, or in
-/// the place of what a tree held.
-#[derive(Debug)]
-pub struct Grad<'a, G> {
-    tree: Option<&'a mut G>,
-    overwrite: bool,
+/// Which leaf of a tree: how many come before it, and the last part of its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LeafName {
+    /// How many leaves of the gradient come before it.
+    pub number: usize,
+    /// The name of its field: `weight` of `0.weight`.
+    pub name: Option<&'static str>,
 }
 
-impl<'a, G> Grad<'a, G> {
-    /// Nowhere: it is not wanted.
-    #[inline]
-    pub const fn none() -> Self {
-        Grad { tree: None, overwrite: false }
-    }
-
-    /// Added to what `tree` holds.
-    #[inline]
-    pub const fn add(tree: &'a mut G) -> Self {
-        Grad { tree: Some(tree), overwrite: false }
-    }
-
-    /// In the place of what `tree` holds, which spares zeroing it first.
-    #[inline]
-    pub const fn set(tree: &'a mut G) -> Self {
-        Grad { tree: Some(tree), overwrite: true }
-    }
-
-    /// A part of the tree, for an inner layer. A part that is given out twice in one pass must be
-    /// added to the second time: take the [`tree`](Self::tree) first, and [`add`](Self::add).
-    #[inline]
-    pub fn part<P>(&mut self, part: impl FnOnce(&mut G) -> &mut P) -> Grad<'_, P> {
-        Grad { tree: self.tree.as_deref_mut().map(part), overwrite: self.overwrite }
-    }
-
-    /// The tree to add to, if the gradient is wanted; set to zero where it is to be overwritten.
-    #[inline]
-    pub fn tree(self) -> Option<&'a mut G>
-    where
-        G: Zeros,
-    {
-        let tree = self.tree?;
-        if self.overwrite {
-            tree.set_zero();
-        }
-        Some(tree)
-    }
-
-    /// The tree as it is, and whether what it holds is to be overwritten.
-    #[inline]
-    pub fn raw(self) -> Option<(&'a mut G, bool)> {
-        Some((self.tree?, self.overwrite))
-    }
-}
-
-/// The numbers in one field of a struct whose field types a macro does not know.
+/// The number of parameters in one field of a struct whose field types a macro does not know.
 #[doc(hidden)]
 pub const fn count<T: Scalar, S, F: Parameters<T>>(_: fn(&S) -> &F) -> usize {
     F::COUNT
@@ -240,35 +153,143 @@ impl<T: Scalar, const R: usize, const C: usize> Parameters<T> for SMatrix<T, R, 
 
     #[inline]
     fn visit(&self, path: &Path, f: &mut impl FnMut(Leaf<T>)) {
-        let (role, shape) = (Role::Weight, (R, C));
-        f(Leaf { path, role, shape, values: self.as_slice() });
+        f(Leaf { path, role: Role::Weight, shape: (R, C), values: self.as_slice() });
     }
 
     #[inline(always)]
     fn visit_mut<const N: usize>(
         &mut self,
-        trees: [&mut Self; N],
+        gradient: Option<&Self>,
+        state: [&mut Self; N],
         path: &Path,
         f: &mut impl FnMut(LeafMut<T, N>),
     ) {
         let (role, shape, values) = (Role::Weight, (R, C), self.as_mut_slice());
-        f(LeafMut { path, role, shape, values, trees: trees.map(|tree| tree.as_mut_slice()) });
+        let gradient = gradient.map_or(&[][..], |gradient| gradient.as_slice());
+        let state = state.map(|tree| tree.as_mut_slice());
+        f(LeafMut { path, role, shape, values, gradient, state });
     }
 }
 
-impl<T: Scalar, const R: usize, const C: usize> Zeros for SMatrix<T, R, C> {
+impl<T: Scalar, const R: usize, const C: usize> OneLeaf<T> for SMatrix<T, R, C> {
+    type Columns<const K: usize> = Run<T, R, K>;
+    const SHAPE: (usize, usize) = (R, C);
+    const ROLE: Role = Role::Weight;
+
+    #[inline(always)]
+    fn columns<const K: usize>() -> Run<T, R, K> {
+        Run([[T::zero(); R]; K])
+    }
+
+    #[inline(always)]
+    fn numbers(&mut self) -> &mut [T] {
+        self.as_mut_slice()
+    }
+}
+
+/// Columns one behind the other.
+#[doc(hidden)]
+pub struct Run<T, const R: usize, const K: usize>([[T; R]; K]);
+
+impl<T, const R: usize, const K: usize> AsMut<[T]> for Run<T, R, K> {
+    #[inline(always)]
+    fn as_mut(&mut self) -> &mut [T] {
+        self.0.as_flattened_mut()
+    }
+}
+
+impl<T: Scalar, const M: usize> Parameters<T> for Statistic<T, M> {
+    type Gradient = Self;
+    type With<U: Scalar> = Statistic<U, M>;
+    const COUNT: usize = M;
+
+    fn map_scalar<U: Scalar>(&self, f: &mut impl FnMut(T) -> U) -> Self::With<U> {
+        Statistic(self.0.map(f))
+    }
+
+    fn visit(&self, path: &Path, f: &mut impl FnMut(Leaf<T>)) {
+        self.0.visit(path, &mut |leaf: Leaf<T>| f(Leaf { role: Role::Statistic, ..leaf }));
+    }
+
+    #[inline(always)]
+    fn visit_mut<const N: usize>(
+        &mut self,
+        gradient: Option<&Self>,
+        state: [&mut Self; N],
+        path: &Path,
+        f: &mut impl FnMut(LeafMut<T, N>),
+    ) {
+        let (gradient, state) = (gradient.map(|tree| &tree.0), state.map(|tree| &mut tree.0));
+        self.0.visit_mut(gradient, state, path, &mut |leaf: LeafMut<T, N>| {
+            f(LeafMut { role: Role::Statistic, ..leaf });
+        });
+    }
+}
+
+impl<T: Scalar, const M: usize> OneLeaf<T> for Statistic<T, M> {
+    type Columns<const K: usize> = Run<T, M, K>;
+    const SHAPE: (usize, usize) = (M, 1);
+    const ROLE: Role = Role::Statistic;
+
+    #[inline(always)]
+    fn columns<const K: usize>() -> Run<T, M, K> {
+        Run([[T::zero(); M]; K])
+    }
+
+    #[inline(always)]
+    fn numbers(&mut self) -> &mut [T] {
+        self.0.as_mut_slice()
+    }
+}
+
+impl<T: Scalar, const N: usize> Zeros for Statistic<T, N> {
     #[inline]
     fn zeros() -> Self {
-        SMatrix::zeros()
+        Statistic(SVector::zeros())
     }
 
     #[inline]
     fn set_zero(&mut self) {
-        self.fill(T::zero());
+        self.0.fill(T::zero());
+    }
+}
+
+impl<T: Scalar + ConstZero, const N: usize> ConstZeros for Statistic<T, N> {
+    const ZEROS: Self = Statistic(ConstZeros::ZEROS);
+}
+
+/// `M` trees, named by their index.
+impl<T: Scalar, L: Parameters<T>, const M: usize> Parameters<T> for [L; M] {
+    type Gradient = [L::Gradient; M];
+    type With<U: Scalar> = [L::With<U>; M];
+    const COUNT: usize = M * L::COUNT;
+
+    fn map_scalar<U: Scalar>(&self, f: &mut impl FnMut(T) -> U) -> Self::With<U> {
+        self.each_ref().map(|part| part.map_scalar(f))
     }
 
-    fn zeros_in(place: &mut MaybeUninit<Self>) -> &mut Self {
-        kernel::fill(place, T::zero())
+    #[inline]
+    fn visit(&self, path: &Path, f: &mut impl FnMut(Leaf<T>)) {
+        for (i, part) in self.iter().enumerate() {
+            part.visit(&path.index(i), f);
+        }
+    }
+
+    #[inline(always)]
+    fn visit_mut<const N: usize>(
+        &mut self,
+        gradient: Option<&Self::Gradient>,
+        state: [&mut Self::Gradient; N],
+        path: &Path,
+        f: &mut impl FnMut(LeafMut<T, N>),
+    ) {
+        let mut state = state;
+        for (i, part) in self.iter_mut().enumerate() {
+            let gradient = gradient.and_then(|tree| tree.get(i));
+            #[expect(clippy::indexing_slicing, reason = "all are arrays of M")]
+            let state = state.each_mut().map(|tree| &mut tree[i]);
+            part.visit_mut(gradient, state, &path.index(i), f);
+        }
     }
 }
 
@@ -291,209 +312,33 @@ impl<T: Scalar, L: Parameters<T>> Parameters<T> for Box<L> {
     #[inline(always)]
     fn visit_mut<const N: usize>(
         &mut self,
-        trees: [&mut Self::Gradient; N],
+        gradient: Option<&Self::Gradient>,
+        state: [&mut Self::Gradient; N],
         path: &Path,
         f: &mut impl FnMut(LeafMut<T, N>),
     ) {
-        (**self).visit_mut(trees.map(|tree| &mut **tree), path, f);
+        let (gradient, state) = (gradient.map(|tree| &**tree), state.map(|tree| &mut **tree));
+        (**self).visit_mut(gradient, state, path, f);
     }
 }
 
-#[cfg(feature = "alloc")]
-impl<Z: Zeros> Zeros for Box<Z> {
-    fn zeros() -> Self {
-        kernel::boxed()
-    }
+/// No parameters.
+impl<T: Scalar> Parameters<T> for () {
+    type Gradient = ();
+    type With<U: Scalar> = ();
+    const COUNT: usize = 0;
 
-    fn set_zero(&mut self) {
-        (**self).set_zero();
+    fn map_scalar<U: Scalar>(&self, _: &mut impl FnMut(T) -> U) {}
+
+    fn visit(&self, _: &Path, _: &mut impl FnMut(Leaf<T>)) {}
+
+    #[inline(always)]
+    fn visit_mut<const N: usize>(
+        &mut self,
+        _: Option<&()>,
+        _: [&mut (); N],
+        _: &Path,
+        _: &mut impl FnMut(LeafMut<T, N>),
+    ) {
     }
 }
-
-/// Makes a struct a tree of its fields, one line a struct:
-///
-/// - `parameters!(Square {})`: no parameters;
-/// - `parameters!(Dropout<const PERCENT: u8> {})`: none, but constants;
-/// - `parameters!(Affine<T; I, O> { weight, bias })`: generic over the scalar and sizes, all fields
-///   matrices; its gradient is the same struct;
-/// - `parameters!(Residual[L] { inner })`: generic over its parts; its gradient is the same struct
-///   of their gradients, so that a frozen part has none.
-///
-/// Every field must be named. What the macro makes can be [exported](crate::export), too.
-///
-/// ```
-/// use chainrule::{parameters, Parameters, Path};
-/// use nalgebra::SVector;
-///
-/// struct Scale<T, const N: usize> {
-///     weight: SVector<T, N>,
-/// }
-/// parameters!(Scale<T; N> { weight });
-///
-/// let scale = Scale { weight: SVector::<f32, 3>::repeat(2.0) };
-/// scale.visit(&Path::ROOT, &mut |leaf| {
-///     assert_eq!(leaf.path.to_string(), "weight");
-///     assert_eq!(leaf.values, [2.0; 3]);
-/// });
-/// ```
-#[macro_export]
-macro_rules! parameters {
-    ($name:ident {}) => {
-        $crate::parameters!(@none ($name) ($name) ());
-        $crate::parameters!(@export $name () [] [] ());
-    };
-    ($name:ident < $(const $n:ident : $ty:ty),+ > {}) => {
-        $crate::parameters!(@none ($name) ($name<$($n),+>) ($(const $n: $ty),+));
-        $crate::parameters!(@export $name ($(const $n: $ty),+) [] [$($n)+] ());
-    };
-    ($name:ident < $t:ident $(; $($n:ident),+)? > { $($field:ident),+ $(,)? }) => {
-        impl<$t: $crate::Scalar $($(, const $n: usize)+)?> $crate::Parameters<$t>
-            for $name<$t $($(, $n)+)?>
-        {
-            type Gradient = Self;
-            type With<OtherScalar: $crate::Scalar> = $name<OtherScalar $($(, $n)+)?>;
-            $crate::parameters!(@map $name $t ($($field)+));
-            $crate::parameters!(@walk $t $($field: field stringify!($field)),+);
-        }
-
-        impl<$t: $crate::Scalar $($(, const $n: usize)+)?> $crate::Zeros
-            for $name<$t $($(, $n)+)?>
-        {
-            $crate::parameters!(@zeros $name ($($field)+));
-        }
-
-        impl<$t: $crate::Scalar + $crate::__ConstZero $($(, const $n: usize)+)?> $crate::ConstZeros
-            for $name<$t $($(, $n)+)?>
-        {
-            const ZEROS: Self = $name { $($field: $crate::ConstZeros::ZEROS),+ };
-        }
-
-        $crate::parameters!(
-            @export $name ($t: $crate::Scalar + $crate::export::Export $($(, const $n: usize)+)?)
-            [$t] [$($($n)+)?] ($($field)+)
-        );
-    };
-    ($name:ident [ $($l:ident),+ ] { $($field:ident),+ $(,)? }) => {
-        impl<ScalarOfTree: $crate::Scalar, $($l: $crate::Parameters<ScalarOfTree>),+>
-            $crate::Parameters<ScalarOfTree> for $name<$($l),+>
-        {
-            type Gradient = $name<$($l::Gradient),+>;
-            type With<OtherScalar: $crate::Scalar> = $name<$($l::With<OtherScalar>),+>;
-            $crate::parameters!(@map $name ScalarOfTree ($($field)+));
-            $crate::parameters!(@walk ScalarOfTree $($field: field stringify!($field)),+);
-        }
-
-        impl<$($l: $crate::Zeros),+> $crate::Zeros for $name<$($l),+> {
-            $crate::parameters!(@zeros $name ($($field)+));
-        }
-
-        impl<$($l: $crate::ConstZeros),+> $crate::ConstZeros for $name<$($l),+> {
-            const ZEROS: Self = $name { $($field: $crate::ConstZeros::ZEROS),+ };
-        }
-
-        $crate::parameters!(@export $name ($($l: $crate::export::Export),+) [$($l)+] [] ($($field)+));
-    };
-    // What is written of it as source: its type with the types and constants that it takes, then
-    // its fields.
-    (@export $name:ident ($($generics:tt)*) [$($t:ident)*] [$($n:ident)*] ($($field:tt)*)) => {
-        impl<$($generics)*> $crate::export::Export for $name<$($t,)* $($n),*> {
-            fn source(
-                value: Option<&Self>,
-                f: &mut ::core::fmt::Formatter,
-            ) -> ::core::fmt::Result {
-                let path = concat!("::chainrule::", stringify!($name));
-                let path = $crate::export::__path(module_path!(), path);
-                let Some(_value) = value else {
-                    return $crate::export::__type(f, path, &[
-                        $(&$crate::export::Source::<$t>(None),)* $(&$n),*
-                    ]);
-                };
-                f.debug_struct(path)
-                    $(.field(stringify!($field), &$crate::export::Source(Some(&_value.$field))))*
-                    .finish()
-            }
-        }
-    };
-    (@none ($make:expr) ($name:ty) ($($const:tt)*)) => {
-        impl<ScalarOfTree: $crate::Scalar, $($const)*> $crate::Parameters<ScalarOfTree> for $name {
-            type Gradient = ();
-            type With<OtherScalar: $crate::Scalar> = Self;
-            const COUNT: usize = 0;
-            #[inline]
-            fn map_scalar<OtherScalar: $crate::Scalar>(
-                &self,
-                _: &mut impl FnMut(ScalarOfTree) -> OtherScalar,
-            ) -> Self {
-                $make
-            }
-            #[inline]
-            fn visit(&self, _: &$crate::Path, _: &mut impl FnMut($crate::Leaf<ScalarOfTree>)) {}
-            #[inline(always)]
-            fn visit_mut<const GRADIENT_TREES: usize>(
-                &mut self,
-                _: [&mut (); GRADIENT_TREES],
-                _: &$crate::Path,
-                _: &mut impl FnMut($crate::LeafMut<ScalarOfTree, GRADIENT_TREES>),
-            ) {
-            }
-        }
-
-        impl<$($const)*> $crate::Zeros for $name {
-            #[inline]
-            fn zeros() -> Self {
-                $make
-            }
-            #[inline]
-            fn set_zero(&mut self) {}
-        }
-
-        impl<$($const)*> $crate::ConstZeros for $name {
-            const ZEROS: Self = $make;
-        }
-    };
-    (@map $name:ident $t:ident ($($field:ident)+)) => {
-        fn map_scalar<OtherScalar: $crate::Scalar>(
-            &self,
-            f: &mut impl FnMut($t) -> OtherScalar,
-        ) -> Self::With<OtherScalar> {
-            $name { $($field: $crate::Parameters::map_scalar(&self.$field, f)),+ }
-        }
-    };
-    // Each field, and by what a path goes on to it: `field "weight"`, or in a tuple `index 0`.
-    (@walk $t:ident $($field:tt: $step:ident $name:expr),+) => {
-        const COUNT: usize = 0 $(+ $crate::__count::<$t, _, _>(|whole: &Self| &whole.$field))+;
-
-        #[inline]
-        fn visit(&self, path: &$crate::Path, f: &mut impl FnMut($crate::Leaf<$t>)) {
-            $($crate::Parameters::visit(&self.$field, &path.$step($name), f);)+
-        }
-
-        #[inline(always)]
-        fn visit_mut<const GRADIENT_TREES: usize>(
-            &mut self,
-            mut trees: [&mut Self::Gradient; GRADIENT_TREES],
-            path: &$crate::Path,
-            f: &mut impl FnMut($crate::LeafMut<$t, GRADIENT_TREES>),
-        ) {
-            $(
-                let each = trees.each_mut().map(|tree| &mut tree.$field);
-                $crate::Parameters::visit_mut(&mut self.$field, each, &path.$step($name), f);
-            )+
-        }
-    };
-    (@zeros $name:ident ($($field:ident)+)) => {
-        #[inline]
-        fn zeros() -> Self {
-            $name { $($field: $crate::Zeros::zeros()),+ }
-        }
-        #[inline]
-        fn set_zero(&mut self) {
-            $($crate::Zeros::set_zero(&mut self.$field);)+
-        }
-        fn zeros_in(place: &mut ::core::mem::MaybeUninit<Self>) -> &mut Self {
-            $crate::__zeros_in!(place: $($field),+)
-        }
-    };
-}
-
-parameters!(@none (()) (()) ());

@@ -1,9 +1,10 @@
 //! Shapes of one sample, sizes of a batch, and the memory that a batch of samples lies in.
 
+use crate::zeros::{ConstZeros, Zeros};
 use nalgebra::{ArrayStorage, Const, Dim, IsContiguous, Matrix, RawStorageMut, RealField, SMatrix};
 #[cfg(feature = "alloc")]
 use {
-    alloc::{vec, vec::Vec},
+    alloc::{boxed::Box, vec, vec::Vec},
     nalgebra::{Dyn, OMatrix, VecStorage},
 };
 
@@ -37,11 +38,40 @@ pub trait BatchSize: Dim {
     /// `Self` values of any other kind: `[S; B]` or a `Vec<S>`.
     type Samples<S: Copy>: AsRef<[S]> + AsMut<[S]> + Clone;
 
+    /// A value whose size does not grow with the batch: `S`, or for `Dyn` a `Box<S>`.
+    type Place<S: Zeros>: Zeros + AsMut<S>;
+
     /// `Self` columns of zeros.
     fn columns<T: Scalar, const N: usize>(self) -> Columns<T, N, Self>;
 
     /// `Self` times the same value.
     fn samples<S: Copy>(self, value: S) -> Self::Samples<S>;
+}
+
+/// A value where it is.
+#[derive(Clone, Copy, Debug)]
+#[repr(transparent)]
+pub struct Inline<S>(pub S);
+
+impl<S> AsMut<S> for Inline<S> {
+    #[inline(always)]
+    fn as_mut(&mut self) -> &mut S {
+        &mut self.0
+    }
+}
+
+impl<S: Zeros> Zeros for Inline<S> {
+    fn zeros() -> Self {
+        Inline(S::zeros())
+    }
+
+    fn set_zero(&mut self) {
+        self.0.set_zero();
+    }
+}
+
+impl<S: ConstZeros> ConstZeros for Inline<S> {
+    const ZEROS: Self = Inline(S::ZEROS);
 }
 
 /// A batch of vectors, one sample a column: an `SMatrix<T, N, B>`, or for `Dyn` an
@@ -54,6 +84,7 @@ pub type Labels<B> = <B as BatchSize>::Samples<usize>;
 impl<const B: usize> BatchSize for Const<B> {
     type Storage<T: Scalar, const N: usize> = ArrayStorage<T, N, B>;
     type Samples<S: Copy> = [S; B];
+    type Place<S: Zeros> = Inline<S>;
 
     #[inline]
     fn columns<T: Scalar, const N: usize>(self) -> Columns<T, N, Self> {
@@ -70,10 +101,13 @@ impl<const B: usize> BatchSize for Const<B> {
 impl BatchSize for Dyn {
     type Storage<T: Scalar, const N: usize> = VecStorage<T, Const<N>, Dyn>;
     type Samples<S: Copy> = Vec<S>;
+    type Place<S: Zeros> = Box<S>;
 
     fn columns<T: Scalar, const N: usize>(self) -> Columns<T, N, Self> {
+        // More than the address space has is refused by the allocator, as any other size that is not there.
+        let count = N.checked_mul(self.0).unwrap_or(usize::MAX);
         // Zeros that nobody need write: memory comes as such where there is much of it.
-        OMatrix::from_vec_generic(Const::<N>, self, vec![T::zero(); N * self.0])
+        OMatrix::from_vec_generic(Const::<N>, self, vec![T::zero(); count])
     }
 
     fn samples<S: Copy>(self, value: S) -> Vec<S> {
@@ -81,21 +115,80 @@ impl BatchSize for Dyn {
     }
 }
 
-/// Memory that a caller lends for a batch of `B`: caches, and what flows between layers.
+/// Memory for a batch of `B` samples: a layer's cache, and the values between layers.
+///
+/// [`buffer!`](crate::buffer) implements it for a struct.
 pub trait Buffer<B: BatchSize>: Clone {
-    /// Memory for a batch of `size`.
-    fn lend(size: B) -> Self;
-}
-
-impl<B: BatchSize> Buffer<B> for () {
-    #[inline]
-    fn lend(_: B) {}
+    /// Memory for a batch of `size`, all zeros; on the heap if `B` is [`Dyn`](nalgebra::Dyn).
+    fn new(size: B) -> Self;
 }
 
 impl<T: Scalar, const N: usize, B: BatchSize> Buffer<B> for Columns<T, N, B> {
     #[inline]
-    fn lend(size: B) -> Self {
+    fn new(size: B) -> Self {
         size.columns()
+    }
+}
+
+impl<S: Buffer<B>, B: BatchSize, const N: usize> Buffer<B> for [S; N] {
+    #[inline]
+    fn new(size: B) -> Self {
+        core::array::from_fn(|_| S::new(size))
+    }
+}
+
+macro_rules! plain_buffers {
+    ($($t:ty)*) => { $(
+        impl<B: BatchSize> Buffer<B> for $t {
+            #[inline]
+            fn new(_: B) -> Self {
+                Zeros::zeros()
+            }
+        }
+    )* };
+}
+plain_buffers!(() f32 f64 bool u32 u64 usize Option<u64>);
+
+/// What a forward pass is run for, as a type, so that memory which only a backward pass reads exists in
+/// training alone: [`ToTrain`] or [`ToPredict`].
+pub trait Purpose: sealed::Sealed + 'static {
+    /// `M` in training, nothing when predicting.
+    type InTraining<B: BatchSize, M: Buffer<B>>: Buffer<B>;
+
+    /// That memory, in training.
+    fn kept<B: BatchSize, M: Buffer<B>>(memory: &mut Self::InTraining<B, M>) -> Option<&mut M>;
+}
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+/// A backward pass may follow.
+#[derive(Clone, Copy, Debug)]
+pub struct ToTrain;
+
+/// No backward pass follows.
+#[derive(Clone, Copy, Debug)]
+pub struct ToPredict;
+
+impl sealed::Sealed for ToTrain {}
+impl sealed::Sealed for ToPredict {}
+
+impl Purpose for ToTrain {
+    type InTraining<B: BatchSize, M: Buffer<B>> = M;
+
+    #[inline(always)]
+    fn kept<B: BatchSize, M: Buffer<B>>(memory: &mut M) -> Option<&mut M> {
+        Some(memory)
+    }
+}
+
+impl Purpose for ToPredict {
+    type InTraining<B: BatchSize, M: Buffer<B>> = ();
+
+    #[inline(always)]
+    fn kept<B: BatchSize, M: Buffer<B>>((): &mut ()) -> Option<&mut M> {
+        None
     }
 }
 

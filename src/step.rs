@@ -1,36 +1,151 @@
-//! What a step of a net needs, and does: the workspace, and the passes there and back.
+//! What passes of a net need, and do: memory for training and predicting, and the passes themselves.
 
 use crate::{
-    kernel::Work,
-    layer::{Layer, Pass},
+    grad::{Destination, Grad},
+    kernel::{Scratch, Room, Work},
+    layer::{Backward, Forward, Layer},
     loss::Loss,
-    params::{ConstZeros, Grad},
-    shape::{Batch, BatchSize, Buffer, Scalar, Shape},
+    pass::Pass,
+    shape::{Batch, BatchSize, Buffer, ToPredict, Purpose, Scalar, Shape, ToTrain},
+    zeros::{ConstZeros, Zeros},
 };
+use core::fmt;
 use nalgebra::Const;
 
-/// What a training step needs besides the net: the gradient, and memory for what flows there and
-/// back. Make one with [`Network::workspace`](crate::Network::workspace), one for each thread.
-// In this order flow and gradient both begin where a cache line does.
+/// How an optimizer takes a gradient, as a type: [`Fused`] or [`Whole`].
+pub trait Way: 'static {
+    /// What a [`Workspace`] holds of the gradient.
+    type Gradient<G: Zeros>: Zeros;
+}
+
+/// The rule of the optimizer changes the parameters during the backward pass, some columns of a weight at
+/// a time. The gradient is never stored as a whole.
+#[derive(Clone, Copy, Debug)]
+pub struct Fused;
+
+/// The backward pass fills a gradient tree; then the optimizer takes its step.
+#[derive(Clone, Copy, Debug)]
+pub struct Whole;
+
+impl Way for Fused {
+    type Gradient<G: Zeros> = ();
+}
+
+impl Way for Whole {
+    type Gradient<G: Zeros> = G;
+}
+
+/// The memory of a training step: the values between the layers, their gradients, and for optimizers
+/// that are [`Whole`] the gradient of the parameters.
+/// [`Network::workspace`](crate::Network::workspace) makes one; each thread needs its own.
+// In this order activations and gradient both begin where a cache line does.
 #[cfg_attr(target_arch = "x86_64", repr(C, align(64)))]
-pub struct Workspace<T: Scalar, In: Shape, L: Layer<T, In>, B: BatchSize> {
-    pub(crate) flow: Flow<T, In, L, B>,
-    /// The gradient of the last batch, for an optimizer.
-    pub grad: L::Gradient,
-    /// What the next pass draws by, where a layer draws; each pass adds one.
+pub struct Workspace<T: Scalar, In: Shape, L: Layer<T, In>, B: BatchSize, W: Way = Whole> {
+    pub(crate) activations: Activations<T, In, L, B, ToTrain>,
+    /// The gradient of the last batch; `()` for a [`Fused`] optimizer.
+    pub grad: W::Gradient<L::Gradient>,
+    /// The seed of the training. With the number of the step, all that layers draw follows from it.
     pub seed: u64,
+    /// The number of the next step, counted from 0. Set it to continue a training.
+    pub step: u64,
 }
 
-/// What flows through the layers and back.
+/// The values between the layers and out of them.
 #[cfg_attr(target_arch = "x86_64", repr(C, align(64)))]
-pub(crate) struct Flow<T: Scalar, In: Shape, L: Layer<T, In>, B: BatchSize> {
-    pub cache: L::Cache<B>,
+pub(crate) struct Activations<T: Scalar, In: Shape, L: Layer<T, In>, B: BatchSize, P: Purpose> {
+    pub cache: L::Cache<B, P>,
     pub y: Batch<T, L::Out, B>,
-    pub dy: Batch<T, L::Out, B>,
+    pub dy: P::InTraining<B, Batch<T, L::Out, B>>,
     pub size: B,
+    pub scratch: B::Place<Room<L::Scratch>>,
 }
 
-/// Forward, for the outputs alone.
+impl<T: Scalar, In: Shape, L: Layer<T, In>, B: BatchSize, P: Purpose> Activations<T, In, L, B, P> {
+    #[inline]
+    pub fn new(size: B) -> Self {
+        let (cache, y, dy) = (Buffer::new(size), Buffer::new(size), Buffer::new(size));
+        Activations { cache, y, dy, size, scratch: Zeros::zeros() }
+    }
+
+    /// Makes room for a batch of `size`, if the last was of another.
+    #[inline]
+    pub fn resize(&mut self, size: B) {
+        if self.size != size {
+            *self = Self::new(size);
+        }
+    }
+
+    #[inline(always)]
+    pub fn forward(&mut self, layers: &L, x: &In::Batch<T, B>, pass: &mut Pass) {
+        let Activations { cache, y, scratch, .. } = self;
+        let scratch = Scratch::new(scratch.as_mut());
+        layers.forward::<B, P>(Forward { x, y, cache, scratch, pass });
+    }
+}
+
+impl<T: Scalar, In: Shape, L: Layer<T, In>, B: BatchSize> Activations<T, In, L, B, ToTrain> {
+    #[inline(always)]
+    pub fn loss<E: Loss<T, L::Out, B, Y>, Y: ?Sized>(&mut self, criterion: &E, target: &Y) -> T {
+        criterion.loss(&self.y, target, Some(&mut self.dy))
+    }
+
+    #[inline(always)]
+    pub fn backward<D: Destination<T>>(
+        &mut self,
+        this: Grad<T, L, D>,
+        x: &In::Batch<T, B>,
+        dx: Option<&mut In::Batch<T, B>>,
+    ) {
+        let Activations { cache, y, dy, scratch, .. } = self;
+        let scratch = Scratch::new(scratch.as_mut());
+        L::backward::<B, D>(this, Backward { x, y, cache, scratch, dy, dx });
+    }
+}
+
+/// The memory of predictions for batches of one size, with the outputs of the last one.
+/// [`Network::predictor`](crate::Network::predictor) makes one; each thread needs its own.
+pub struct Predictor<T: Scalar, In: Shape, L: Layer<T, In>, B: BatchSize> {
+    pub(crate) activations: Activations<T, In, L, B, ToPredict>,
+}
+
+/// Why a step did not count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StepError {
+    /// The loss is NaN or infinite. Nothing was changed.
+    Loss,
+    /// A number of the gradient is NaN or infinite though the loss is not. A [`Whole`] step changed nothing;
+    /// a [`Fused`] one may have changed parameters.
+    Gradient {
+        /// How many leaves of the gradient come before the first such number, if that is known.
+        leaf: Option<usize>,
+        /// The name of its field: `weight` of `0.weight`.
+        name: Option<&'static str>,
+    },
+    /// The batch has no samples.
+    EmptyBatch,
+}
+
+impl fmt::Display for StepError {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match *self {
+            StepError::Loss => f.write_str("the loss is not finite; nothing was changed"),
+            StepError::Gradient { leaf: Some(leaf), name } => {
+                let name = name.unwrap_or("parameter");
+                write!(f, "the gradient of leaf {leaf} ({name}) is not finite; nothing was changed")
+            }
+            StepError::Gradient { .. } => {
+                f.write_str("the gradient is not finite; parameters may have been changed")
+            }
+            StepError::EmptyBatch => f.write_str("the batch has no samples; nothing was changed"),
+        }
+    }
+}
+
+impl core::error::Error for StepError {}
+
+/// Forward, for the outputs, in memory that is made for them. Here, where all is inlined, what is overwritten
+/// need not be zeroed first.
 pub(crate) struct Prediction<'a, T: Scalar, In: Shape, L, B: BatchSize> {
     pub layers: &'a L,
     pub x: &'a In::Batch<T, B>,
@@ -41,26 +156,48 @@ impl<T: Scalar, In: Shape, L: Layer<T, In>, B: BatchSize> Work for Prediction<'_
 
     #[inline(always)]
     fn run(self) -> Self::Output {
-        let mut y = Buffer::lend(In::size::<T, B>(self.x));
-        self.layers.predict::<B>(self.x, &mut y);
+        let (x, size) = (self.x, In::size::<T, B>(self.x));
+        let (mut y, cache) = (Buffer::new(size), &mut Buffer::new(size));
+        let mut room = B::Place::<Room<L::Scratch>>::zeros();
+        let (scratch, pass) = (Scratch::new(room.as_mut()), &mut Pass::Predict);
+        self.layers.forward::<B, ToPredict>(Forward { x, y: &mut y, cache, scratch, pass });
         y
     }
 }
 
-/// Forward, loss and backward.
-pub(crate) struct Step<'a, T: Scalar, In: Shape, L: Layer<T, In>, E, B: BatchSize, Y: ?Sized> {
+/// Forward, for the outputs, in memory that is there.
+pub(crate) struct PredictionInto<'a, T: Scalar, In: Shape, L: Layer<T, In>, B: BatchSize> {
     pub layers: &'a L,
+    pub x: &'a In::Batch<T, B>,
+    pub activations: &'a mut Activations<T, In, L, B, ToPredict>,
+}
+
+impl<T: Scalar, In: Shape, L: Layer<T, In>, B: BatchSize> Work for PredictionInto<'_, T, In, L, B> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        self.activations.forward(self.layers, self.x, &mut Pass::Predict);
+    }
+}
+
+/// Forward, loss, and backward if the loss is finite or `always`.
+pub(crate) struct Step<'a, 'g, T: Scalar, In: Shape, L: Layer<T, In>, E, B: BatchSize, Y: ?Sized, D>
+where
+    D: Destination<T>,
+{
     pub criterion: &'a E,
     pub x: &'a In::Batch<T, B>,
     pub target: &'a Y,
-    pub flow: &'a mut Flow<T, In, L, B>,
+    pub activations: &'a mut Activations<T, In, L, B, ToTrain>,
     pub pass: Pass,
     pub dx: Option<&'a mut In::Batch<T, B>>,
-    pub grad: Grad<'a, L::Gradient>,
+    pub this: Grad<'g, T, L, D>,
+    pub always: bool,
 }
 
-impl<T: Scalar, In: Shape, L: Layer<T, In>, E, B: BatchSize, Y: ?Sized> Work
-    for Step<'_, T, In, L, E, B, Y>
+impl<T: Scalar, In: Shape, L: Layer<T, In>, E, B: BatchSize, Y: ?Sized, D: Destination<T>> Work
+    for Step<'_, '_, T, In, L, E, B, Y, D>
 where
     E: Loss<T, L::Out, B, Y>,
 {
@@ -68,78 +205,65 @@ where
 
     #[inline(always)]
     fn run(mut self) -> T {
-        let (layers, x, Flow { cache, y, dy, .. }) = (self.layers, self.x, self.flow);
-        layers.forward::<B>(x, y, cache, &mut self.pass);
-        let loss = self.criterion.loss(y, self.target, Some(dy));
-        layers.backward::<B>(x, y, cache, dy, self.dx, self.grad);
-        loss
-    }
-}
-
-/// As `Step`, with the layers changed on the way back.
-pub(crate) struct Descent<'a, T: Scalar, In: Shape, L: Layer<T, In>, E, B: BatchSize, Y: ?Sized> {
-    pub layers: &'a mut L,
-    pub criterion: &'a E,
-    pub x: &'a In::Batch<T, B>,
-    pub target: &'a Y,
-    pub work: &'a mut Workspace<T, In, L, B>,
-    pub pass: Pass,
-    pub rate: T,
-}
-
-impl<T: Scalar, In: Shape, L: Layer<T, In>, E, B: BatchSize, Y: ?Sized> Work
-    for Descent<'_, T, In, L, E, B, Y>
-where
-    E: Loss<T, L::Out, B, Y>,
-{
-    type Output = T;
-
-    #[inline(always)]
-    fn run(mut self) -> T {
-        let (layers, x, Workspace { grad, flow, .. }) = (self.layers, self.x, self.work);
-        let Flow { cache, y, dy, .. } = flow;
-        layers.forward::<B>(x, y, cache, &mut self.pass);
-        let loss = self.criterion.loss(y, self.target, Some(dy));
-        layers.descend::<B>(x, y, cache, dy, None, grad, self.rate);
-        loss
-    }
-}
-
-impl<T: Scalar, In: Shape, L: Layer<T, In>, B: BatchSize> Workspace<T, In, L, B> {
-    #[inline]
-    pub(crate) fn next_pass(&mut self, size: B) -> Pass {
-        if self.flow.size != size {
-            self.flow = Flow::lend(size);
+        let (x, activations) = (self.x, self.activations);
+        activations.forward(&self.this, x, &mut self.pass);
+        let loss = activations.loss(self.criterion, self.target);
+        if self.always || loss.is_finite() {
+            activations.backward(self.this, x, self.dx);
         }
-        let seed = self.seed;
-        self.seed = seed.wrapping_add(1);
-        Pass::Train { seed }
+        loss
     }
 }
 
-impl<T: Scalar, In: Shape, L: Layer<T, In>, B: BatchSize> Flow<T, In, L, B> {
-    #[inline]
-    pub(crate) fn lend(size: B) -> Self {
-        let (cache, y, dy) = (Buffer::lend(size), Buffer::lend(size), Buffer::lend(size));
-        Flow { cache, y, dy, size }
-    }
-}
-
-impl<T: Scalar, In: Shape, L: Layer<T, In>, const B: usize> ConstZeros
-    for Workspace<T, In, L, Const<B>>
+/// Forward, and backward for a gradient on the outputs that lies in the activations.
+pub(crate) struct VectorJacobian<'a, 'g, T: Scalar, In: Shape, L: Layer<T, In>, B: BatchSize, D>
 where
-    L::Gradient: ConstZeros,
-    L::Cache<Const<B>>: ConstZeros,
+    D: Destination<T>,
+{
+    pub x: &'a In::Batch<T, B>,
+    pub activations: &'a mut Activations<T, In, L, B, ToTrain>,
+    pub dx: &'a mut In::Batch<T, B>,
+    pub this: Grad<'g, T, L, D>,
+}
+
+impl<T: Scalar, In: Shape, L: Layer<T, In>, B: BatchSize, D: Destination<T>> Work
+    for VectorJacobian<'_, '_, T, In, L, B, D>
+{
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        self.activations.forward(&self.this, self.x, &mut Pass::Predict);
+        self.activations.backward(self.this, self.x, Some(self.dx));
+    }
+}
+
+impl<T: Scalar, In: Shape, L: Layer<T, In>, B: BatchSize, W: Way> Workspace<T, In, L, B, W> {
+    /// Makes room for a batch of `size`; the pass of this step.
+    #[inline]
+    pub(crate) fn pass(&mut self, size: B) -> Pass {
+        self.activations.resize(size);
+        Pass::train(self.seed, self.step, 0)
+    }
+}
+
+impl<T: Scalar, In: Shape, L: Layer<T, In>, const B: usize, W: Way> ConstZeros
+    for Workspace<T, In, L, Const<B>, W>
+where
+    W::Gradient<L::Gradient>: ConstZeros,
+    L::Cache<Const<B>, ToTrain>: ConstZeros,
     Batch<T, L::Out, Const<B>>: ConstZeros,
 {
     const ZEROS: Self = Workspace {
         grad: ConstZeros::ZEROS,
         seed: 0,
-        flow: Flow {
+        step: 0,
+        activations: Activations {
             cache: ConstZeros::ZEROS,
             y: ConstZeros::ZEROS,
             dy: ConstZeros::ZEROS,
             size: Const,
+            scratch: ConstZeros::ZEROS,
         },
     };
 }

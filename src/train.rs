@@ -6,12 +6,14 @@ use crate::{
     loss::{Classes, Loss},
     network::{Network, ratio},
     optim::Optimizer,
+    pass::hash,
     shape::{BatchSize, D1, Scalar, Shape, nan},
+    step::StepError,
 };
-use core::ops::ControlFlow;
+use core::{fmt, ops::ControlFlow};
 use rand::{Rng, SeedableRng, rngs::Xoshiro128PlusPlus};
 
-/// A training to come: how large its mini-batches are, how many, and the seed by which they are
+/// A training to come: how large its mini-batches are, how many there are, and the seed by which they are
 /// drawn, with replacement. The same seed gives the same bits on the same machine and build, elsewhere
 /// the same up to rounding. (Chapter 5.7.4.)
 ///
@@ -21,7 +23,7 @@ use rand::{Rng, SeedableRng, rngs::Xoshiro128PlusPlus};
 /// use nalgebra::Const;
 /// use rand::{SeedableRng, rngs::Xoshiro128PlusPlus};
 ///
-/// let mut net = TwoLayerNet::<f32, 2, 16, 2>::init(0.5, &mut Xoshiro128PlusPlus::seed_from_u64(0));
+/// let mut net = TwoLayerNet::<f32, 2, 16, 2>::init(&mut Xoshiro128PlusPlus::seed_from_u64(0));
 /// let inputs = vec![[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]];
 /// let data = Dataset::labelled(inputs, vec![0, 1, 1, 0], 2)?;
 ///
@@ -31,9 +33,9 @@ use rand::{Rng, SeedableRng, rngs::Xoshiro128PlusPlus};
 ///         println!("{}", progress.loss);
 ///     }
 ///     Continue(())
-/// });
+/// })?;
 /// assert_eq!(net.accuracy_on(&data, Const::<4>), 1.0);
-/// # Ok::<_, chainrule::data::DataError>(())
+/// # Ok::<_, Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Training<B> {
@@ -41,7 +43,7 @@ pub struct Training<B> {
     pub batch: B,
     /// Mini-batches.
     pub iterations: usize,
-    /// What they are drawn by, and what layers draw by.
+    /// The seed: which samples are drawn, and what layers draw, follows from it and the iteration.
     pub seed: u64,
 }
 
@@ -59,43 +61,93 @@ pub struct Progress<'a, N, T> {
     pub epoch: Option<usize>,
 }
 
+/// Why a training stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TrainingError {
+    /// The iteration whose step failed. [`Training::run_from`] continues with it.
+    pub iteration: usize,
+    /// What was wrong with the step.
+    pub error: StepError,
+}
+
+impl fmt::Display for TrainingError {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "iteration {}: {}", self.iteration, self.error)
+    }
+}
+
+impl core::error::Error for TrainingError {}
+
 impl<B: BatchSize> Training<B> {
-    /// Trains, and calls `observer` after each update, until it says `Break` or all iterations are
+    /// Trains, and calls `observer` after each update, until it returns `Break` or all iterations are
     /// done.
-    pub fn run<T, In, L, E, X, Y>(
+    ///
+    /// # Errors
+    /// A step that fails ends the training: see [`Optimizer::train_step`]. So does a batch of no samples.
+    pub fn run<T, In, L, E, X, Y, O>(
         &self,
         net: &mut Network<T, In, L, E>,
-        optimizer: &mut impl Optimizer<T, L>,
+        optimizer: &mut O,
         data: &Dataset<X, Y>,
-        mut observer: impl FnMut(Progress<Network<T, In, L, E>, T>) -> ControlFlow<()>,
-    ) where
+        observer: impl FnMut(Progress<Network<T, In, L, E>, T>) -> ControlFlow<()>,
+    ) -> Result<(), TrainingError>
+    where
         T: Scalar,
         In: Shape,
         L: Layer<T, In>,
         E: Loss<T, L::Out, B, Y::Batch>,
         X: Draw<T, B, Batch = In::Batch<T, B>>,
         Y: Draw<T, B>,
+        O: Optimizer<T, L>,
+    {
+        self.run_from(0, net, optimizer, data, observer)
+    }
+
+    /// The same from iteration `first` on. With the net and the optimizer as they were then, the bits are
+    /// those of a training that was not interrupted.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub fn run_from<T, In, L, E, X, Y, O>(
+        &self,
+        first: usize,
+        net: &mut Network<T, In, L, E>,
+        optimizer: &mut O,
+        data: &Dataset<X, Y>,
+        mut observer: impl FnMut(Progress<Network<T, In, L, E>, T>) -> ControlFlow<()>,
+    ) -> Result<(), TrainingError>
+    where
+        T: Scalar,
+        In: Shape,
+        L: Layer<T, In>,
+        E: Loss<T, L::Out, B, Y::Batch>,
+        X: Draw<T, B, Batch = In::Batch<T, B>>,
+        Y: Draw<T, B>,
+        O: Optimizer<T, L>,
     {
         let mut work = Network::<T, In, L, E>::workspace(self.batch);
         work.seed = self.seed;
-        // Not the generator of the first layer that draws, nor of weights from the same seed.
-        let mut rng = Xoshiro128PlusPlus::seed_from_u64(self.seed ^ DRAW);
-        let mut picks = self.batch.samples(0);
+        let mut indices = self.batch.samples(0);
         let mut x = data.inputs().lend(self.batch);
         let mut t = data.targets().lend(self.batch);
         let epoch = (data.len() / self.batch.value().max(1)).max(1);
-        for iteration in 0..self.iterations {
-            picks.as_mut().fill_with(|| below(data.len(), &mut rng));
-            data.inputs().draw(picks.as_ref(), &mut x);
-            data.targets().draw(picks.as_ref(), &mut t);
+        for iteration in first..self.iterations {
+            let seed = hash([self.seed, DRAW, iteration as u64]);
+            let mut rng = Xoshiro128PlusPlus::seed_from_u64(seed);
+            indices.as_mut().fill_with(|| below(data.len(), &mut rng));
+            data.inputs().draw(indices.as_ref(), &mut x);
+            data.targets().draw(indices.as_ref(), &mut t);
 
+            work.step = iteration as u64;
             let loss = optimizer.train_step(net, &x, &t, &mut work);
+            let loss = loss.map_err(|error| TrainingError { iteration, error })?;
 
             let epoch = (iteration % epoch == 0).then_some(iteration / epoch);
             if observer(Progress { net, iteration, loss, epoch }).is_break() {
                 break;
             }
         }
+        Ok(())
     }
 }
 
@@ -116,27 +168,28 @@ impl<T: Scalar, In: Shape, L, E> Network<T, In, L, E> {
         if batch.value() == 0 {
             return nan();
         }
-        let mut picks = batch.samples(0);
+        let mut indices = batch.samples(0);
         let (mut x, mut t) = (data.inputs().lend(batch), data.targets().lend(batch));
-        let mut right = 0;
+        let mut correct = 0;
         for first in (0..data.len()).step_by(batch.value()) {
             let there = batch.value().min(data.len() - first);
             // The last batch is filled up with its last sample, which is then not counted.
-            for (i, pick) in picks.as_mut().iter_mut().enumerate() {
-                *pick = first + i.min(there - 1);
+            for (i, index) in indices.as_mut().iter_mut().enumerate() {
+                *index = first + i.min(there - 1);
             }
-            data.inputs().draw(picks.as_ref(), &mut x);
-            data.targets().draw(picks.as_ref(), &mut t);
-            right += self.right(&x, &t).take(there).filter(|&right| right).count();
+            data.inputs().draw(indices.as_ref(), &mut x);
+            data.targets().draw(indices.as_ref(), &mut t);
+            correct += self.correct(&x, &t).take(there).filter(|&correct| correct).count();
         }
-        ratio(right, data.len())
+        ratio(correct, data.len())
     }
 }
 
 /// Sets the draw of mini-batches apart from what else a seed is used for.
 const DRAW: u64 = 0x6d69_6e69_6261_7463;
 
-/// A number below `n` < 2³²: the same on 32 and 64 bits, and without a division.
+/// A number below `n`, the same on 32 and 64 bits. Without a division, which a chip may not have: the upper
+/// half of a product of 64 bits.
 fn below(n: usize, rng: &mut impl Rng) -> usize {
-    ((u64::from(rng.next_u32()) * n as u64) >> 32) as usize
+    ((u128::from(rng.next_u64()) * n as u128) >> 64) as usize
 }

@@ -50,7 +50,7 @@ impl Case {
 
     /// A batch of inputs, or of targets.
     pub fn batch<T: Real, S: Flat>(&self, salt: u64) -> S::Batch<T, Dyn> {
-        let mut x = Buffer::lend(Dyn(self.batch));
+        let mut x = Buffer::new(Dyn(self.batch));
         self.fill(salt, S::flat_mut::<T, Dyn>(&mut x));
         x
     }
@@ -65,7 +65,7 @@ impl Case {
     /// A column of `N` probabilities for each sample.
     pub fn probabilities<T: Real, const N: usize>(&self, salt: u64) -> Columns<T, N, Dyn> {
         let mut rng = self.rng(salt);
-        let mut t: Columns<T, N, Dyn> = Buffer::lend(Dyn(self.batch));
+        let mut t: Columns<T, N, Dyn> = Buffer::new(Dyn(self.batch));
         for column in t.as_mut_slice().chunks_exact_mut(N.max(1)) {
             let sizes: [f64; N] = core::array::from_fn(|_| unit(&mut rng));
             let sum: f64 = sizes.iter().sum();

@@ -63,16 +63,18 @@ pub use report::{Check, Report, Worst};
 pub use subject::Target;
 
 use crate::{
-    layer::{Layer, Pass},
+    layer::Layer,
     loss::Loss,
     network::Network,
-    params::{Parameters, Path},
+    params::{LeafMut, Parameters, Role},
+    pass::Pass,
+    path::Path,
     shape::{BatchSize, Flat, Scalar},
 };
 use alloc::{format, vec, vec::Vec};
 use nalgebra::Dyn;
 use num_dual::Dual64;
-use subject::{OfLayer, OfLoss, batch, each_weight};
+use subject::{OfLayer, OfLoss, batch};
 
 /// What can be checked: f32 and f64.
 pub trait Real: Scalar {
@@ -327,19 +329,16 @@ where
     Y: Target<Dual64>,
     E: Loss<Dual64, L::Out, B, Y::As> + Clone,
 {
-    let mut along = Vec::new();
-    v.visit(&Path::ROOT, &mut |leaf| along.extend_from_slice(leaf.values));
     let mut dual = net.map(Dual64::from);
-    each_weight(&mut dual.layers, |i, w| w.eps = along.get(i).copied().unwrap_or(0.0));
+    let along = v.map_scalar(&mut |v| Dual64::new(0.0, v));
+    dual.layers.visit_mut(Some(&along), [], &Path::ROOT, &mut |leaf: LeafMut<Dual64, 0>| {
+        if leaf.role == Role::Weight {
+            leaf.values.iter_mut().zip(leaf.gradient).for_each(|(w, &along)| *w += along);
+        }
+    });
     let numbers = In::flat::<f64, B>(x).iter().map(|&x| Dual64::from(x));
     let at = batch::<Dual64, In, B>(In::size::<f64, B>(x), numbers);
-    let gradient = dual.gradient(&at, &target.over());
-
-    let mut curved = Vec::new();
-    gradient.visit(&Path::ROOT, &mut |leaf| curved.extend(leaf.values.iter().map(|g| g.eps)));
-    let mut out = <L::Gradient as crate::Zeros>::zeros();
-    each_weight(&mut out, |i, hv| *hv = curved.get(i).copied().unwrap_or(0.0));
-    out
+    dual.gradient(&at, &target.over()).map_scalar(&mut |g| g.eps)
 }
 
 /// Stamps the whole gradient check on a layer, as a module with two tests, `f32` and `f64`:

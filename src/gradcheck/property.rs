@@ -6,7 +6,8 @@ use super::{
     subject::{OfLayer, Run, batch, forward, run},
 };
 use crate::{
-    layer::{Layer, Pass},
+    layer::Layer,
+    pass::Pass,
     shape::Flat,
 };
 use alloc::{vec, vec::Vec};

@@ -3,12 +3,18 @@
 
 use super::{Case, Real};
 use crate::{
-    layer::{Layer, Pass},
+    grad::Grad,
+    kernel::{Room, Scratch},
+    layer::{Backward, Forward, Layer},
     loss::Loss,
-    params::{Grad, LeafMut, Parameters, Path, Role, Zeros},
-    shape::{Batch, BatchSize, Buffer, Flat, Scalar, Shape},
+    params::{self, LeafMut, Parameters, Role},
+    pass::Pass,
+    path::Path,
+    shape::{Batch, BatchSize, Buffer, Flat, Scalar, Shape, ToTrain},
+    zeros::Zeros,
 };
 use alloc::{
+    boxed::Box,
     string::{String, ToString},
     vec,
     vec::Vec,
@@ -67,7 +73,7 @@ pub(super) fn batch<U: Scalar, S: Flat, B: BatchSize>(
     size: B,
     numbers: impl Iterator<Item = U>,
 ) -> S::Batch<U, B> {
-    let mut x = Buffer::lend(size);
+    let mut x = Buffer::new(size);
     S::flat_mut::<U, B>(&mut x).iter_mut().zip(numbers).for_each(|(to, x)| *to = x);
     x
 }
@@ -78,7 +84,7 @@ pub(super) fn each_weight<U: Scalar, L: Parameters<U>>(
     mut f: impl FnMut(usize, &mut U),
 ) {
     let mut at = 0;
-    layer.visit_mut([], &Path::ROOT, &mut |leaf: LeafMut<U, 0>| {
+    layer.visit_mut(None, [], &Path::ROOT, &mut |leaf: LeafMut<U, 0>| {
         if leaf.role == Role::Weight {
             for value in leaf.values {
                 f(at, value);
@@ -125,29 +131,49 @@ where
     let dy = batch::<U, L::Out, _>(size, dy.iter().copied());
     let mut y = batch::<U, L::Out, _>(size, vec![how.before; outputs].into_iter());
     let mut dx = batch::<U, In, _>(size, vec![how.before; In::LEN * size.0].into_iter());
-    let (mut cache, mut grad) = (Buffer::lend(size), L::Gradient::zeros());
+    let (mut cache, mut grad) = (Buffer::new(size), L::Gradient::zeros());
+    let mut room = Box::<Room<L::Scratch>>::zeros();
     if how.used_cache {
         let other = In::flat::<U, Dyn>(x).iter().map(|&x| U::one() - x);
         let other = batch::<U, In, _>(size, other);
-        layer.forward::<Dyn>(&other, &mut y, &mut cache, &mut how.pass.clone());
-        let into = Grad::set(&mut grad);
-        layer.backward::<Dyn>(&other, &y, &mut cache, &dy, Some(&mut dx), into);
+        pass::<U, In, L>(layer, &other, &mut y, &mut cache, &mut room, how.pass);
+        let (x, y, cache, scratch) = (&other, &y, &mut cache, Scratch::new(&mut room));
+        let at = Backward { x, y, cache, scratch, dy: &dy, dx: Some(&mut dx) };
+        L::backward::<Dyn, _>(Grad::set(layer, &mut grad), at);
     }
     let fill = if how.overwrite { how.before } else { U::zero() };
-    grad.visit_mut([], &Path::ROOT, &mut |leaf: LeafMut<U, 0>| leaf.values.fill(fill));
-    layer.forward::<Dyn>(x, &mut y, &mut cache, &mut how.pass.clone());
+    params::fill(&mut grad, fill);
+    pass::<U, In, L>(layer, x, &mut y, &mut cache, &mut room, how.pass);
     for _ in 0..how.times {
-        let into = match (how.wanted, how.overwrite) {
-            ([_, false], _) => Grad::none(),
-            (_, true) => Grad::set(&mut grad),
-            (_, false) => Grad::add(&mut grad),
-        };
+        let (y, cache, scratch) = (&y, &mut cache, Scratch::new(&mut room));
         let dx = if how.wanted[0] { Some(&mut dx) } else { None };
-        layer.backward::<Dyn>(x, &y, &mut cache, &dy, dx, into);
+        let at = Backward { x, y, cache, scratch, dy: &dy, dx };
+        match (how.wanted, how.overwrite) {
+            ([_, false], _) => L::backward::<Dyn, _>(Grad::nowhere(layer), at),
+            (_, true) => L::backward::<Dyn, _>(Grad::set(layer, &mut grad), at),
+            (_, false) => L::backward::<Dyn, _>(Grad::add_to(layer, &mut grad), at),
+        }
     }
     let mut all = In::flat::<U, Dyn>(&dx).to_vec();
-    grad.visit(&Path::ROOT, &mut |leaf| all.extend_from_slice(leaf.values));
+    grad.visit(&Path::ROOT, &mut |leaf| {
+        if leaf.role == Role::Weight {
+            all.extend_from_slice(leaf.values);
+        }
+    });
     (L::Out::flat::<U, Dyn>(&y).to_vec(), all)
+}
+
+/// A forward pass.
+fn pass<U: Scalar, In: Flat, L: Layer<U, In>>(
+    layer: &L,
+    x: &In::Batch<U, Dyn>,
+    y: &mut Batch<U, L::Out, Dyn>,
+    cache: &mut L::Cache<Dyn, ToTrain>,
+    room: &mut Room<L::Scratch>,
+    pass: &Pass,
+) {
+    let (scratch, pass) = (Scratch::new(room), &mut pass.clone());
+    layer.forward::<Dyn, ToTrain>(Forward { x, y, cache, scratch, pass });
 }
 
 /// A layer at a point.
@@ -253,8 +279,9 @@ where
     L::Out: Flat,
 {
     let size = In::size::<U, Dyn>(x);
-    let (mut y, mut cache): (Batch<U, L::Out, Dyn>, _) = (Buffer::lend(size), Buffer::lend(size));
-    layer.forward::<Dyn>(x, &mut y, &mut cache, &mut pass.clone());
+    let mut y = Buffer::new(size);
+    let mut room = Box::<Room<L::Scratch>>::zeros();
+    self::pass::<U, In, L>(layer, x, &mut y, &mut Buffer::new(size), &mut room, pass);
     L::Out::flat::<U, Dyn>(&y).to_vec()
 }
 

@@ -2,6 +2,7 @@
 
 use super::Size;
 use crate::shape::Scalar;
+use core::ops::Range;
 
 /// y = W·x + b, sample by sample.
 pub fn affine<T: Scalar>(inputs: usize, w: &[T], b: &[T], x: &[T], y: &mut [T]) {
@@ -39,6 +40,29 @@ pub fn outer<T: Scalar>((outputs, inputs): Size, dy: &[T], x: &[T], dw: &mut [T]
         dw.fill(T::zero());
     }
     for (dy, x) in pairs(dy.chunks_exact(outputs), x.chunks_exact(inputs)) {
+        for (dw, &x) in pairs(dw.chunks_exact_mut(outputs), x) {
+            add_scaled(x, dy, dw);
+        }
+    }
+}
+
+/// The columns in `part` of dW = dy·xᵀ.
+pub fn outer_part<T: Scalar>(
+    (outputs, inputs): Size,
+    dy: &[T],
+    x: &[T],
+    part: Range<usize>,
+    dw: &mut [T],
+    overwrite: bool,
+) {
+    if overwrite {
+        dw.fill(T::zero());
+    }
+    if outputs == 0 || inputs == 0 {
+        return;
+    }
+    for (dy, x) in pairs(dy.chunks_exact(outputs), x.chunks_exact(inputs)) {
+        let x = x.get(part.clone()).unwrap_or_default();
         for (dw, &x) in pairs(dw.chunks_exact_mut(outputs), x) {
             add_scaled(x, dy, dw);
         }

@@ -66,12 +66,9 @@ mod simd;
 mod softmax;
 
 use crate::shape::Scalar;
+use core::ops::Range;
 
-#[cfg(feature = "alloc")]
-pub(crate) use place::boxed;
-pub(crate) use place::fill;
-#[doc(hidden)]
-pub use place::zero_field;
+pub use place::{Larger, Room, Scratch, zero_field};
 #[cfg(feature = "alloc")]
 pub(crate) use simd::prefetch;
 pub(crate) use simd::run;
@@ -101,11 +98,31 @@ macro_rules! kernels {
 }
 each!(kernels!);
 
-/// W ← W + factor·dW, where dW = dy·xᵀ, for which there is room.
+/// W ← W + factor·dy·xᵀ, with the bits of `outer` and `add_scaled`; false if it was not done, as without SIMD
+/// no sum is kept in registers.
 #[inline(always)]
-pub fn descend<T: Scalar>(factor: T, size: Size, dy: &[T], x: &[T], dw: &mut [T], w: &mut [T]) {
-    if !simd::descend(factor, size, dy, x, w) {
-        outer(size, dy, x, dw, true);
-        add_scaled(factor, dw, w);
+pub fn add_product<T: Scalar>(factor: T, size: Size, dy: &[T], x: &[T], w: &mut [T]) -> bool {
+    simd::add_product(factor, size, dy, x, w)
+}
+
+/// Whether all numbers are finite.
+#[inline(always)]
+pub fn finite<T: Scalar>(numbers: &[T]) -> bool {
+    // Without a branch, so that it is done by SIMD.
+    numbers.iter().fold(true, |finite, number| finite & number.is_finite())
+}
+
+/// The columns in `part` of dW = dy·xᵀ, summed over the samples.
+#[inline(always)]
+pub fn outer_part<T: Scalar>(
+    size: Size,
+    dy: &[T],
+    x: &[T],
+    part: Range<usize>,
+    dw: &mut [T],
+    overwrite: bool,
+) {
+    if !simd::outer_part(size, dy, x, part.clone(), dw, overwrite) {
+        loops::outer_part(size, dy, x, part, dw, overwrite);
     }
 }

@@ -1,6 +1,7 @@
 //! The place of `simd` where there is none: nothing but the loops.
 use super::Size;
 use crate::shape::Scalar;
+use core::ops::Range;
 
 #[inline(always)]
 #[expect(clippy::extra_unused_type_parameters, reason = "the other one asks which it is")]
@@ -21,5 +22,6 @@ macro_rules! nothing {
 }
 each!(nothing!);
 nothing! {
-    fn descend(factor: T, size: Size, dy: &[T], x: &[T], w: &mut [T]);
+    fn add_product(factor: T, size: Size, dy: &[T], x: &[T], w: &mut [T]);
+    fn outer_part(size: Size, dy: &[T], x: &[T], part: Range<usize>, dw: &mut [T], overwrite: bool);
 }

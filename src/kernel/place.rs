@@ -1,12 +1,18 @@
 //! Zeros written where they are to stay, so that a layer larger than the stack can live in a box.
 #![allow(unsafe_code)]
 
-use crate::params::Zeros;
+use crate::{
+    shape::Scalar,
+    zeros::{ConstZeros, Zeros},
+};
+#[cfg(feature = "alloc")]
+use alloc::boxed::Box;
 use core::mem::MaybeUninit;
-use nalgebra::SMatrix;
+use nalgebra::{ArrayStorage, Matrix, SMatrix};
+use num_traits::ConstZero;
 
 /// Writes `value` into every entry of a matrix that holds nothing yet.
-pub fn fill<T: Copy, const R: usize, const C: usize>(
+fn fill<T: Copy, const R: usize, const C: usize>(
     place: &mut MaybeUninit<SMatrix<T, R, C>>,
     value: T,
 ) -> &mut SMatrix<T, R, C> {
@@ -19,15 +25,6 @@ pub fn fill<T: Copy, const R: usize, const C: usize>(
     }
     // SAFETY: every entry was written.
     unsafe { place.assume_init_mut() }
-}
-
-/// Zeros on the heap, whatever their size.
-#[cfg(feature = "alloc")]
-pub fn boxed<Z: Zeros>() -> alloc::boxed::Box<Z> {
-    let mut place = alloc::boxed::Box::<Z>::new_uninit();
-    zero(&mut place);
-    // SAFETY: `zero` has initialised it.
-    unsafe { place.assume_init() }
 }
 
 /// Initialises `place`. `Zeros::zeros_in` is safe to implement and so not trusted: that it returns
@@ -57,6 +54,152 @@ pub unsafe fn zero_field<Z: Zeros>(field: *mut Z) {
     zero(unsafe { &mut *field.cast::<MaybeUninit<Z>>() });
 }
 
+impl<T: Scalar, const R: usize, const C: usize> Zeros for SMatrix<T, R, C> {
+    #[inline]
+    fn zeros() -> Self {
+        SMatrix::zeros()
+    }
+
+    #[inline]
+    fn set_zero(&mut self) {
+        self.fill(T::zero());
+    }
+
+    fn zeros_in(place: &mut MaybeUninit<Self>) -> &mut Self {
+        fill(place, T::zero())
+    }
+}
+
+impl<T: Scalar + ConstZero, const R: usize, const C: usize> ConstZeros for SMatrix<T, R, C> {
+    const ZEROS: Self = Matrix::from_array_storage(ArrayStorage([[T::ZERO; R]; C]));
+}
+
+impl<Z: Zeros, const N: usize> Zeros for [Z; N] {
+    #[inline]
+    fn zeros() -> Self {
+        core::array::from_fn(|_| Z::zeros())
+    }
+
+    #[inline]
+    fn set_zero(&mut self) {
+        self.iter_mut().for_each(Z::set_zero);
+    }
+
+    fn zeros_in(place: &mut MaybeUninit<Self>) -> &mut Self {
+        let first: *mut Z = place.as_mut_ptr().cast();
+        for i in 0..N {
+            // SAFETY: an array is its elements; each lies in `place` and is borrowed by nobody else.
+            unsafe { zero_field(first.add(i)) };
+        }
+        // SAFETY: every element was initialised.
+        unsafe { place.assume_init_mut() }
+    }
+}
+
+impl<Z: ConstZeros, const N: usize> ConstZeros for [Z; N] {
+    const ZEROS: Self = [const { Z::ZEROS }; N];
+}
+
+#[cfg(feature = "alloc")]
+impl<Z: Zeros> Zeros for Box<Z> {
+    fn zeros() -> Self {
+        let mut place = Box::<Z>::new_uninit();
+        zero(&mut place);
+        // SAFETY: `zero` has initialised it.
+        unsafe { place.assume_init() }
+    }
+
+    fn set_zero(&mut self) {
+        (**self).set_zero();
+    }
+}
+
+/// The larger of two: memory that serves the one or the other.
+#[doc(hidden)]
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub union Larger<A: Copy, B: Copy> {
+    first: A,
+    second: B,
+}
+
+impl<A: Zeros + Copy, B: Copy> Zeros for Larger<A, B> {
+    fn zeros() -> Self {
+        Larger { first: A::zeros() }
+    }
+
+    fn set_zero(&mut self) {
+        self.first = A::zeros();
+    }
+}
+
+/// Room for an `S`, which holds nothing.
+#[doc(hidden)]
+#[repr(transparent)]
+pub struct Room<S>(MaybeUninit<S>);
+
+impl<S> Zeros for Room<S> {
+    fn zeros() -> Self {
+        Self::ZEROS
+    }
+
+    fn set_zero(&mut self) {}
+
+    fn zeros_in(place: &mut MaybeUninit<Self>) -> &mut Self {
+        // SAFETY: there is nothing to initialise: any bytes are a `MaybeUninit`.
+        unsafe { place.assume_init_mut() }
+    }
+}
+
+impl<S> ConstZeros for Room<S> {
+    const ZEROS: Self = Room(MaybeUninit::uninit());
+}
+
+/// Working memory that is lent for one call. It holds nothing until it is [`zeroed`](Self::zeroed).
+pub struct Scratch<'a, S>(&'a mut MaybeUninit<S>);
+
+impl<'a, S> Scratch<'a, S> {
+    /// Lends the room.
+    #[inline(always)]
+    pub(crate) const fn new(room: &'a mut Room<S>) -> Self {
+        Scratch(&mut room.0)
+    }
+
+    /// Lends it on.
+    #[inline(always)]
+    pub const fn again(&mut self) -> Scratch<'_, S> {
+        Scratch(self.0)
+    }
+
+    /// The memory, all zeros.
+    #[inline(always)]
+    pub fn zeroed(self) -> &'a mut S
+    where
+        S: Zeros,
+    {
+        let Scratch(place) = self;
+        zero(place);
+        // SAFETY: `zero` has initialised it.
+        unsafe { place.assume_init_mut() }
+    }
+}
+
+impl<'a, A: Copy, B: Copy> Scratch<'a, Larger<A, B>> {
+    /// The memory for the first.
+    #[inline(always)]
+    pub const fn first(self) -> Scratch<'a, A> {
+        // SAFETY: the fields of a `repr(C)` union begin where it does, and it is as large as the larger.
+        Scratch(unsafe { &mut *core::ptr::from_mut(self.0).cast() })
+    }
+
+    /// The memory for the second.
+    #[inline(always)]
+    pub const fn second(self) -> Scratch<'a, B> {
+        // SAFETY: as in `first`.
+        Scratch(unsafe { &mut *core::ptr::from_mut(self.0).cast() })
+    }
+}
+
 /// The body of a `Zeros::zeros_in` that goes field by field: `place: weight, bias`, or for a tuple
 /// `place: (0, 1)`. The pattern is made of the same fields, so that to leave one out does not compile.
 #[doc(hidden)]
@@ -66,10 +209,13 @@ macro_rules! __zeros_in {
     ($place:ident: ($($field:tt),+)) => {
         $crate::__zeros_in!(@checked $place, ($($crate::__zeros_in!(@any $field),)+), $($field),+)
     };
-    ($place:ident: $($field:tt),+) => {
-        $crate::__zeros_in!(@checked $place, Self { $($field: _),+ }, $($field),+)
+    ($place:ident:) => {
+        $place.write($crate::Zeros::zeros())
     };
-    (@checked $place:ident, $all:pat, $($field:tt),+) => {{
+    ($place:ident: $($field:tt),+ $(,)?) => {
+        $crate::__zeros_in!(@checked $place, Self { $($field: _),* }, $($field),*)
+    };
+    (@checked $place:ident, $all:pat, $($field:tt),*) => {{
         let _all_named = |whole: &Self| {
             let $all = whole;
         };
@@ -77,7 +223,7 @@ macro_rules! __zeros_in {
         let whole: *mut Self = place.as_mut_ptr();
         // SAFETY: each field lies in `place`, is borrowed by nobody else, and none is left out.
         unsafe {
-            $($crate::kernel::zero_field(&raw mut (*whole).$field);)+
+            $($crate::__private::zero_field(&raw mut (*whole).$field);)*
             place.assume_init_mut()
         }
     }};

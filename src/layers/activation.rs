@@ -1,46 +1,37 @@
 //! The activations: functions of one number, applied to each.
 
 use crate::{
+    grad::{Destination, Grad},
+    init::Gain,
     kernel,
-    layer::{Layer, Pass},
-    params::Grad,
-    shape::{BatchSize, Flat, Scalar},
+    layer::{Backward, Forward, Layer},
+    shape::{BatchSize, Flat, Purpose, Scalar},
 };
 
 /// Makes a function of one number a layer on every flat shape; its derivative comes from x, or from
 /// y where that is said. (A trait with a blanket impl would forbid `Box<L>`.)
 macro_rules! elementwise {
-    ($name:ident: $forward:path, $back:path, |$x:ident, $y:ident| $from:ident) => {
+    ($name:ident: $forward:path, $back:path, $from:ident, $gain:ident) => {
         parameters!($name {});
 
         impl<T: Scalar, S: Flat> Layer<T, S> for $name {
             type Out = S;
-            type Cache<B: BatchSize> = ();
+            type Cache<B: BatchSize, P: Purpose> = ();
+            type Scratch = ();
+            const GAIN: Option<Gain> = Some(Gain::$gain);
 
             #[inline(always)]
-            fn forward<B: BatchSize>(
-                &self,
-                x: &S::Batch<T, B>,
-                y: &mut S::Batch<T, B>,
-                _: &mut (),
-                _: &mut Pass,
-            ) {
-                $forward(S::flat::<T, B>(x), S::flat_mut::<T, B>(y));
+            fn forward<B: BatchSize, P: Purpose>(&self, at: Forward<T, S, Self, B, P>) {
+                $forward(S::flat::<T, B>(at.x), S::flat_mut::<T, B>(at.y));
             }
 
             #[inline(always)]
-            fn backward<B: BatchSize>(
-                &self,
-                $x: &S::Batch<T, B>,
-                $y: &S::Batch<T, B>,
-                _: &mut (),
-                dy: &S::Batch<T, B>,
-                dx: Option<&mut S::Batch<T, B>>,
-                _: Grad<()>,
+            fn backward<B: BatchSize, D: Destination<T>>(
+                _: Grad<T, Self, D>,
+                at: Backward<T, S, Self, B>,
             ) {
-                let _ = ($x, $y);
-                if let Some(dx) = dx {
-                    $back(S::flat::<T, B>($from), S::flat::<T, B>(dy), S::flat_mut::<T, B>(dx));
+                if let Some(dx) = at.dx {
+                    $back(S::flat::<T, B>(at.$from), S::flat::<T, B>(at.dy), S::flat_mut::<T, B>(dx));
                 }
             }
         }
@@ -66,7 +57,7 @@ macro_rules! elementwise {
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Relu;
-elementwise!(Relu: kernel::relu, kernel::relu_back, |x, y| x);
+elementwise!(Relu: kernel::relu, kernel::relu_back, x, Relu);
 
 /// y = 1 / (1 + e⁻ˣ), dx = dy·y·(1 - y). (Chapter 5.5.2.)
 ///
@@ -88,7 +79,7 @@ elementwise!(Relu: kernel::relu, kernel::relu_back, |x, y| x);
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sigmoid;
-elementwise!(Sigmoid: kernel::sigmoid, kernel::sigmoid_back, |x, y| y);
+elementwise!(Sigmoid: kernel::sigmoid, kernel::sigmoid_back, y, Linear);
 
 /// y = tanh x, dx = dy·(1 - y²).
 ///
@@ -109,7 +100,7 @@ elementwise!(Sigmoid: kernel::sigmoid, kernel::sigmoid_back, |x, y| y);
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tanh;
-elementwise!(Tanh: kernel::tanh, kernel::tanh_back, |x, y| y);
+elementwise!(Tanh: kernel::tanh, kernel::tanh_back, y, Linear);
 
 /// y = x·Φ(x), dx = dy·(Φ(x) + x·φ(x)), with the normal distribution Φ(x) = (1 + erf(x / √2)) / 2 and
 /// its density φ. (Hendrycks and Gimpel, 2016; PyTorch's `GELU`, which is the exact one by default.)
@@ -133,7 +124,7 @@ elementwise!(Tanh: kernel::tanh, kernel::tanh_back, |x, y| y);
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Gelu;
-elementwise!(Gelu: kernel::gelu, kernel::gelu_back, |x, y| x);
+elementwise!(Gelu: kernel::gelu, kernel::gelu_back, x, Relu);
 
 /// y = ln(1 + eˣ), dx = dy / (1 + e⁻ˣ): a smooth ReLU. (PyTorch's `Softplus`.)
 ///
@@ -154,7 +145,7 @@ elementwise!(Gelu: kernel::gelu, kernel::gelu_back, |x, y| x);
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Softplus;
-elementwise!(Softplus: kernel::softplus, kernel::softplus_back, |x, y| x);
+elementwise!(Softplus: kernel::softplus, kernel::softplus_back, x, Relu);
 
 /// y = x, dx = dy: the output layer of a regression. (Chapter 3.5.)
 ///
@@ -170,7 +161,7 @@ elementwise!(Softplus: kernel::softplus, kernel::softplus_back, |x, y| x);
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Identity;
-elementwise!(Identity: copy, copy_back, |x, y| y);
+elementwise!(Identity: copy, copy_back, y, Linear);
 
 #[inline(always)]
 fn copy<T: Scalar>(x: &[T], y: &mut [T]) {

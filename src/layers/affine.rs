@@ -2,10 +2,12 @@
 #![allow(unsafe_code)] // of `parameters!`, whose unsafe part stands in `kernel::place`
 
 use crate::{
+    grad::{Destination, Grad},
     init, kernel,
-    layer::{Layer, Pass},
-    params::{Grad, Zeros},
-    shape::{BatchSize, Columns, D1, Scalar},
+    layer::{Backward, Forward, Layer},
+    part,
+    shape::{BatchSize, D1, Purpose, Scalar},
+    zeros::Zeros,
 };
 use nalgebra::{SMatrix, SVector};
 use rand::Rng;
@@ -42,7 +44,7 @@ pub struct Affine<T, const I: usize, const O: usize> {
     pub bias: SVector<T, O>,
 }
 
-parameters!(Affine<T; I, O> { weight, bias });
+parameters!(Affine<T: scalar, const I: usize, const O: usize> { weight, bias });
 
 impl<T: Scalar, const I: usize, const O: usize> Affine<T, I, O> {
     /// A layer with these parameters.
@@ -76,56 +78,25 @@ impl<T: Scalar, const I: usize, const O: usize> Affine<T, I, O> {
 
 impl<T: Scalar, const I: usize, const O: usize> Layer<T, D1<I>> for Affine<T, I, O> {
     type Out = D1<O>;
-    type Cache<B: BatchSize> = ();
+    type Cache<B: BatchSize, P: Purpose> = ();
+    type Scratch = ();
 
     #[inline(always)]
-    fn forward<B: BatchSize>(
-        &self,
-        x: &Columns<T, I, B>,
-        y: &mut Columns<T, O, B>,
-        _: &mut (),
-        _: &mut Pass,
-    ) {
+    fn forward<B: BatchSize, P: Purpose>(&self, at: Forward<T, D1<I>, Self, B, P>) {
         let (w, b) = (self.weight.as_slice(), self.bias.as_slice());
-        kernel::affine(I, w, b, x.as_slice(), y.as_mut_slice());
+        kernel::affine(I, w, b, at.x.as_slice(), at.y.as_mut_slice());
     }
 
     #[inline(always)]
-    fn backward<B: BatchSize>(
-        &self,
-        x: &Columns<T, I, B>,
-        _: &Columns<T, O, B>,
-        _: &mut (),
-        dy: &Columns<T, O, B>,
-        dx: Option<&mut Columns<T, I, B>>,
-        grad: Grad<Self>,
+    fn backward<B: BatchSize, D: Destination<T>>(
+        mut this: Grad<T, Self, D>,
+        at: Backward<T, D1<I>, Self, B>,
     ) {
-        let (x, dy) = (x.as_slice(), dy.as_slice());
-        if let Some((grad, overwrite)) = grad.raw() {
-            kernel::outer((O, I), dy, x, grad.weight.as_mut_slice(), overwrite);
-            kernel::sum_columns(dy, grad.bias.as_mut_slice(), overwrite);
+        let (x, dy) = (at.x.as_slice(), at.dy.as_slice());
+        if let Some(dx) = at.dx {
+            kernel::pullback((O, I), this.weight.as_slice(), dy, dx.as_mut_slice());
         }
-        if let Some(dx) = dx {
-            kernel::pullback((O, I), self.weight.as_slice(), dy, dx.as_mut_slice());
-        }
-    }
-
-    #[inline(always)]
-    fn descend<B: BatchSize>(
-        &mut self,
-        x: &Columns<T, I, B>,
-        y: &Columns<T, O, B>,
-        _: &mut (),
-        dy: &Columns<T, O, B>,
-        dx: Option<&mut Columns<T, I, B>>,
-        grad: &mut Self,
-        rate: T,
-    ) {
-        self.backward::<B>(x, y, &mut (), dy, dx, Grad::none());
-        let (x, dy) = (x.as_slice(), dy.as_slice());
-        let (dw, w) = (grad.weight.as_mut_slice(), self.weight.as_mut_slice());
-        kernel::descend(-rate, (O, I), dy, x, dw, w);
-        kernel::sum_columns(dy, grad.bias.as_mut_slice(), true);
-        kernel::add_scaled(-rate, grad.bias.as_slice(), self.bias.as_mut_slice());
+        part!(this.weight).product(dy, x);
+        part!(this.bias).sum(dy);
     }
 }

@@ -3,11 +3,17 @@
 #![allow(unsafe_code)] // of `__zeros_in!`, which stands in `kernel::place`
 
 use crate::{
-    layer::{Layer, Pass},
-    params::{ConstZeros, Grad, Leaf, LeafMut, Parameters, Path, Role, Zeros},
-    shape::{Batch, BatchSize, Scalar, Shape},
+    grad::{Destination, Grad, Nowhere},
+    init::Gain,
+    layer::{Backward, Forward, Layer},
+    params::{Leaf, LeafMut, Parameters, Role},
+    pass::Pass,
+    path::Path,
+    shape::{BatchSize, Purpose, Scalar, Shape},
+    zeros::{ConstZeros, Zeros},
 };
 use core::mem::MaybeUninit;
+use rand::Rng;
 
 /// Keeps a layer as it is: its parameters have no gradient, which takes neither memory nor time,
 /// and it predicts even in training. The gradient on its input is that of the layer.
@@ -40,14 +46,15 @@ impl<T: Scalar, L: Parameters<T>> Parameters<T> for Frozen<L> {
 
     fn visit_mut<const N: usize>(
         &mut self,
+        _: Option<&()>,
         _: [&mut (); N],
         path: &Path,
         f: &mut impl FnMut(LeafMut<T, N>),
     ) {
-        self.0.visit_mut([], path, &mut |leaf: LeafMut<T, 0>| {
+        self.0.visit_mut(None, [], path, &mut |leaf: LeafMut<T, 0>| {
             let LeafMut { path, shape, values, .. } = leaf;
-            let trees = [(); N].map(|()| &mut [][..]);
-            f(LeafMut { path, role: Role::Frozen, shape, values, trees });
+            let (role, state) = (Role::Frozen, [(); N].map(|()| &mut [][..]));
+            f(LeafMut { path, role, shape, values, gradient: &[], state });
         });
     }
 }
@@ -72,34 +79,29 @@ impl<L: ConstZeros> ConstZeros for Frozen<L> {
 
 impl<T: Scalar, S: Shape, L: Layer<T, S>> Layer<T, S> for Frozen<L> {
     type Out = L::Out;
-    type Cache<B: BatchSize> = L::Cache<B>;
+    type Cache<B: BatchSize, P: Purpose> = L::Cache<B, P>;
+    type Scratch = L::Scratch;
+    const GAIN: Option<Gain> = L::GAIN;
 
     #[inline(always)]
-    fn forward<B: BatchSize>(
-        &self,
-        x: &S::Batch<T, B>,
-        y: &mut Batch<T, L::Out, B>,
-        cache: &mut L::Cache<B>,
-        _: &mut Pass,
-    ) {
-        self.0.forward::<B>(x, y, cache, &mut Pass::Predict);
+    fn forward<B: BatchSize, P: Purpose>(&self, at: Forward<T, S, Self, B, P>) {
+        let Forward { x, y, cache, scratch, .. } = at;
+        self.0.forward::<B, P>(Forward { x, y, cache, scratch, pass: &mut Pass::Predict });
     }
 
     #[inline(always)]
-    fn predict<B: BatchSize>(&self, x: &S::Batch<T, B>, y: &mut Batch<T, L::Out, B>) {
-        self.0.predict::<B>(x, y);
+    fn backward<B: BatchSize, D: Destination<T>>(
+        this: Grad<T, Self, D>,
+        at: Backward<T, S, Self, B>,
+    ) {
+        let Backward { x, y, cache, scratch, dy, dx } = at;
+        if dx.is_some() {
+            let inner = Grad::nowhere(&this.0);
+            L::backward::<B, Nowhere>(inner, Backward { x, y, cache, scratch, dy, dx });
+        }
     }
 
-    #[inline(always)]
-    fn backward<B: BatchSize>(
-        &self,
-        x: &S::Batch<T, B>,
-        y: &Batch<T, L::Out, B>,
-        cache: &mut L::Cache<B>,
-        dy: &Batch<T, L::Out, B>,
-        dx: Option<&mut S::Batch<T, B>>,
-        _: Grad<()>,
-    ) {
-        self.0.backward::<B>(x, y, cache, dy, dx, Grad::none());
+    fn init<R: Rng + ?Sized>(&mut self, next: Gain, rng: &mut R) {
+        self.0.init(next, rng);
     }
 }

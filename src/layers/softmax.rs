@@ -1,10 +1,10 @@
 //! Softmax as a layer of its own, for probabilities; to train, see `SoftmaxCrossEntropy`.
 
 use crate::{
+    grad::{Destination, Grad},
     kernel,
-    layer::{Layer, Pass},
-    params::Grad,
-    shape::{BatchSize, Columns, D1, Scalar},
+    layer::{Backward, Forward, Layer},
+    shape::{BatchSize, D1, Purpose, Scalar},
 };
 
 /// yₖ = eˣᵏ / Σ eˣⁱ, for each column of a batch.
@@ -37,35 +37,25 @@ parameters!(Softmax {});
 
 impl<T: Scalar, const N: usize> Layer<T, D1<N>> for Softmax {
     type Out = D1<N>;
-    type Cache<B: BatchSize> = ();
+    type Cache<B: BatchSize, P: Purpose> = ();
+    type Scratch = ();
 
     #[inline(always)]
-    fn forward<B: BatchSize>(
-        &self,
-        x: &Columns<T, N, B>,
-        y: &mut Columns<T, N, B>,
-        _: &mut (),
-        _: &mut Pass,
-    ) {
-        let (x, y) = (x.as_slice().chunks_exact(N.max(1)), y.as_mut_slice());
-        for (y, x) in y.chunks_exact_mut(N.max(1)).zip(x) {
+    fn forward<B: BatchSize, P: Purpose>(&self, at: Forward<T, D1<N>, Self, B, P>) {
+        let x = at.x.as_slice().chunks_exact(N.max(1));
+        for (y, x) in at.y.as_mut_slice().chunks_exact_mut(N.max(1)).zip(x) {
             kernel::softmax(x, y);
         }
     }
 
     #[inline(always)]
-    fn backward<B: BatchSize>(
-        &self,
-        _: &Columns<T, N, B>,
-        y: &Columns<T, N, B>,
-        _: &mut (),
-        dy: &Columns<T, N, B>,
-        dx: Option<&mut Columns<T, N, B>>,
-        _: Grad<()>,
+    fn backward<B: BatchSize, D: Destination<T>>(
+        _: Grad<T, Self, D>,
+        at: Backward<T, D1<N>, Self, B>,
     ) {
-        let Some(dx) = dx else { return };
-        let y = y.as_slice().chunks_exact(N.max(1));
-        let dy = dy.as_slice().chunks_exact(N.max(1));
+        let Some(dx) = at.dx else { return };
+        let y = at.y.as_slice().chunks_exact(N.max(1));
+        let dy = at.dy.as_slice().chunks_exact(N.max(1));
         for (dx, (dy, y)) in dx.as_mut_slice().chunks_exact_mut(N.max(1)).zip(dy.zip(y)) {
             let along = dy.iter().zip(y).fold(T::zero(), |sum, (&dy, &y)| sum + dy * y);
             for (dx, (&dy, &y)) in dx.iter_mut().zip(dy.iter().zip(y)) {

@@ -1,67 +1,197 @@
-//! Optimizers, one file each. They see parameters and gradients, leaf by leaf, and know no layer: how a
-//! net goes forth and back is its own, of which a step in one makes use.
+//! Optimizers: a rule with its state, the steps that it takes, and the trait by which one is chosen at run
+//! time. The rules have one file each.
 
 mod sgd;
 
 pub use sgd::Sgd;
 
 use crate::{
-    kernel,
+    grad::Grad,
+    kernel::{self, Work},
     layer::Layer,
     loss::Loss,
     network::Network,
-    params::Parameters,
+    params::{self, Leaf, LeafMut, Parameters, Role},
+    pass::Pass,
+    path::Path,
+    rule::{Piece, Rule},
     shape::{BatchSize, Scalar, Shape},
-    step::{Descent, Workspace},
+    step::{Fused, Step, StepError, Way, Whole, Workspace},
+    zeros::{ConstZeros, Zeros},
 };
+#[cfg(feature = "alloc")]
+use alloc::boxed::Box;
 
-/// A rule that changes parameters by their gradient.
+/// What changes parameters by their gradient.
 ///
-/// To write one, go through both trees leaf by leaf; what frozen leaves have for a gradient is empty.
+/// To write one, implement [`Rule`]. As `Box<dyn Optimizer<T, Layers>>` an optimizer can be chosen at run
+/// time:
 ///
 /// ```
-/// use chainrule::{LeafMut, Optimizer, Parameters, Path, Scalar};
-/// use nalgebra::Vector2;
+/// use chainrule::{Affine, D1, Layer, Network, Optimizer, Sgd, SumSquaredError};
+/// use nalgebra::{Const, Matrix1x2};
 ///
-/// /// Steps of one size, by the sign of the gradient alone.
-/// struct SignDescent<T>(T);
-///
-/// impl<T: Scalar, L: Parameters<T>> Optimizer<T, L> for SignDescent<T> {
-///     fn step(&mut self, layers: &mut L, grad: &mut L::Gradient) {
-///         layers.visit_mut([grad], &Path::ROOT, &mut |leaf: LeafMut<T, 1>| {
-///             let [grad] = leaf.trees;
-///             for (w, dw) in leaf.values.iter_mut().zip(grad) {
-///                 *w -= self.0 * dw.signum();
-///             }
-///         });
-///     }
+/// type Layers = Affine<f64, 1, 1>;
+/// let mut net = Network::<f64, D1<1>, Layers, SumSquaredError>::init(&mut rand::rng());
+/// let mut optimizer: Box<dyn Optimizer<f64, Layers>> = match "sgd" {
+///     "sgd" => Box::new(Sgd::new(0.5)),
+///     _ => unimplemented!(),
+/// };
+/// let mut work = Network::workspace(Const::<2>);
+/// let (x, t) = (Matrix1x2::new(0.0, 1.0), Matrix1x2::new(1.0, 3.0));
+/// for _ in 0..200 {
+///     optimizer.train_step(&mut net, &x, &t, &mut work)?;
 /// }
-///
-/// let mut weight = Vector2::new(1.0, 2.0);
-/// SignDescent(0.5).step(&mut weight, &mut Vector2::new(10.0, -0.1));
-/// assert_eq!(weight, Vector2::new(0.5, 2.5));
+/// assert!((net.layers.weight[0] - 2.0).abs() < 1e-6);
+/// # Ok::<_, chainrule::StepError>(())
 /// ```
 pub trait Optimizer<T: Scalar, L: Parameters<T>> {
-    /// One step. The gradient is read only; what was kept of the steps before lies in `self`.
-    fn step(&mut self, layers: &mut L, grad: &mut L::Gradient);
+    /// How it takes a gradient: [`Fused`] or [`Whole`].
+    type Way: Way
+    where
+        Self: Sized;
 
-    /// η, if all that a step does is W ← W - η·dW.
-    fn plain_rate(&self) -> Option<T> {
-        None
+    /// One step by a gradient.
+    ///
+    /// # Errors
+    /// [`StepError::Gradient`] if a number of the gradient is not finite; nothing is changed.
+    fn step(&mut self, layers: &mut L, gradient: &L::Gradient) -> Result<(), StepError>;
+
+    /// How many steps were taken.
+    fn steps(&self) -> u64;
+
+    /// Shows each leaf of the state, with the number of the tree that it is in. It bears the name of its
+    /// parameter.
+    fn visit_state(&self, f: &mut dyn FnMut(usize, Leaf<T>));
+
+    /// The same, to restore the state, and the number of steps taken.
+    fn restore(&mut self, steps: u64, f: &mut dyn FnMut(usize, LeafMut<T, 0>));
+
+    /// Trains on one batch: forward, loss, backward, update. Returns the loss, which is that before the
+    /// update. [`Network`] has an example.
+    ///
+    /// # Errors
+    /// - [`StepError::Loss`] if the loss is not finite. Nothing is changed.
+    /// - [`StepError::Gradient`] if the gradient is not finite though the loss is. If the optimizer is
+    ///   [`Whole`] nothing is changed; if it is [`Fused`] parameters may have changed.
+    /// - [`StepError::EmptyBatch`] if there are no samples. Nothing is changed.
+    fn train_step<In, E, B, Y>(
+        &mut self,
+        net: &mut Network<T, In, L, E>,
+        x: &In::Batch<T, B>,
+        target: &Y,
+        work: &mut Workspace<T, In, L, B, Self::Way>,
+    ) -> Result<T, StepError>
+    where
+        Self: Sized,
+        In: Shape,
+        B: BatchSize,
+        Y: ?Sized,
+        L: Layer<T, In>,
+        E: Loss<T, L::Out, B, Y>;
+}
+
+/// Gradient descent by a [`Rule`]: its settings, its state, and the number of steps taken.
+///
+/// `Sgd::new` and the constructors of the other rules make one. `G` is the gradient of the layers, which
+/// the compiler infers from the net that is trained, and `N` the number of state trees.
+///
+/// ```
+/// use chainrule::{Descent, Sgd};
+/// use nalgebra::Vector2;
+///
+/// // In a static, all types and settings are written out.
+/// static SGD: Descent<Sgd<f32>, Vector2<f32>, 0> = Descent::with(Sgd { rate: 0.5 });
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Descent<R, G, const N: usize> {
+    /// The settings.
+    pub rule: R,
+    state: [G; N],
+    steps: u64,
+}
+
+impl<R, G, const N: usize> Descent<R, G, N> {
+    /// The rule with state of zeros.
+    pub fn new(rule: R) -> Self
+    where
+        G: Zeros,
+    {
+        Descent { rule, state: Zeros::zeros(), steps: 0 }
     }
 
-    /// [`backprop`](Network::backprop) and one step by what it found; the loss is that before the step.
-    /// What it leaves in `work.grad` is not said: where a step is [plain](Self::plain_rate), weights
-    /// change while their gradient is found, with the same bits in fewer ways through memory.
-    /// [`Network`] has an example.
+    /// The same at compile time.
+    pub const fn with(rule: R) -> Self
+    where
+        G: ConstZeros,
+    {
+        Descent { rule, state: [const { G::ZEROS }; N], steps: 0 }
+    }
+
+    /// The trees of state, each shaped like the gradient.
+    pub const fn state(&self) -> &[G; N] {
+        &self.state
+    }
+}
+
+impl<T, L, R, const N: usize> Optimizer<T, L> for Descent<R, L::Gradient, N>
+where
+    T: Scalar,
+    L: Parameters<T>,
+    R: Rule<T, N>,
+    R::Way: Train<T, N>,
+{
+    type Way = R::Way;
+
+    #[inline]
+    fn step(&mut self, layers: &mut L, gradient: &L::Gradient) -> Result<(), StepError> {
+        if let Some(leaf) = params::not_finite(gradient) {
+            return Err(StepError::Gradient { leaf: Some(leaf.number), name: leaf.name });
+        }
+        let step = self.steps + 1;
+        self.rule.begin(step);
+        self.rule.look(gradient);
+        let Descent { rule, state, .. } = self;
+        let state = state.each_mut();
+        layers.visit_mut(Some(gradient), state, &Path::ROOT, &mut |leaf: LeafMut<T, N>| {
+            let LeafMut { path, role, shape, values, gradient, state } = leaf;
+            match role {
+                Role::Weight => {
+                    rule.update(Piece { path, role, shape, first: 0, step, values, gradient, state });
+                }
+                Role::Statistic => kernel::add_scaled(T::one(), gradient, values),
+                Role::Frozen => {}
+            }
+        });
+        self.steps = step;
+        Ok(())
+    }
+
+    fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    fn visit_state(&self, f: &mut dyn FnMut(usize, Leaf<T>)) {
+        for (tree, state) in self.state.iter().enumerate() {
+            state.visit(&Path::ROOT, &mut |leaf| f(tree, leaf));
+        }
+    }
+
+    fn restore(&mut self, steps: u64, f: &mut dyn FnMut(usize, LeafMut<T, 0>)) {
+        self.steps = steps;
+        for (tree, state) in self.state.iter_mut().enumerate() {
+            state.visit_mut(None, [], &Path::ROOT, &mut |leaf| f(tree, leaf));
+        }
+    }
+
     #[inline]
     fn train_step<In, E, B, Y>(
         &mut self,
         net: &mut Network<T, In, L, E>,
         x: &In::Batch<T, B>,
         target: &Y,
-        work: &mut Workspace<T, In, L, B>,
-    ) -> T
+        work: &mut Workspace<T, In, L, B, R::Way>,
+    ) -> Result<T, StepError>
     where
         In: Shape,
         B: BatchSize,
@@ -69,13 +199,192 @@ pub trait Optimizer<T: Scalar, L: Parameters<T>> {
         L: Layer<T, In>,
         E: Loss<T, L::Out, B, Y>,
     {
-        if let Some(rate) = self.plain_rate() {
-            let pass = work.next_pass(In::size::<T, B>(x));
-            let Network { layers, criterion, .. } = net;
-            return kernel::run::<T, _>(Descent { layers, criterion, x, target, work, pass, rate });
+        R::Way::train(self, net, x, target, work)
+    }
+}
+
+/// How a way trains.
+#[doc(hidden)]
+pub trait Train<T: Scalar, const N: usize>: Way {
+    fn train<R, In, L, E, B, Y>(
+        optimizer: &mut Descent<R, L::Gradient, N>,
+        net: &mut Network<T, In, L, E>,
+        x: &In::Batch<T, B>,
+        target: &Y,
+        work: &mut Workspace<T, In, L, B, Self>,
+    ) -> Result<T, StepError>
+    where
+        Self: Sized,
+        R: Rule<T, N, Way = Self>,
+        In: Shape,
+        B: BatchSize,
+        Y: ?Sized,
+        L: Layer<T, In>,
+        E: Loss<T, L::Out, B, Y>;
+}
+
+impl<T: Scalar, const N: usize> Train<T, N> for Fused {
+    #[inline(always)]
+    fn train<R, In, L, E, B, Y>(
+        optimizer: &mut Descent<R, L::Gradient, N>,
+        net: &mut Network<T, In, L, E>,
+        x: &In::Batch<T, B>,
+        target: &Y,
+        work: &mut Workspace<T, In, L, B, Fused>,
+    ) -> Result<T, StepError>
+    where
+        R: Rule<T, N, Way = Fused>,
+        In: Shape,
+        B: BatchSize,
+        Y: ?Sized,
+        L: Layer<T, In>,
+        E: Loss<T, L::Out, B, Y>,
+    {
+        let size = In::size::<T, B>(x);
+        if size.value() == 0 {
+            return Err(StepError::EmptyBatch);
         }
-        let loss = net.backprop(x, target, work);
-        self.step(&mut net.layers, &mut work.grad);
-        loss
+        work.activations.resize(size);
+        kernel::run::<T, _>(FusedStep { optimizer, net, x, target, work })
+    }
+}
+
+impl<T: Scalar, const N: usize> Train<T, N> for Whole {
+    #[inline]
+    fn train<R, In, L, E, B, Y>(
+        optimizer: &mut Descent<R, L::Gradient, N>,
+        net: &mut Network<T, In, L, E>,
+        x: &In::Batch<T, B>,
+        target: &Y,
+        work: &mut Workspace<T, In, L, B, Whole>,
+    ) -> Result<T, StepError>
+    where
+        R: Rule<T, N, Way = Whole>,
+        In: Shape,
+        B: BatchSize,
+        Y: ?Sized,
+        L: Layer<T, In>,
+        E: Loss<T, L::Out, B, Y>,
+    {
+        by_gradient(optimizer, net, x, target, work)
+    }
+}
+
+/// Forward, loss, and a backward pass that hands the gradient to the rule.
+struct FusedStep<'a, T: Scalar, R, In: Shape, L: Layer<T, In>, E, B: BatchSize, Y: ?Sized, const N: usize> {
+    optimizer: &'a mut Descent<R, L::Gradient, N>,
+    net: &'a mut Network<T, In, L, E>,
+    x: &'a In::Batch<T, B>,
+    target: &'a Y,
+    work: &'a mut Workspace<T, In, L, B, Fused>,
+}
+
+impl<T, R, In, L, E, B, Y, const N: usize> Work for FusedStep<'_, T, R, In, L, E, B, Y, N>
+where
+    T: Scalar,
+    R: Rule<T, N>,
+    In: Shape,
+    L: Layer<T, In>,
+    E: Loss<T, L::Out, B, Y>,
+    B: BatchSize,
+    Y: ?Sized,
+{
+    type Output = Result<T, StepError>;
+
+    #[inline(always)]
+    fn run(self) -> Result<T, StepError> {
+        let (x, Network { layers, criterion, .. }) = (self.x, self.net);
+        let Workspace { activations, seed, step, .. } = self.work;
+        activations.forward(layers, x, &mut Pass::train(*seed, *step, 0));
+        let loss = activations.loss(criterion, self.target);
+        if !loss.is_finite() {
+            return Err(StepError::Loss);
+        }
+        let Descent { rule, state, steps } = self.optimizer;
+        *steps += 1;
+        *step = step.wrapping_add(1);
+        rule.begin(*steps);
+        let mut finite = true;
+        let this = Grad::update(layers, state.each_mut(), rule, *steps, &mut finite);
+        activations.backward(this, x, None);
+        if finite { Ok(loss) } else { Err(StepError::Gradient { leaf: None, name: None }) }
+    }
+}
+
+/// A gradient into the workspace, then a step by it.
+fn by_gradient<T, In, L, E, B, Y>(
+    optimizer: &mut (impl Optimizer<T, L> + ?Sized),
+    net: &mut Network<T, In, L, E>,
+    x: &In::Batch<T, B>,
+    target: &Y,
+    work: &mut Workspace<T, In, L, B, Whole>,
+) -> Result<T, StepError>
+where
+    T: Scalar,
+    In: Shape,
+    B: BatchSize,
+    Y: ?Sized,
+    L: Layer<T, In>,
+    E: Loss<T, L::Out, B, Y>,
+{
+    let size = In::size::<T, B>(x);
+    if size.value() == 0 {
+        return Err(StepError::EmptyBatch);
+    }
+    let pass = work.pass(size);
+    let loss = kernel::run::<T, _>(Step {
+        criterion: &net.criterion,
+        x,
+        target,
+        activations: &mut work.activations,
+        pass,
+        dx: None,
+        this: Grad::set(&net.layers, &mut work.grad),
+        always: false,
+    });
+    if !loss.is_finite() {
+        return Err(StepError::Loss);
+    }
+    optimizer.step(&mut net.layers, &work.grad)?;
+    work.step = work.step.wrapping_add(1);
+    Ok(loss)
+}
+
+/// An optimizer that is chosen at run time takes whole gradients.
+#[cfg(feature = "alloc")]
+impl<T: Scalar, L: Parameters<T>> Optimizer<T, L> for Box<dyn Optimizer<T, L> + '_> {
+    type Way = Whole;
+
+    fn step(&mut self, layers: &mut L, gradient: &L::Gradient) -> Result<(), StepError> {
+        (**self).step(layers, gradient)
+    }
+
+    fn steps(&self) -> u64 {
+        (**self).steps()
+    }
+
+    fn visit_state(&self, f: &mut dyn FnMut(usize, Leaf<T>)) {
+        (**self).visit_state(f);
+    }
+
+    fn restore(&mut self, steps: u64, f: &mut dyn FnMut(usize, LeafMut<T, 0>)) {
+        (**self).restore(steps, f);
+    }
+
+    fn train_step<In, E, B, Y>(
+        &mut self,
+        net: &mut Network<T, In, L, E>,
+        x: &In::Batch<T, B>,
+        target: &Y,
+        work: &mut Workspace<T, In, L, B, Whole>,
+    ) -> Result<T, StepError>
+    where
+        In: Shape,
+        B: BatchSize,
+        Y: ?Sized,
+        L: Layer<T, In>,
+        E: Loss<T, L::Out, B, Y>,
+    {
+        by_gradient(&mut **self, net, x, target, work)
     }
 }

@@ -1,9 +1,11 @@
 //! Stochastic gradient descent.
 
-use super::Optimizer;
+use super::Descent;
 use crate::{
-    params::{self, Parameters},
+    kernel,
+    rule::{Piece, Rule},
     shape::Scalar,
+    step::Fused,
 };
 
 /// W ← W - η·dW. (Chapter 4.5; PyTorch's `SGD` without momentum.)
@@ -13,8 +15,9 @@ use crate::{
 /// use nalgebra::Vector2;
 ///
 /// let mut weight = Vector2::new(1.0, 2.0);
-/// Sgd::new(0.25).step(&mut weight, &mut Vector2::new(4.0, -4.0));
+/// Sgd::new(0.25).step(&mut weight, &Vector2::new(4.0, -4.0))?;
 /// assert_eq!(weight, Vector2::new(0.0, 3.0));
+/// # Ok::<_, chainrule::StepError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sgd<T> {
@@ -24,19 +27,21 @@ pub struct Sgd<T> {
 
 impl<T: Scalar> Sgd<T> {
     /// With the learning rate `rate`.
-    pub const fn new(rate: T) -> Self {
-        Sgd { rate }
+    pub const fn new<G>(rate: T) -> Descent<Self, G, 0> {
+        Descent { rule: Sgd { rate }, state: [], steps: 0 }
     }
 }
 
-impl<T: Scalar, L: Parameters<T>> Optimizer<T, L> for Sgd<T> {
-    #[inline]
-    fn step(&mut self, layers: &mut L, grad: &mut L::Gradient) {
-        params::descend(self.rate, layers, grad);
+impl<T: Scalar> Rule<T, 0> for Sgd<T> {
+    type Way = Fused;
+
+    #[inline(always)]
+    fn factor(&self) -> Option<T> {
+        Some(-self.rate)
     }
 
-    #[inline]
-    fn plain_rate(&self) -> Option<T> {
-        Some(self.rate)
+    #[inline(always)]
+    fn update(&self, piece: Piece<T, 0>) {
+        kernel::add_scaled(-self.rate, piece.gradient, piece.values);
     }
 }

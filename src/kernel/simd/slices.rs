@@ -10,7 +10,7 @@ use super::{
     panels::{WHOLE, WIDTH},
 };
 use crate::{Scalar, kernel::loops};
-use core::any::TypeId;
+use core::{any::TypeId, ops::Range};
 use num_traits::ConstOne;
 
 /// Products of no more than so many multiplications for one sample are inlined.
@@ -142,8 +142,37 @@ pub fn outer<T: Scalar>(size: Size, dy: &[T], x: &[T], dw: &mut [T], overwrite: 
 
 /// w ← w + factor·(dy·xᵀ), where the bits are those of `outer` and `add_scaled`.
 #[inline(always)]
-pub fn descend<T: Scalar>(factor: T, size: Size, dy: &[T], x: &[T], w: &mut [T]) -> bool {
+pub fn add_product<T: Scalar>(factor: T, size: Size, dy: &[T], x: &[T], w: &mut [T]) -> bool {
     samples(size.1, x) <= WHOLE && outer_from(size, dy, x, w, Start::Add(factor))
+}
+
+/// The columns in `part` of dW = dy·xᵀ.
+#[inline(always)]
+pub fn outer_part<T: Scalar>(
+    (outputs, inputs): Size,
+    dy: &[T],
+    x: &[T],
+    part: Range<usize>,
+    dw: &mut [T],
+    overwrite: bool,
+) -> bool {
+    let n = samples(inputs, x);
+    let Some(first) = x.get(part.clone()) else { return false };
+    if n == 1 {
+        return outer((outputs, part.len()), dy, first, dw, overwrite);
+    }
+    if n == 0 || dy.len() != outputs * n || dw.len() != outputs * part.len() {
+        return false;
+    }
+    let (dy, first, dw) = (dy.as_ptr(), first.as_ptr(), dw.as_mut_ptr());
+    if_float!(T is E, level, (dy, first, dw): {
+        let start = if overwrite { Start::Zero } else { Start::Add(E::ONE) };
+        let (dy, x, dw) = ((dy, 1, outputs), (first, inputs, 1), (dw, outputs));
+        // SAFETY: as in `affine`; `part` lies within each sample.
+        unsafe {
+            product::<E>(level, Product::new([outputs, n, part.len()], dy, x, dw, start));
+        }
+    })
 }
 
 #[inline(always)]

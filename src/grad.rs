@@ -1,0 +1,477 @@
+//! Where a backward pass delivers the gradient of the parameters: nowhere, to a tree, or at once to the
+//! rule of an optimizer.
+
+use crate::{
+    kernel,
+    params::{OneLeaf, Parameters, Role},
+    path::Path,
+    rule::{Piece, Rule},
+    shape::Scalar,
+};
+use core::{
+    marker::PhantomData,
+    ops::{Deref, Range},
+};
+
+/// A layer on the way back: its parameters to read, and the place where their gradient goes.
+///
+/// It dereferences to the layer. A layer with parameters hands each of them on with
+/// [`part!`](crate::part) and delivers the gradient: with [`product`](Self::product) and
+/// [`sum`](Self::sum), or with [`add`](Self::add) or [`columns`](Self::columns) if the gradient is
+/// neither. A container hands the parts on to the inner layers.
+///
+/// As the rule of an optimizer may change a parameter when its gradient is delivered, a backward
+/// pass computes `dx` first.
+///
+/// ```
+/// use chainrule::{Affine, Backward, Forward, ByValue, Grad, Zeros, parameters, part};
+/// use chainrule::{BatchSize, Columns, D1, Destination, Layer, Purpose, Scalar};
+/// use nalgebra::SVector;
+///
+/// /// y = w ⊙ x, dx = w ⊙ dy, dw = Σ x ⊙ dy over the batch.
+/// struct Scale<T, const N: usize> {
+///     weight: SVector<T, N>,
+/// }
+/// parameters!(Scale<T: scalar, const N: usize> { weight });
+///
+/// impl<T: Scalar, const N: usize> Layer<T, D1<N>> for Scale<T, N> {
+///     type Out = D1<N>;
+///     type Cache<B: BatchSize, P: Purpose> = ();
+///     type Scratch = ();
+///
+///     #[inline(always)]
+///     fn forward<B: BatchSize, P: Purpose>(&self, at: Forward<T, D1<N>, Self, B, P>) {
+///         for (mut y, x) in at.y.column_iter_mut().zip(at.x.column_iter()) {
+///             y.copy_from(&x);
+///             y.component_mul_assign(&self.weight);
+///         }
+///     }
+///
+///     #[inline(always)]
+///     fn backward<B: BatchSize, D: Destination<T>>(
+///         mut this: Grad<T, Self, D>,
+///         at: Backward<T, D1<N>, Self, B>,
+///     ) {
+///         if let Some(dx) = at.dx {
+///             for (mut dx, dy) in dx.column_iter_mut().zip(at.dy.column_iter()) {
+///                 dx.copy_from(&dy);
+///                 dx.component_mul_assign(&this.weight);
+///             }
+///         }
+///         part!(this.weight).add(|dw| {
+///             for (x, dy) in at.x.column_iter().zip(at.dy.column_iter()) {
+///                 dw.cmpy(T::one(), &x, &dy, T::one());
+///             }
+///         });
+///     }
+/// }
+///
+/// let scale = Scale { weight: SVector::<f64, 2>::new(2.0, 3.0) };
+/// let x = SVector::<f64, 2>::new(5.0, 7.0);
+/// let (dx, grad) = scale.trace(&x).backward(&SVector::<f64, 2>::new(1.0, 10.0));
+/// assert_eq!((dx[1], grad.weight[1]), (30.0, 70.0));
+/// ```
+pub struct Grad<'a, T: Scalar, L: Parameters<T>, D: Destination<T>> {
+    held: D::Held<'a, L>,
+    path: Path<'a>,
+}
+
+/// Where gradients go. The crate has all of them: [`Nowhere`], [`Tree`], [`Update`].
+pub trait Destination<T: Scalar>: sealed::Sealed + 'static {
+    /// What it needs of a layer.
+    #[doc(hidden)]
+    type Held<'a, L: Parameters<T>>;
+
+    #[doc(hidden)]
+    fn layer<'b, L: Parameters<T>>(held: &'b Self::Held<'_, L>) -> &'b L;
+
+    #[doc(hidden)]
+    fn part<'b, L: Parameters<T>, P: Parameters<T>>(
+        held: &'b mut Self::Held<'_, L>,
+        shared: impl FnOnce(&L) -> &P,
+        layer: impl FnOnce(&mut L) -> &mut P,
+        tree: impl Fn(&mut L::Gradient) -> &mut P::Gradient,
+    ) -> Self::Held<'b, P>;
+
+    /// Calls `f` with a matrix to add the gradient to.
+    #[doc(hidden)]
+    fn whole<M: OneLeaf<T>>(held: Self::Held<'_, M>, path: &Path, f: impl FnOnce(&mut M));
+
+    /// Adds `dy·xᵀ`, or without `x` a `dy` of one sample, to the leaf at once if the destination can; else
+    /// gives the leaf back.
+    #[doc(hidden)]
+    #[inline(always)]
+    fn add_product<'b, M: OneLeaf<T>>(
+        held: Self::Held<'b, M>,
+        dy: &[T],
+        x: Option<&[T]>,
+    ) -> Option<Self::Held<'b, M>> {
+        let _ = (dy, x);
+        Some(held)
+    }
+
+    /// Calls `f` with memory for some columns and whether these are to be overwritten, until the
+    /// whole leaf is done.
+    #[doc(hidden)]
+    fn deliver<M: OneLeaf<T>>(
+        held: Self::Held<'_, M>,
+        path: &Path,
+        f: impl FnMut(Range<usize>, &mut [T], bool),
+    );
+}
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+impl<T: Scalar, L: Parameters<T>, D: Destination<T>> Deref for Grad<'_, T, L, D> {
+    type Target = L;
+
+    #[inline(always)]
+    fn deref(&self) -> &L {
+        D::layer(&self.held)
+    }
+}
+
+/// A part of a [`Grad`](crate::Grad) by the name of its field: `part!(this.weight)`.
+#[macro_export]
+macro_rules! part {
+    ($this:ident . $field:tt) => {
+        $this.part(
+            stringify!($field),
+            |layer| &layer.$field,
+            |layer| &mut layer.$field,
+            |gradient| &mut gradient.$field,
+        )
+    };
+}
+
+impl<T: Scalar, L: Parameters<T>, D: Destination<T>> Grad<'_, T, L, D> {
+    /// The part called `name`; [`part!`](crate::part) writes the three closures.
+    #[inline(always)]
+    pub fn part<P: Parameters<T>>(
+        &mut self,
+        name: &'static str,
+        shared: impl FnOnce(&L) -> &P,
+        layer: impl FnOnce(&mut L) -> &mut P,
+        gradient: impl Fn(&mut L::Gradient) -> &mut P::Gradient,
+    ) -> Grad<'_, T, P, D> {
+        let Grad { held, path } = self;
+        Grad { held: D::part(held, shared, layer, gradient), path: path.field(name) }
+    }
+
+    /// What is inside a wrapper that adds nothing to the name, such as a box.
+    #[inline(always)]
+    pub fn inside<P: Parameters<T>>(
+        &mut self,
+        shared: impl FnOnce(&L) -> &P,
+        layer: impl FnOnce(&mut L) -> &mut P,
+        gradient: impl Fn(&mut L::Gradient) -> &mut P::Gradient,
+    ) -> Grad<'_, T, P, D> {
+        Grad { held: D::part(&mut self.held, shared, layer, gradient), path: self.path }
+    }
+}
+
+/// A parameter.
+impl<T: Scalar, M: OneLeaf<T>, D: Destination<T>> Grad<'_, T, M, D> {
+    /// Delivers a gradient of any kind: `f` adds it to a matrix of the leaf's shape. That matrix may
+    /// lie on the stack, so that large leaves take [`columns`](Self::columns).
+    #[inline(always)]
+    pub fn add(self, f: impl FnOnce(&mut M)) {
+        D::whole(self.held, &self.path, f);
+    }
+
+    /// Delivers a gradient some columns at a time: `f` is called once or more, and each time adds to the
+    /// columns in the range, which lie one behind the other in the slice.
+    #[inline(always)]
+    pub fn columns(self, mut f: impl FnMut(Range<usize>, &mut [T])) {
+        D::deliver::<M>(self.held, &self.path, |columns, numbers, overwrite| {
+            if overwrite {
+                numbers.fill(T::zero());
+            }
+            f(columns, numbers);
+        });
+    }
+
+    /// Delivers `dy·xᵀ`, summed over the samples: the gradient of W in W·x. `dy` and `x` are batches, one
+    /// sample after the other, with as many numbers a sample as the leaf has rows and columns.
+    #[inline(always)]
+    pub fn product(self, dy: &[T], x: &[T]) {
+        let (rows, columns) = M::SHAPE;
+        let Some(held) = D::add_product(self.held, dy, Some(x)) else { return };
+        D::deliver::<M>(held, &self.path, |part, numbers, overwrite| {
+            if part.len() == columns {
+                return kernel::outer((rows, columns), dy, x, numbers, overwrite);
+            }
+            kernel::outer_part((rows, columns), dy, x, part, numbers, overwrite);
+        });
+    }
+
+    /// Delivers the sum of `dy` over the samples: the gradient of b in x + b.
+    #[inline(always)]
+    pub fn sum(self, dy: &[T]) {
+        let (rows, columns) = M::SHAPE;
+        let Some(held) = D::add_product(self.held, dy, None) else { return };
+        D::deliver::<M>(held, &self.path, |part, numbers, overwrite| {
+            if part.len() == columns {
+                return kernel::sum_columns(dy, numbers, overwrite);
+            }
+            if overwrite {
+                numbers.fill(T::zero());
+            }
+            for dy in dy.chunks_exact(rows * columns) {
+                let dy = dy.get(rows * part.start..rows * part.end).unwrap_or_default();
+                kernel::add_scaled(T::one(), dy, numbers);
+            }
+        });
+    }
+}
+
+/// The gradient of the parameters is not wanted.
+#[derive(Clone, Copy, Debug)]
+pub struct Nowhere;
+
+/// The gradient goes to a tree of the layer's shape: it is added to what is there, or takes its place.
+#[derive(Clone, Copy, Debug)]
+pub struct Tree;
+
+/// The gradient goes to a rule, piece by piece; no tree of gradients exists.
+#[derive(Clone, Copy, Debug)]
+pub struct Update<R, const N: usize>(PhantomData<R>);
+
+impl sealed::Sealed for Nowhere {}
+impl sealed::Sealed for Tree {}
+impl<R, const N: usize> sealed::Sealed for Update<R, N> {}
+
+impl<'a, T: Scalar, L: Parameters<T>> Grad<'a, T, L, Nowhere> {
+    /// The gradient of the parameters is not wanted.
+    #[inline(always)]
+    pub const fn nowhere(layer: &'a L) -> Self {
+        Grad { held: layer, path: Path::ROOT }
+    }
+}
+
+impl<'a, T: Scalar, L: Parameters<T>> Grad<'a, T, L, Tree> {
+    /// The gradient is added to what `tree` holds.
+    #[inline(always)]
+    pub const fn add_to(layer: &'a L, tree: &'a mut L::Gradient) -> Self {
+        Grad { held: (layer, tree, false), path: Path::ROOT }
+    }
+
+    /// The gradient takes the place of what `tree` holds.
+    #[inline(always)]
+    pub const fn set(layer: &'a L, tree: &'a mut L::Gradient) -> Self {
+        Grad { held: (layer, tree, true), path: Path::ROOT }
+    }
+}
+
+impl<'a, T: Scalar, L: Parameters<T>, R: Rule<T, N>, const N: usize> Grad<'a, T, L, Update<R, N>> {
+    /// The gradient goes to `rule`, which changes the layer; `finite` becomes false if some of the gradient
+    /// is not finite.
+    #[inline(always)]
+    pub(crate) const fn update(
+        layer: &'a mut L,
+        state: [&'a mut L::Gradient; N],
+        rule: &'a R,
+        step: u64,
+        finite: &'a mut bool,
+    ) -> Self {
+        Grad { held: Held { layer, state, rule, step, finite }, path: Path::ROOT }
+    }
+}
+
+impl<T: Scalar> Destination<T> for Nowhere {
+    type Held<'a, L: Parameters<T>> = &'a L;
+
+    #[inline(always)]
+    fn layer<'b, L: Parameters<T>>(held: &'b &L) -> &'b L {
+        held
+    }
+
+    #[inline(always)]
+    fn part<'b, L: Parameters<T>, P: Parameters<T>>(
+        held: &'b mut &L,
+        shared: impl FnOnce(&L) -> &P,
+        _: impl FnOnce(&mut L) -> &mut P,
+        _: impl Fn(&mut L::Gradient) -> &mut P::Gradient,
+    ) -> &'b P {
+        shared(held)
+    }
+
+    #[inline(always)]
+    fn whole<M: OneLeaf<T>>(_: &M, _: &Path, _: impl FnOnce(&mut M)) {}
+
+    #[inline(always)]
+    fn deliver<M: OneLeaf<T>>(_: &M, _: &Path, _: impl FnMut(Range<usize>, &mut [T], bool)) {}
+}
+
+impl<T: Scalar> Destination<T> for Tree {
+    type Held<'a, L: Parameters<T>> = (&'a L, &'a mut L::Gradient, bool);
+
+    #[inline(always)]
+    fn layer<'b, L: Parameters<T>>((layer, ..): &'b Self::Held<'_, L>) -> &'b L {
+        layer
+    }
+
+    #[inline(always)]
+    fn part<'b, L: Parameters<T>, P: Parameters<T>>(
+        (layer, gradient, overwrite): &'b mut Self::Held<'_, L>,
+        shared: impl FnOnce(&L) -> &P,
+        _: impl FnOnce(&mut L) -> &mut P,
+        tree: impl Fn(&mut L::Gradient) -> &mut P::Gradient,
+    ) -> Self::Held<'b, P> {
+        (shared(layer), tree(gradient), *overwrite)
+    }
+
+    #[inline(always)]
+    fn whole<M: OneLeaf<T>>(
+        (_, gradient, overwrite): Self::Held<'_, M>,
+        _: &Path,
+        f: impl FnOnce(&mut M),
+    ) {
+        if overwrite {
+            gradient.set_zero();
+        }
+        f(gradient);
+    }
+
+    #[inline(always)]
+    fn deliver<M: OneLeaf<T>>(
+        (_, gradient, overwrite): Self::Held<'_, M>,
+        _: &Path,
+        mut f: impl FnMut(Range<usize>, &mut [T], bool),
+    ) {
+        f(0..M::SHAPE.1, gradient.numbers(), overwrite);
+    }
+}
+
+/// A layer that a rule changes, with the state of its parameters.
+#[doc(hidden)]
+pub struct Held<'a, L, G, R, const N: usize> {
+    layer: &'a mut L,
+    state: [&'a mut G; N],
+    rule: &'a R,
+    step: u64,
+    finite: &'a mut bool,
+}
+
+/// The most bytes of a gradient that wait for a rule. On a computer so many that the product which makes
+/// them is worth its preparation, and that they stay in the first-level cache; else as few as fit a
+/// chip's stack.
+const PIECE: usize = if cfg!(feature = "std") { 32 * 1024 } else { 2 * 1024 };
+
+impl<T: Scalar, R: Rule<T, N>, const N: usize> Destination<T> for Update<R, N> {
+    type Held<'a, L: Parameters<T>> = Held<'a, L, L::Gradient, R, N>;
+
+    #[inline(always)]
+    fn layer<'b, L: Parameters<T>>(held: &'b Self::Held<'_, L>) -> &'b L {
+        held.layer
+    }
+
+    #[inline(always)]
+    fn part<'b, L: Parameters<T>, P: Parameters<T>>(
+        held: &'b mut Self::Held<'_, L>,
+        _: impl FnOnce(&L) -> &P,
+        layer: impl FnOnce(&mut L) -> &mut P,
+        tree: impl Fn(&mut L::Gradient) -> &mut P::Gradient,
+    ) -> Self::Held<'b, P> {
+        let Held { layer: whole, state, rule, step, finite } = held;
+        let state = state.each_mut().map(|state| tree(state));
+        Held { layer: layer(whole), state, rule, step: *step, finite }
+    }
+
+    #[inline(always)]
+    fn whole<M: OneLeaf<T>>(mut held: Self::Held<'_, M>, path: &Path, f: impl FnOnce(&mut M)) {
+        let mut gradient = M::zeros();
+        f(&mut gradient);
+        held.apply(path, 0, gradient.numbers());
+    }
+
+    #[inline(always)]
+    fn add_product<'b, M: OneLeaf<T>>(
+        held: Self::Held<'b, M>,
+        dy: &[T],
+        x: Option<&[T]>,
+    ) -> Option<Self::Held<'b, M>> {
+        let Some(factor) = held.rule.factor() else { return Some(held) };
+        if M::ROLE != Role::Weight {
+            return Some(held);
+        }
+        let w = held.layer.numbers();
+        match x {
+            Some(x) if kernel::add_product(factor, M::SHAPE, dy, x, w) => {}
+            None if dy.len() == w.len() => kernel::add_scaled(factor, dy, w),
+            _ => return Some(held),
+        }
+        // The sums are not seen. A number of theirs that is not finite comes from one of `dy`, or is
+        // too large, and then the next loss is not finite.
+        *held.finite &= x.is_none() || kernel::finite(dy);
+        None
+    }
+
+    #[inline(always)]
+    fn deliver<M: OneLeaf<T>>(
+        mut held: Self::Held<'_, M>,
+        path: &Path,
+        mut f: impl FnMut(Range<usize>, &mut [T], bool),
+    ) {
+        if const { size_of::<M>() <= PIECE } {
+            let mut gradient = M::zeros();
+            f(0..M::SHAPE.1, gradient.numbers(), true);
+            held.apply(path, 0, gradient.numbers());
+        } else if const { size_of::<M::Columns<64>>() <= PIECE } {
+            held.by_columns::<T, 64>(path, f);
+        } else if const { size_of::<M::Columns<16>>() <= PIECE } {
+            held.by_columns::<T, 16>(path, f);
+        } else if const { size_of::<M::Columns<4>>() <= PIECE } {
+            held.by_columns::<T, 4>(path, f);
+        } else {
+            held.by_columns::<T, 1>(path, f);
+        }
+    }
+}
+
+impl<M, R, const N: usize> Held<'_, M, M, R, N> {
+    #[inline(always)]
+    fn by_columns<T: Scalar, const K: usize>(
+        &mut self,
+        path: &Path,
+        mut f: impl FnMut(Range<usize>, &mut [T], bool),
+    ) where
+        M: OneLeaf<T>,
+        R: Rule<T, N>,
+    {
+        let (rows, columns) = M::SHAPE;
+        let mut memory = M::columns::<K>();
+        let mut first = 0;
+        while first < columns {
+            let last = columns.min(first + K);
+            if let Some(gradient) = memory.as_mut().get_mut(..rows * (last - first)) {
+                f(first..last, gradient, true);
+                self.apply(path, rows * first, gradient);
+            }
+            first = last;
+        }
+    }
+
+    /// Gives the gradient of the numbers from `first` on to the rule, or adds it to a statistic.
+    #[inline(always)]
+    fn apply<T: Scalar>(&mut self, path: &Path, first: usize, gradient: &[T])
+    where
+        M: OneLeaf<T>,
+        R: Rule<T, N>,
+    {
+        let end = first + gradient.len();
+        let here = self.layer.numbers().get_mut(first..end);
+        let values = here.unwrap_or_default();
+        *self.finite &= kernel::finite(gradient);
+        if M::ROLE != Role::Weight {
+            return kernel::add_scaled(T::one(), gradient, values);
+        }
+        let state = self.state.each_mut().map(|tree| tree.numbers().get_mut(first..end));
+        let state = state.map(Option::unwrap_or_default);
+        let (shape, step) = (M::SHAPE, self.step);
+        let role = Role::Weight;
+        self.rule.update(Piece { path, role, shape, first, step, values, gradient, state });
+    }
+}
