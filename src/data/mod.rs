@@ -1,5 +1,7 @@
 //! Data on its way into a net: samples in memory, files, and the errors of both.
 
+#[cfg(feature = "gzip")]
+mod gzip;
 #[cfg(feature = "std")]
 mod idx;
 
@@ -136,7 +138,7 @@ impl<T: Scalar, const N: usize, B: BatchSize> Draw<T, B> for Pixels<N> {
 ///
 /// let error = Dataset::labelled(inputs, vec![0, 1, 1, 2], 2).unwrap_err();
 /// assert_eq!(error, DataError::Label { sample: 3, found: 2, classes: 2 });
-/// assert_eq!(error.to_string(), "sample 3: label 2, expected one below 2");
+/// assert_eq!(error.to_string(), "expected labels below 2, found 2 at sample 3");
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Dataset<X, Y> {
@@ -220,15 +222,18 @@ pub enum DataError {
 impl fmt::Display for DataError {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         match *self {
-            DataError::Empty => write!(f, "no sample"),
+            DataError::Empty => write!(f, "expected at least one sample, found none"),
             DataError::Counts { inputs, targets } => {
-                write!(f, "{inputs} inputs, but {targets} targets")
+                write!(
+                    f,
+                    "expected one target per input, found {inputs} inputs and {targets} targets"
+                )
             }
             DataError::Label { sample, found, classes } => {
-                write!(f, "sample {sample}: label {found}, expected one below {classes}")
+                write!(f, "expected labels below {classes}, found {found} at sample {sample}")
             }
             DataError::Features { expected, found } => {
-                write!(f, "{found} features a sample, expected {expected}")
+                write!(f, "expected {expected} features per sample, found {found}")
             }
         }
     }
