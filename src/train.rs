@@ -1,7 +1,7 @@
 //! The four steps of learning: draw a mini-batch, find its gradient, update, repeat.
 
 use crate::{
-    data::{Dataset, Draw},
+    data::{Dataset, Gather},
     layer::Layer,
     loss::{Classes, Loss},
     network::{Network, ratio},
@@ -73,21 +73,22 @@ impl<B: BatchSize> Training<B> {
         In: Shape,
         L: Layer<T, In>,
         E: Loss<T, L::Out, B, Y::Batch>,
-        X: Draw<T, B, Batch = In::Batch<T, B>>,
-        Y: Draw<T, B>,
+        X: Gather<T, B, Batch = In::Batch<T, B>>,
+        Y: Gather<T, B>,
     {
         let mut work = Network::<T, In, L, E>::workspace(self.batch);
         work.seed = self.seed;
         // Not the generator of the first layer that draws, nor of weights from the same seed.
         let mut rng = Xoshiro128PlusPlus::seed_from_u64(self.seed ^ DRAW);
         let mut picks = self.batch.samples(0);
-        let mut x = data.inputs().lend(self.batch);
-        let mut t = data.targets().lend(self.batch);
+        let mut x = data.inputs().batch(self.batch);
+        let mut t = data.targets().batch(self.batch);
         let epoch = (data.len() / self.batch.value().max(1)).max(1);
         for iteration in 0..self.iterations {
             picks.as_mut().fill_with(|| below(data.len(), &mut rng));
-            data.inputs().draw(picks.as_ref(), &mut x);
-            data.targets().draw(picks.as_ref(), &mut t);
+            if data.gather::<T, B>(picks.as_ref(), &mut x, &mut t).is_err() {
+                break; // Not reached: every index is below the number of samples.
+            }
 
             let loss = optimizer.train_step(net, &x, &t, &mut work);
 
@@ -109,15 +110,15 @@ impl<T: Scalar, In: Shape, L, E> Network<T, In, L, E> {
     ) -> T
     where
         L: Layer<T, In, Out = D1<N>>,
-        X: Draw<T, B, Batch = In::Batch<T, B>>,
-        Y: Draw<T, B>,
+        X: Gather<T, B, Batch = In::Batch<T, B>>,
+        Y: Gather<T, B>,
         Y::Batch: Classes<T, N, B>,
     {
         if batch.value() == 0 {
             return nan();
         }
         let mut picks = batch.samples(0);
-        let (mut x, mut t) = (data.inputs().lend(batch), data.targets().lend(batch));
+        let (mut x, mut t) = (data.inputs().batch(batch), data.targets().batch(batch));
         let mut right = 0;
         for first in (0..data.len()).step_by(batch.value()) {
             let there = batch.value().min(data.len() - first);
@@ -125,8 +126,9 @@ impl<T: Scalar, In: Shape, L, E> Network<T, In, L, E> {
             for (i, pick) in picks.as_mut().iter_mut().enumerate() {
                 *pick = first + i.min(there - 1);
             }
-            data.inputs().draw(picks.as_ref(), &mut x);
-            data.targets().draw(picks.as_ref(), &mut t);
+            if data.gather::<T, B>(picks.as_ref(), &mut x, &mut t).is_err() {
+                return nan(); // Not reached: every index is below the number of samples.
+            }
             right += self.right(&x, &t).take(there).filter(|&right| right).count();
         }
         ratio(right, data.len())

@@ -1,12 +1,8 @@
-//! Data files that are wrong in every way: a typed error that names file, expected and found, and
-//! never part of a data set.
+//! Data files that are wrong in every way: a typed error names the file, what was expected and what
+//! was found, and nothing of the file is returned.
 
-use chainrule::data::{
-    DataError, Dataset, Draw, FileError, FileErrorKind, Pixels, Samples, from_dmatrix, read_images,
-    read_labels, read_mnist,
-};
+use chainrule::data::{DataError, FileError, FileErrorKind, read_images, read_labels, read_mnist};
 use flate2::{Compression, write::GzEncoder};
-use nalgebra::{Const, DMatrix, Dyn};
 use proptest::{prelude::*, test_runner::FileFailurePersistence};
 use std::{
     fs,
@@ -252,38 +248,6 @@ fn missing_file() {
     let none = [2049_u32, 0].map(u32::to_be_bytes).concat();
     let error = read_mnist::<6, 10>(folder(&empty, &none).path()).unwrap_err();
     assert!(matches!(error.kind, FileErrorKind::Data(DataError::Empty)), "{error}");
-}
-
-#[test]
-fn matrices_of_run_time_size() {
-    let matrix = DMatrix::from_fn(3, 5, |i, j| (10 * i + j) as f64);
-    let batch = from_dmatrix::<f64, 3>(matrix.clone()).unwrap();
-    assert_eq!(batch.as_slice(), matrix.as_slice());
-    let data = Dataset::labelled(batch, vec![0, 1, 2, 0, 1], 3).unwrap();
-    let mut x = Draw::<f64, _>::lend(data.inputs(), Const::<2>);
-    Draw::<f64, _>::draw(data.inputs(), &[4, 1], &mut x);
-    assert_eq!(x.as_slice(), [4.0, 14.0, 24.0, 1.0, 11.0, 21.0]);
-    let error = from_dmatrix::<f64, 4>(matrix).unwrap_err();
-    assert_eq!(error, DataError::Features { expected: 4, found: 3 });
-}
-
-#[test]
-fn drawn_samples() {
-    let pixels = Pixels(vec![[0, 51], [255, 102]]);
-    let mut x = Draw::<f64, _>::lend(&pixels, Const::<3>);
-    pixels.draw(&[1, 0, 1], &mut x);
-    assert_eq!(x.as_slice(), [1.0, 0.4, 0.0, 0.2, 1.0, 0.4]);
-
-    let rows = [[1.0_f32, 2.0], [3.0, 4.0]];
-    let mut x = Draw::<f32, _>::lend(&&rows[..], Dyn(2));
-    Draw::<f32, _>::draw(&&rows[..], &[1, 9, 0], &mut x);
-    assert_eq!((x.as_slice(), (&rows[..]).count()), (&[3.0, 4.0, 1.0, 2.0][..], 2));
-
-    assert_eq!(
-        Dataset::new(vec![[0.0]], vec![0, 1]),
-        Err(DataError::Counts { inputs: 1, targets: 2 })
-    );
-    assert_eq!(Dataset::new(Vec::<[f64; 1]>::new(), Vec::<usize>::new()), Err(DataError::Empty));
 }
 
 fn config() -> ProptestConfig {

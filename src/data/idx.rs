@@ -1,6 +1,10 @@
 //! IDX, the format of MNIST: a magic number and sizes, big-endian, then bytes.
 
-use super::{DataError, Dataset, Pixels, check_labels};
+use super::{
+    dataset::{Dataset, check_labels},
+    error::DataError,
+    samples::Pixels,
+};
 use alloc::vec::Vec;
 use core::fmt;
 use std::{
