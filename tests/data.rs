@@ -267,4 +267,18 @@ proptest! {
         file[at] = byte;
         prop_assert!(read_images::<6>("images", &file[..]).is_err() || at >= 16 || file == images());
     }
+
+    /// A damaged archive is refused or, where only its date or the like differs, read as it was.
+    #[test]
+    fn any_archive(at in 0usize..40, byte: u8, rest: Vec<u8>) {
+        let (mut packed, pixels) = (gzip(&images()), read_images::<6>("images", &images()[..]));
+        let at = at % packed.len();
+        packed[at] = byte;
+        if let Ok(found) = read_images::<6>("images", &packed[..]) {
+            prop_assert_eq!(found, pixels.unwrap());
+        }
+        let only_zeros = rest.iter().all(|&byte| byte == 0);
+        let longer = [gzip(&images()), rest].concat();
+        prop_assert_eq!(read_images::<6>("images", &longer[..]).is_ok(), only_zeros);
+    }
 }

@@ -5,14 +5,14 @@
 //! | the data | what to pass |
 //! |---|---|
 //! | rows of known length: `Vec<[T; N]>`, `[[T; N]; M]`, or a reference | the rows |
-//! | rows of run-time length: `Vec<Vec<T>>`, lines of a table | [`from_rows::<T, N>(&rows)?`](from_rows) |
+//! | rows of run-time length: `Vec<Vec<T>>`, lines of a table | [`from_rows::<T, N>(&rows)?`](fn.from_rows.html) |
 //! | values sample after sample: `Vec<T>`, a NumPy array of shape (samples, `N`) | [`from_slice::<T, N>(&values)?`](from_slice) |
 //! | one value per sample, such as the targets of a net with one output | [`from_slice::<T, 1>(&values)?`](from_slice) |
-//! | a `DMatrix` with a sample a column | [`from_dmatrix::<T, N>(matrix)?`](from_dmatrix) |
+//! | a `DMatrix` with a sample a column | [`from_dmatrix::<T, N>(matrix)?`](fn.from_dmatrix.html) |
 //! | a `DMatrix` with a sample a row | `from_dmatrix::<T, N>(matrix.transpose())?` |
-//! | grey images as bytes | [`Pixels`] |
+//! | grey images as bytes | [`Pixels`](struct.Pixels.html) |
 //! | class numbers: `Vec<usize>`, `[usize; M]`, or a reference | the numbers, to [`Dataset::labelled`] |
-//! | IDX files such as MNIST | `read_mnist`, `read_labelled` (feature `std`) |
+//! | IDX files such as MNIST | [`read_mnist`](fn.read_mnist.html), [`read_labelled`](fn.read_labelled.html) (feature `std`) |
 //!
 //! ```
 //! use chainrule::data::{Dataset, from_rows};
