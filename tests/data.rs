@@ -83,6 +83,15 @@ fn damaged_archive() {
     assert!(matches!(image_error::<6>(&packed).kind, FileErrorKind::Read(_)));
 }
 
+/// An image may be larger than the stack of a thread.
+#[test]
+fn large_images() {
+    const N: usize = 2048 * 2048;
+    let header = [2051_u32, 1, 2048, 2048].map(u32::to_be_bytes).concat();
+    let pixels = read_images::<N>("images", &[header, vec![7; N]].concat()[..]).unwrap();
+    assert!(pixels.0.as_flattened().iter().all(|&pixel| pixel == 7));
+}
+
 /// gzip and Python's `gzip` read these: zeros after a member, and more members.
 #[test]
 fn zeros_and_members_after_a_gzip_member() {

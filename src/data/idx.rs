@@ -1,6 +1,7 @@
 //! IDX, the format of MNIST: a magic number and sizes, big-endian, then bytes.
 
 use super::{
+    convert::from_slice,
     dataset::{Dataset, check_labels},
     error::DataError,
     samples::Pixels,
@@ -50,7 +51,7 @@ pub fn read_images<const N: usize>(
         if found != N {
             return Err(DataError::Features { expected: N, found }.into());
         }
-        Ok(Pixels(idx.records(count)?))
+        Ok(Pixels(idx.records()?))
     };
     images().map_err(|kind: FileErrorKind| kind.of(file))
 }
@@ -79,8 +80,7 @@ pub fn read_labels(
         let mut idx = Idx::open(reader)?;
         let [count] = idx.header(LABELS)?;
         idx.expected = 8 + u64::from(count);
-        let labels =
-            idx.records(count)?.into_iter().map(|[label]| label.into()).collect::<Vec<_>>();
+        let labels = idx.records()?.into_iter().map(|[label]| label.into()).collect::<Vec<_>>();
         check_labels(&labels, classes)?;
         Ok(labels)
     };
@@ -194,28 +194,29 @@ impl<'a> Idx<'a> {
 
     fn fill(&mut self, bytes: &mut [u8]) -> Result<(), FileErrorKind> {
         self.read_exact(bytes).map_err(|error| match error.kind() {
-            ErrorKind::UnexpectedEof => {
-                FileErrorKind::Truncated { expected: self.expected, found: self.found }
-            }
+            ErrorKind::UnexpectedEof => self.truncated(),
             _ => error.into(),
         })
     }
 
-    /// `count` records of `N` bytes; nothing may follow them. A gzip file is also checked against
-    /// its checksum, which is read at the end.
-    fn records<const N: usize>(mut self, count: u32) -> Result<Vec<[u8; N]>, FileErrorKind> {
-        let mut records = Vec::new();
-        for _ in 0..count {
-            let mut record = [0; N];
-            self.fill(&mut record)?;
-            // `count` is not trusted: memory grows with the records that are in the file.
-            records.try_reserve(1).map_err(io::Error::from)?;
-            records.push(record);
+    /// The records of `N` bytes after the header; nothing may follow them. A gzip file is also checked
+    /// against its checksum, which is read at the end.
+    fn records<const N: usize>(mut self) -> Result<Vec<[u8; N]>, FileErrorKind> {
+        // The header is not trusted: memory grows with the bytes that are in the file.
+        let mut bytes = Vec::new();
+        let rest = self.expected.saturating_sub(self.found);
+        self.by_ref().take(rest).read_to_end(&mut bytes)?;
+        if self.found < self.expected {
+            return Err(self.truncated());
         }
         match self.by_ref().take(1).read_to_end(&mut Vec::new())? {
-            0 => Ok(records),
+            0 => Ok(from_slice(&bytes)?.to_vec()),
             _ => Err(FileErrorKind::Trailing { expected: self.expected }),
         }
+    }
+
+    fn truncated(&self) -> FileErrorKind {
+        FileErrorKind::Truncated { expected: self.expected, found: self.found }
     }
 }
 
