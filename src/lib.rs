@@ -178,5 +178,5 @@ pub use shape::{
 };
 pub use step::{Fused, Predictor, StepError, Way, Whole, Workspace};
 pub use trace::{ByValue, Trace};
-pub use train::{Progress, Training, TrainingError};
+pub use train::{Progress, Training, TrainingCause, TrainingError};
 pub use zeros::{ConstZeros, Zeros};

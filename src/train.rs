@@ -1,13 +1,13 @@
 //! The four steps of learning: draw a mini-batch, find its gradient, update, repeat.
 
 use crate::{
-    data::{Dataset, Draw},
+    data::{DataError, Dataset, Gather},
     layer::Layer,
     loss::{Classes, Loss},
     network::{Network, ratio},
     optim::Optimizer,
     pass::hash,
-    shape::{BatchSize, D1, Scalar, Shape, nan},
+    shape::{BatchSize, D1, Scalar, Shape, nan, number},
     step::StepError,
 };
 use core::{fmt, ops::ControlFlow};
@@ -64,15 +64,29 @@ pub struct Progress<'a, N, T> {
 /// Why a training stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TrainingError {
-    /// The iteration whose step failed. [`Training::run_from`] continues with it.
+    /// The iteration that failed. [`Training::run_from`] can continue with it.
     pub iteration: usize,
-    /// What was wrong with the step.
-    pub error: StepError,
+    /// What was wrong with it.
+    pub cause: TrainingCause,
+}
+
+/// What ends a training before its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TrainingCause {
+    /// A step failed.
+    Step(StepError),
+    /// Samples could not be gathered, as a [`Gather`] of another crate may say.
+    Data(DataError),
 }
 
 impl fmt::Display for TrainingError {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        write!(f, "iteration {}: {}", self.iteration, self.error)
+        write!(f, "iteration {}: ", self.iteration)?;
+        match self.cause {
+            TrainingCause::Step(error) => error.fmt(f),
+            TrainingCause::Data(error) => error.fmt(f),
+        }
     }
 }
 
@@ -96,8 +110,8 @@ impl<B: BatchSize> Training<B> {
         In: Shape,
         L: Layer<T, In>,
         E: Loss<T, L::Out, B, Y::Batch>,
-        X: Draw<T, B, Batch = In::Batch<T, B>>,
-        Y: Draw<T, B>,
+        X: Gather<T, B, Batch = In::Batch<T, B>>,
+        Y: Gather<T, B>,
         O: Optimizer<T, L>,
     {
         self.run_from(0, net, optimizer, data, observer)
@@ -121,26 +135,27 @@ impl<B: BatchSize> Training<B> {
         In: Shape,
         L: Layer<T, In>,
         E: Loss<T, L::Out, B, Y::Batch>,
-        X: Draw<T, B, Batch = In::Batch<T, B>>,
-        Y: Draw<T, B>,
+        X: Gather<T, B, Batch = In::Batch<T, B>>,
+        Y: Gather<T, B>,
         O: Optimizer<T, L>,
     {
         let mut work = Network::<T, In, L, E>::workspace(self.batch);
         work.seed = self.seed;
         let mut indices = self.batch.samples(0);
-        let mut x = data.inputs().lend(self.batch);
-        let mut t = data.targets().lend(self.batch);
+        let mut x = data.inputs().batch(self.batch);
+        let mut t = data.targets().batch(self.batch);
         let epoch = (data.len() / self.batch.value().max(1)).max(1);
         for iteration in first..self.iterations {
             let seed = hash([self.seed, DRAW, iteration as u64]);
             let mut rng = Xoshiro128PlusPlus::seed_from_u64(seed);
             indices.as_mut().fill_with(|| below(data.len(), &mut rng));
-            data.inputs().draw(indices.as_ref(), &mut x);
-            data.targets().draw(indices.as_ref(), &mut t);
+            let stop = |cause| TrainingError { iteration, cause };
+            let drawn = data.gather::<T, B>(indices.as_ref(), &mut x, &mut t);
+            drawn.map_err(|error| stop(TrainingCause::Data(error)))?;
 
             work.step = iteration as u64;
             let loss = optimizer.train_step(net, &x, &t, &mut work);
-            let loss = loss.map_err(|error| TrainingError { iteration, error })?;
+            let loss = loss.map_err(|error| stop(TrainingCause::Step(error)))?;
 
             let epoch = (iteration % epoch == 0).then_some(iteration / epoch);
             if observer(Progress { net, iteration, loss, epoch }).is_break() {
@@ -161,28 +176,69 @@ impl<T: Scalar, In: Shape, L, E> Network<T, In, L, E> {
     ) -> T
     where
         L: Layer<T, In, Out = D1<N>>,
-        X: Draw<T, B, Batch = In::Batch<T, B>>,
-        Y: Draw<T, B>,
+        X: Gather<T, B, Batch = In::Batch<T, B>>,
+        Y: Gather<T, B>,
         Y::Batch: Classes<T, N, B>,
     {
-        if batch.value() == 0 {
-            return nan();
-        }
-        let mut indices = batch.samples(0);
-        let (mut x, mut t) = (data.inputs().lend(batch), data.targets().lend(batch));
         let mut correct = 0;
-        for first in (0..data.len()).step_by(batch.value()) {
-            let there = batch.value().min(data.len() - first);
-            // The last batch is filled up with its last sample, which is then not counted.
-            for (i, index) in indices.as_mut().iter_mut().enumerate() {
-                *index = first + i.min(there - 1);
-            }
-            data.inputs().draw(indices.as_ref(), &mut x);
-            data.targets().draw(indices.as_ref(), &mut t);
-            correct += self.correct(&x, &t).take(there).filter(|&correct| correct).count();
-        }
-        ratio(correct, data.len())
+        let complete = each_batch(data, batch, |x, t, count| {
+            correct += self.correct(x, t).take(count).filter(|&correct| correct).count();
+        });
+        if complete && N != 1 { ratio(correct, data.len()) } else { nan() }
     }
+
+    /// The mean [`loss`](Self::loss) of the samples of a whole data set, batch after batch; NaN for batches of
+    /// none.
+    pub fn loss_on<B: BatchSize, X, Y>(&self, data: &Dataset<X, Y>, batch: B) -> T
+    where
+        L: Layer<T, In>,
+        X: Gather<T, B, Batch = In::Batch<T, B>>,
+        Y: Gather<T, B>,
+        E: Loss<T, L::Out, B, Y::Batch>,
+    {
+        let (mut sum, size) = (T::zero(), batch.value());
+        let mut last = 0;
+        let complete = each_batch(data, batch, |x, t, count| {
+            sum += number::<T>(size) * self.loss(x, t);
+            last = count;
+        });
+        if last < size {
+            // The last sample was counted as often as it filled the batch up. A batch of nothing else has its
+            // loss.
+            let mut indices = batch.samples(data.len() - 1);
+            let (mut x, mut t) = (data.inputs().batch(batch), data.targets().batch(batch));
+            if data.gather::<T, B>(indices.as_mut(), &mut x, &mut t).is_err() {
+                return nan();
+            }
+            sum -= number::<T>(size - last) * self.loss(&x, &t);
+        }
+        if complete { sum / number(data.len()) } else { nan() }
+    }
+}
+
+/// Calls `f` with each batch of a data set in order, and with how many of its samples count: the last is
+/// filled up with the last sample. False if the set was not gone through.
+fn each_batch<T: Scalar, B: BatchSize, X: Gather<T, B>, Y: Gather<T, B>>(
+    data: &Dataset<X, Y>,
+    batch: B,
+    mut f: impl FnMut(&X::Batch, &Y::Batch, usize),
+) -> bool {
+    if batch.value() == 0 {
+        return false;
+    }
+    let mut indices = batch.samples(0);
+    let (mut x, mut t) = (data.inputs().batch(batch), data.targets().batch(batch));
+    for first in (0..data.len()).step_by(batch.value()) {
+        let count = batch.value().min(data.len() - first);
+        for (i, index) in indices.as_mut().iter_mut().enumerate() {
+            *index = first + i.min(count - 1);
+        }
+        if data.gather::<T, B>(indices.as_ref(), &mut x, &mut t).is_err() {
+            return false;
+        }
+        f(&x, &t, count);
+    }
+    true
 }
 
 /// Sets the draw of mini-batches apart from what else a seed is used for.

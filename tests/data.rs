@@ -1,14 +1,14 @@
-//! Data files that are wrong in every way: a typed error that names file, expected and found, and
-//! never part of a data set.
+//! Data files that are wrong in every way: a typed error names the file, what was expected and what
+//! was found, and nothing of the file is returned.
 
-use chainrule::data::{
-    DataError, Dataset, Draw, FileError, FileErrorKind, Pixels, Samples, from_dmatrix, read_images,
-    read_labels, read_mnist,
-};
+use chainrule::data::{DataError, FileError, FileErrorKind, read_images, read_labels, read_mnist};
 use flate2::{Compression, write::GzEncoder};
-use nalgebra::{Const, DMatrix, Dyn};
 use proptest::{prelude::*, test_runner::FileFailurePersistence};
-use std::{fs, io::Write, path::Path};
+use std::{
+    fs,
+    io::{self, Read, Write},
+    path::Path,
+};
 
 /// An IDX file of two images with 2×3 pixels.
 fn images() -> Vec<u8> {
@@ -52,19 +52,26 @@ fn truncated() {
     }
     for end in 2..packed.len() {
         let error = image_error::<6>(&packed[..end]);
-        assert!(matches!(error.kind, FileErrorKind::Truncated { .. }), "{end}: {error}");
+        let FileErrorKind::TruncatedGzip { at } = error.kind else {
+            panic!("{end}: {error}");
+        };
+        assert_eq!(at, end as u64);
     }
     let error = image_error::<6>(&plain[..20]);
-    assert_eq!(error.to_string(), "images: cut short: 28 bytes expected, 20 found");
+    assert_eq!(error.to_string(), "images: expected 28 bytes, found only 20");
     let error = read_labels("labels", &labels()[..9], 10).unwrap_err();
-    assert_eq!(error.to_string(), "labels: cut short: 10 bytes expected, 9 found");
+    assert_eq!(error.to_string(), "labels: expected 10 bytes, found only 9");
+    let error = image_error::<6>(&packed[..20]);
+    assert_eq!(error.to_string(), "images: expected more gzip data, found the end at byte 20");
+    let error = image_error::<6>(&gzip(&plain[..20]));
+    assert_eq!(error.to_string(), "images: expected 28 bytes, found only 20");
 }
 
 #[test]
 fn too_long() {
     for bytes in [[images(), vec![0]].concat(), gzip(&[images(), vec![0]].concat())] {
         let error = image_error::<6>(&bytes).to_string();
-        assert_eq!(error, "images: too long: 28 bytes expected, more found");
+        assert_eq!(error, "images: expected 28 bytes, found more");
     }
 }
 
@@ -76,14 +83,95 @@ fn damaged_archive() {
     assert!(matches!(image_error::<6>(&packed).kind, FileErrorKind::Read(_)));
 }
 
+/// An image may be larger than the stack of a thread.
+#[test]
+fn large_images() {
+    const N: usize = 2048 * 2048;
+    let header = [2051_u32, 1, 2048, 2048].map(u32::to_be_bytes).concat();
+    let pixels = read_images::<N>("images", &[header, vec![7; N]].concat()[..]).unwrap();
+    assert!(pixels.0.as_flattened().iter().all(|&pixel| pixel == 7));
+}
+
+/// gzip and Python's `gzip` read these: zeros after a member, and more members.
+#[test]
+fn zeros_and_members_after_a_gzip_member() {
+    let (file, zeros) = (images(), [0; 600]);
+    let whole = gzip(&file);
+    let (head, tail) = (gzip(&file[..20]), gzip(&file[20..]));
+    for packed in [
+        [&whole[..], &zeros[..1]].concat(),
+        [&whole[..], &zeros].concat(),
+        [&head[..], &tail].concat(),
+        [&head[..], &zeros, &tail, &zeros].concat(),
+    ] {
+        let pixels = read_images::<6>("images", &packed[..]).unwrap();
+        assert_eq!(pixels.0.concat(), file[16..]);
+        // A reader may hand out one byte at a time.
+        assert_eq!(read_images::<6>("images", OneByOne(&packed)).unwrap(), pixels);
+    }
+    assert!(read_images::<6>("images", OneByOne(&file)).is_ok());
+}
+
+#[test]
+fn rubbish_after_a_gzip_member() {
+    let whole = gzip(&images());
+    for (rubbish, at, byte) in [
+        (&b"X"[..], 0, 0x58),
+        (b"\0\0rest", 2, 0x72),
+        (b"\x1f", 0, 0x1f),
+        (b"\0\x1f\0", 1, 0x1f),
+        (&images(), 2, 8),
+    ] {
+        let error = image_error::<6>(&[&whole[..], rubbish].concat());
+        let at = (whole.len() + at) as u64;
+        let FileErrorKind::AfterGzip { at: found_at, found } = error.kind else {
+            panic!("{error}");
+        };
+        assert_eq!((found_at, found), (at, byte));
+        assert_eq!(
+            error.to_string(),
+            format!(
+                "images: expected zeros or the end of the file after the gzip data, \
+                 found 0x{byte:02x} at byte {at}"
+            )
+        );
+    }
+}
+
+/// Hands out one byte at a time.
+struct OneByOne<'a>(&'a [u8]);
+
+impl Read for OneByOne<'_> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let one = bytes.len().min(1);
+        self.0.read(&mut bytes[..one])
+    }
+}
+
+/// An image of no pixel takes no byte, so that a header can promise 2³² of them.
+#[test]
+fn images_without_pixels() {
+    let bytes = [2051, u32::MAX, 0, 28].map(u32::to_be_bytes).concat();
+    for error in [image_error::<0>(&bytes), image_error::<784>(&bytes)] {
+        assert!(matches!(error.kind, FileErrorKind::NoPixels { rows: 0, columns: 28 }), "{error}");
+        assert_eq!(
+            error.to_string(),
+            "images: expected at least one pixel per image, found 0 × 28"
+        );
+    }
+    let error = image_error::<0>(&images());
+    let size = DataError::Features { expected: 0, found: 6 };
+    assert!(matches!(error.kind, FileErrorKind::Data(found) if found == size));
+}
+
 #[test]
 fn another_kind_of_file() {
     let error = image_error::<6>(&labels()).to_string();
-    assert_eq!(error, "images: no IDX images: magic number 2051 expected, 2049 found");
+    assert_eq!(error, "images: expected the magic number 2051 of IDX images, found 2049");
     let error = read_labels("labels", &images()[..], 10).unwrap_err().to_string();
-    assert_eq!(error, "labels: no IDX labels: magic number 2049 expected, 2051 found");
+    assert_eq!(error, "labels: expected the magic number 2049 of IDX labels, found 2051");
     let error = image_error::<6>(b"hello, world").to_string();
-    assert_eq!(error, "images: no IDX images: magic number 2051 expected, 1751477356 found");
+    assert_eq!(error, "images: expected the magic number 2051 of IDX images, found 1751477356");
 }
 
 #[test]
@@ -91,7 +179,7 @@ fn another_image_size() {
     let error = image_error::<784>(&images());
     let size = DataError::Features { expected: 784, found: 6 };
     assert!(matches!(error.kind, FileErrorKind::Data(found) if found == size));
-    assert_eq!(error.to_string(), "images: 6 features a sample, expected 784");
+    assert_eq!(error.to_string(), "images: expected 784 features per sample, found 6");
 }
 
 #[test]
@@ -101,7 +189,9 @@ fn impossible_sizes() {
     let most = u32::MAX;
     assert_eq!(
         error,
-        format!("images: {most} × {most} × {most} pixels are more than a file can hold")
+        format!(
+            "images: expected a size below 2⁶⁴ bytes, found {most} images of {most} × {most} pixels"
+        )
     );
     // A header may promise what there is no memory for: nothing is taken before it is read.
     let bytes = [2051, u32::MAX, 2, 3].map(u32::to_be_bytes).concat();
@@ -113,7 +203,7 @@ fn label_out_of_range() {
     let error = read_labels("labels", &labels()[..], 5).unwrap_err();
     let label = DataError::Label { sample: 0, found: 7, classes: 5 };
     assert!(matches!(error.kind, FileErrorKind::Data(found) if found == label));
-    assert_eq!(error.to_string(), "labels: sample 0: label 7, expected one below 5");
+    assert_eq!(error.to_string(), "labels: expected labels below 5, found 7 at sample 0");
 }
 
 /// A folder with four files.
@@ -143,50 +233,30 @@ fn counts_disagree() {
     let counts = DataError::Counts { inputs: 2, targets: 1 };
     assert!(matches!(error.kind, FileErrorKind::Data(found) if found == counts));
     assert!(error.file.ends_with("train-labels-idx1-ubyte.gz"));
-    assert!(error.to_string().ends_with(": 2 inputs, but 1 targets"), "{error}");
+    assert!(
+        error
+            .to_string()
+            .ends_with(": expected one target per input, found 2 inputs and 1 targets"),
+        "{error}"
+    );
 }
 
 #[test]
 fn missing_file() {
     let error = read_mnist::<784, 10>("/no/such/folder").unwrap_err();
-    assert_eq!(error.file, Path::new("/no/such/folder/train-images-idx3-ubyte.gz"));
-    assert!(matches!(error.kind, FileErrorKind::Read(_)));
+    let name = "/no/such/folder/train-images-idx3-ubyte";
+    assert_eq!(error.file, Path::new(name));
+    assert!(
+        matches!(&error.kind, FileErrorKind::Missing { gzip } if gzip.ends_with(format!("{name}.gz")))
+    );
+    assert_eq!(
+        error.to_string(),
+        format!("{name}: expected this file or {name}.gz, found neither")
+    );
     let empty = [[2051_u32, 0, 2, 3].map(u32::to_be_bytes).concat()].concat();
     let none = [2049_u32, 0].map(u32::to_be_bytes).concat();
     let error = read_mnist::<6, 10>(folder(&empty, &none).path()).unwrap_err();
     assert!(matches!(error.kind, FileErrorKind::Data(DataError::Empty)), "{error}");
-}
-
-#[test]
-fn matrices_of_run_time_size() {
-    let matrix = DMatrix::from_fn(3, 5, |i, j| (10 * i + j) as f64);
-    let batch = from_dmatrix::<f64, 3>(matrix.clone()).unwrap();
-    assert_eq!(batch.as_slice(), matrix.as_slice());
-    let data = Dataset::labelled(batch, vec![0, 1, 2, 0, 1], 3).unwrap();
-    let mut x = Draw::<f64, _>::lend(data.inputs(), Const::<2>);
-    Draw::<f64, _>::draw(data.inputs(), &[4, 1], &mut x);
-    assert_eq!(x.as_slice(), [4.0, 14.0, 24.0, 1.0, 11.0, 21.0]);
-    let error = from_dmatrix::<f64, 4>(matrix).unwrap_err();
-    assert_eq!(error, DataError::Features { expected: 4, found: 3 });
-}
-
-#[test]
-fn drawn_samples() {
-    let pixels = Pixels(vec![[0, 51], [255, 102]]);
-    let mut x = Draw::<f64, _>::lend(&pixels, Const::<3>);
-    pixels.draw(&[1, 0, 1], &mut x);
-    assert_eq!(x.as_slice(), [1.0, 0.4, 0.0, 0.2, 1.0, 0.4]);
-
-    let rows = [[1.0_f32, 2.0], [3.0, 4.0]];
-    let mut x = Draw::<f32, _>::lend(&&rows[..], Dyn(2));
-    Draw::<f32, _>::draw(&&rows[..], &[1, 9, 0], &mut x);
-    assert_eq!((x.as_slice(), (&rows[..]).count()), (&[3.0, 4.0, 1.0, 2.0][..], 2));
-
-    assert_eq!(
-        Dataset::new(vec![[0.0]], vec![0, 1]),
-        Err(DataError::Counts { inputs: 1, targets: 2 })
-    );
-    assert_eq!(Dataset::new(Vec::<[f64; 1]>::new(), Vec::<usize>::new()), Err(DataError::Empty));
 }
 
 fn config() -> ProptestConfig {
@@ -205,5 +275,19 @@ proptest! {
         let mut file = images();
         file[at] = byte;
         prop_assert!(read_images::<6>("images", &file[..]).is_err() || at >= 16 || file == images());
+    }
+
+    /// A damaged archive is refused or, where only its date or the like differs, read as it was.
+    #[test]
+    fn any_archive(at in 0usize..40, byte: u8, rest: Vec<u8>) {
+        let (mut packed, pixels) = (gzip(&images()), read_images::<6>("images", &images()[..]));
+        let at = at % packed.len();
+        packed[at] = byte;
+        if let Ok(found) = read_images::<6>("images", &packed[..]) {
+            prop_assert_eq!(found, pixels.unwrap());
+        }
+        let only_zeros = rest.iter().all(|&byte| byte == 0);
+        let longer = [gzip(&images()), rest].concat();
+        prop_assert_eq!(read_images::<6>("images", &longer[..]).is_ok(), only_zeros);
     }
 }

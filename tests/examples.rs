@@ -73,8 +73,11 @@ fn training_refuses_what_cannot_be() {
         let said = String::from_utf8(stderr).unwrap();
         assert!(!status.success() && said.contains(reason), "{arguments:?}: {said}");
     };
-    refused(&["--mnist", "/no/such/folder"], "/no/such/folder/train-images-idx3-ubyte.gz: No such");
-    refused(&["--mnist", "examples/data/digits"], "64 features a sample, expected 784");
+    refused(
+        &["--mnist", "/no/such/folder"],
+        "/no/such/folder/train-images-idx3-ubyte.gz, found neither",
+    );
+    refused(&["--mnist", "examples/data/digits"], "expected 784 features per sample, found 64");
     refused(&["--hidden", "60"], "compiled are 20, 50 and 100");
     refused(&["--rate", "-1"], "a number above 0 is needed");
     refused(&["--batch", "0"], "batch");

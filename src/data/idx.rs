@@ -1,22 +1,27 @@
 //! IDX, the format of MNIST: a magic number and sizes, big-endian, then bytes.
 
-use super::{DataError, Dataset, Pixels, check_labels};
+use super::{
+    convert::from_slice,
+    dataset::{Dataset, check_labels},
+    error::DataError,
+    samples::Pixels,
+};
 use alloc::vec::Vec;
 use core::fmt;
 use std::{
     fs::File,
-    io::{self, BufRead, BufReader, Read},
+    io::{self, BufReader, ErrorKind, Read},
     path::{Path, PathBuf},
 };
 
 const IMAGES: u32 = 2051;
 const LABELS: u32 = 2049;
 
-/// Reads a file of images with `N` pixels each; plain, or with the feature `gzip` compressed.
-/// `file` names it in errors.
+/// Reads an IDX file of images with `N` pixels each. The file is plain, or gzip with the feature
+/// `gzip`. Errors name it `file`.
 ///
 /// # Errors
-/// [`FileErrorKind`] has them all. No image is returned unless the whole file is right.
+/// [`FileErrorKind`] lists them. The whole file is checked before any image is returned.
 ///
 /// ```
 /// use chainrule::data::read_images;
@@ -25,7 +30,7 @@ const LABELS: u32 = 2049;
 /// assert_eq!(read_images::<4>("two-by-two", &file[..]).unwrap().0, [[10, 20, 30, 40]]);
 ///
 /// let error = read_images::<4>("two-by-two", &file[..18]).unwrap_err();
-/// assert_eq!(error.to_string(), "two-by-two: cut short: 20 bytes expected, 18 found");
+/// assert_eq!(error.to_string(), "two-by-two: expected 20 bytes, found only 18");
 /// ```
 pub fn read_images<const N: usize>(
     file: impl AsRef<Path>,
@@ -34,6 +39,10 @@ pub fn read_images<const N: usize>(
     let images = || {
         let mut idx = Idx::open(reader)?;
         let [count, rows, columns] = idx.header(IMAGES)?;
+        // Without pixels a file of 16 bytes could promise 2³² images.
+        if rows == 0 || columns == 0 {
+            return Err(FileErrorKind::NoPixels { rows, columns });
+        }
         let size = u64::from(rows) * u64::from(columns);
         let bytes = size.checked_mul(count.into());
         let expected = bytes.and_then(|bytes| bytes.checked_add(16));
@@ -42,16 +51,16 @@ pub fn read_images<const N: usize>(
         if found != N {
             return Err(DataError::Features { expected: N, found }.into());
         }
-        Ok(Pixels(idx.records(count)?))
+        Ok(Pixels(idx.records()?))
     };
     images().map_err(|kind: FileErrorKind| kind.of(file))
 }
 
-/// Reads a file of labels below `classes`; plain, or with the feature `gzip` compressed. `file`
-/// names it in errors.
+/// Reads an IDX file of labels below `classes`. The file is plain, or gzip with the feature `gzip`.
+/// Errors name it `file`.
 ///
 /// # Errors
-/// [`FileErrorKind`] has them all. No label is returned unless the whole file is right.
+/// [`FileErrorKind`] lists them. The whole file is checked before any label is returned.
 ///
 /// ```
 /// use chainrule::data::read_labels;
@@ -60,7 +69,7 @@ pub fn read_images<const N: usize>(
 /// assert_eq!(read_labels("labels", &file[..], 10).unwrap(), [7, 1]);
 ///
 /// let error = read_labels("labels", &file[..], 5).unwrap_err();
-/// assert_eq!(error.to_string(), "labels: sample 0: label 7, expected one below 5");
+/// assert_eq!(error.to_string(), "labels: expected labels below 5, found 7 at sample 0");
 /// ```
 pub fn read_labels(
     file: impl AsRef<Path>,
@@ -71,19 +80,27 @@ pub fn read_labels(
         let mut idx = Idx::open(reader)?;
         let [count] = idx.header(LABELS)?;
         idx.expected = 8 + u64::from(count);
-        let labels =
-            idx.records(count)?.into_iter().map(|[label]| label.into()).collect::<Vec<_>>();
+        let labels = idx.records()?.into_iter().map(|[label]| label.into()).collect::<Vec<_>>();
         check_labels(&labels, classes)?;
         Ok(labels)
     };
     labels().map_err(|kind: FileErrorKind| kind.of(file))
 }
 
-/// Reads the four files of MNIST, or of any set under the same names, from a folder: what to train
-/// on, and what to test on. Each file may be there plain or as `.gz`.
+/// Reads the four files of MNIST, or of a data set with the same file names, from a folder. Returns
+/// the training set and the test set. Each file may be plain or `.gz`; if both exist, the plain one
+/// is read.
 ///
 /// # Errors
-/// [`FileErrorKind`] has them all.
+/// [`FileErrorKind`] lists them.
+///
+/// ```no_run
+/// use chainrule::data::read_mnist;
+///
+/// let [train, test] = read_mnist::<784, 10>("data/mnist")?;
+/// println!("{} images to train on, {} to test on", train.len(), test.len());
+/// # Ok::<_, chainrule::data::FileError>(())
+/// ```
 pub fn read_mnist<const N: usize, const CLASSES: usize>(
     folder: impl AsRef<Path>,
 ) -> Result<[Dataset<Pixels<N>, Vec<usize>>; 2], FileError> {
@@ -95,10 +112,10 @@ pub fn read_mnist<const N: usize, const CLASSES: usize>(
     Ok([part("train")?, part("t10k")?])
 }
 
-/// Reads images and their labels, each from a reader with the name that it has in errors.
+/// Reads images and their labels, each from a reader. Errors use the name beside the reader.
 ///
 /// # Errors
-/// [`FileErrorKind`] has them all.
+/// [`FileErrorKind`] lists them.
 pub fn read_labelled<const N: usize, const CLASSES: usize>(
     (image_file, images): (impl AsRef<Path>, impl Read),
     (label_file, labels): (impl AsRef<Path>, impl Read),
@@ -109,13 +126,22 @@ pub fn read_labelled<const N: usize, const CLASSES: usize>(
 }
 
 fn open(folder: &Path, name: &str) -> Result<(PathBuf, File), FileError> {
-    let plain = folder.join(name);
-    let path = if plain.exists() { plain } else { folder.join(format!("{name}.gz")) };
-    let file = File::open(&path).map_err(|error| FileErrorKind::Read(error).of(&path))?;
-    Ok((path, file))
+    let (plain, gzip) = (folder.join(name), folder.join(format!("{name}.gz")));
+    match File::open(&plain) {
+        Ok(file) => return Ok((plain, file)),
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        Err(error) => return Err(FileErrorKind::Read(error).of(plain)),
+    }
+    match File::open(&gzip) {
+        Ok(file) => Ok((gzip, file)),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            Err(FileErrorKind::Missing { gzip }.of(plain))
+        }
+        Err(error) => Err(FileErrorKind::Read(error).of(gzip)),
+    }
 }
 
-/// A file that is being read, and how many bytes of it have been.
+/// A file that is being read. Bytes are counted after unpacking.
 struct Idx<'a> {
     reader: Box<dyn Read + 'a>,
     found: u64,
@@ -133,13 +159,15 @@ impl Read for Idx<'_> {
 impl<'a> Idx<'a> {
     fn open(reader: impl Read + 'a) -> Result<Self, FileErrorKind> {
         let mut reader = BufReader::new(reader);
-        let gzip = reader.fill_buf()?.starts_with(&[0x1f, 0x8b]);
-        let reader: Box<dyn Read> = match gzip {
-            false => Box::new(reader),
+        // Not by a look into the buffer: a reader may hand out one byte at a time.
+        let mut magic = Vec::new();
+        reader.by_ref().take(2).read_to_end(&mut magic)?;
+        let reader: Box<dyn Read> = match magic[..] {
             #[cfg(feature = "gzip")]
-            true => Box::new(BufReader::new(flate2::bufread::MultiGzDecoder::new(reader))),
+            [0x1f, 0x8b] => Box::new(BufReader::new(super::gzip::Gzip::new(reader))),
             #[cfg(not(feature = "gzip"))]
-            true => return Err(FileErrorKind::Gzip),
+            [0x1f, 0x8b] => return Err(FileErrorKind::Gzip),
+            _ => Box::new(io::Cursor::new(magic).chain(reader)),
         };
         Ok(Idx { reader, found: 0, expected: 0 })
     }
@@ -165,37 +193,34 @@ impl<'a> Idx<'a> {
     }
 
     fn fill(&mut self, bytes: &mut [u8]) -> Result<(), FileErrorKind> {
-        self.read_exact(bytes).map_err(|error| self.failed(error))
-    }
-
-    /// A compressed file that is cut short, in its checksum too, says so as the end of any file does.
-    fn failed(&self, error: io::Error) -> FileErrorKind {
-        match error.kind() {
-            io::ErrorKind::UnexpectedEof => {
-                FileErrorKind::Truncated { expected: self.expected, found: self.found }
-            }
+        self.read_exact(bytes).map_err(|error| match error.kind() {
+            ErrorKind::UnexpectedEof => self.truncated(),
             _ => error.into(),
+        })
+    }
+
+    /// The records of `N` bytes after the header; nothing may follow them. A gzip file is also checked
+    /// against its checksum, which is read at the end.
+    fn records<const N: usize>(mut self) -> Result<Vec<[u8; N]>, FileErrorKind> {
+        // The header is not trusted: memory grows with the bytes that are in the file.
+        let mut bytes = Vec::new();
+        let rest = self.expected.saturating_sub(self.found);
+        self.by_ref().take(rest).read_to_end(&mut bytes)?;
+        if self.found < self.expected {
+            return Err(self.truncated());
+        }
+        match self.by_ref().take(1).read_to_end(&mut Vec::new())? {
+            0 => Ok(from_slice(&bytes)?.to_vec()),
+            _ => Err(FileErrorKind::Trailing { expected: self.expected }),
         }
     }
 
-    /// So many records of `N` bytes, after which nothing may follow. At its end a compressed file is
-    /// held against its checksum too.
-    fn records<const N: usize>(mut self, count: u32) -> Result<Vec<[u8; N]>, FileErrorKind> {
-        let mut records = Vec::new();
-        for _ in 0..count {
-            let mut record = [0; N];
-            self.fill(&mut record)?;
-            records.push(record);
-        }
-        match self.by_ref().take(1).read_to_end(&mut Vec::new()) {
-            Ok(0) => Ok(records),
-            Ok(_) => Err(FileErrorKind::Trailing { expected: self.expected }),
-            Err(error) => Err(self.failed(error)),
-        }
+    fn truncated(&self) -> FileErrorKind {
+        FileErrorKind::Truncated { expected: self.expected, found: self.found }
     }
 }
 
-/// What is wrong with a file.
+/// What is wrong with a file, and with which one.
 #[derive(Debug)]
 pub struct FileError {
     /// The file.
@@ -208,30 +233,47 @@ pub struct FileError {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum FileErrorKind {
-    /// It cannot be read, or is no gzip file although it begins like one.
+    /// The file cannot be read, or its gzip data is damaged.
     Read(io::Error),
-    /// It is compressed, and the crate was built without the feature `gzip`.
+    /// The file does not exist, neither plain nor as `.gz`.
+    Missing {
+        /// The name of the `.gz` file that was tried.
+        gzip: PathBuf,
+    },
+    /// The file is gzip, and the crate was built without the feature `gzip`.
     Gzip,
-    /// It is another kind of file: 2051 are IDX images, 2049 are IDX labels.
+    /// The file is of another kind.
     Magic {
-        /// The right one.
+        /// The magic number of the kind: 2051 for IDX images, 2049 for IDX labels.
         expected: u32,
         /// The first four bytes.
         found: u32,
     },
-    /// It ends too early; a compressed file perhaps only in its checksum.
+    /// The file ends too early.
     Truncated {
         /// The bytes that its header promises, unpacked.
         expected: u64,
-        /// The bytes there are, unpacked.
+        /// The bytes in the file, unpacked.
         found: u64,
     },
-    /// It goes on after its end.
+    /// The gzip file ends before its data or its checksum does.
+    TruncatedGzip {
+        /// The bytes in the file, packed.
+        at: u64,
+    },
+    /// Something other than zeros or another gzip member follows the gzip data.
+    AfterGzip {
+        /// The position in the packed file, from 0.
+        at: u64,
+        /// The byte there.
+        found: u8,
+    },
+    /// The file has more bytes than its header promises.
     Trailing {
         /// The bytes that its header promises, unpacked.
         expected: u64,
     },
-    /// Its sizes are those of no file.
+    /// The header promises more bytes than a file can have.
     Overflow {
         /// Images.
         count: u32,
@@ -240,7 +282,14 @@ pub enum FileErrorKind {
         /// Columns of an image.
         columns: u32,
     },
-    /// What it holds is not what the net takes.
+    /// The header promises images without pixels.
+    NoPixels {
+        /// Rows of an image.
+        rows: u32,
+        /// Columns of an image.
+        columns: u32,
+    },
+    /// The file is right, but its data is not.
     Data(DataError),
 }
 
@@ -251,8 +300,9 @@ impl FileErrorKind {
 }
 
 impl From<io::Error> for FileErrorKind {
+    /// A kind that came through a [`Read`] is unwrapped.
     fn from(error: io::Error) -> Self {
-        FileErrorKind::Read(error)
+        error.downcast().unwrap_or_else(FileErrorKind::Read)
     }
 }
 
@@ -271,32 +321,54 @@ impl fmt::Display for FileError {
 impl fmt::Display for FileErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         match self {
-            FileErrorKind::Read(error) => write!(f, "{error}"),
-            FileErrorKind::Gzip => write!(f, "compressed; unpack it, or use the feature `gzip`"),
+            FileErrorKind::Read(error) => write!(f, "expected a readable file, found: {error}"),
+            FileErrorKind::Missing { gzip } => {
+                write!(f, "expected this file or {}, found neither", gzip.display())
+            }
+            FileErrorKind::Gzip => {
+                write!(f, "expected a plain file, found gzip, which needs the feature `gzip`")
+            }
             FileErrorKind::Magic { expected, found } => {
                 let kind = if *expected == IMAGES { "images" } else { "labels" };
-                write!(f, "no IDX {kind}: magic number {expected} expected, {found} found")
+                write!(f, "expected the magic number {expected} of IDX {kind}, found {found}")
             }
             FileErrorKind::Truncated { expected, found } => {
-                write!(f, "cut short: {expected} bytes expected, {found} found")
+                write!(f, "expected {expected} bytes, found only {found}")
+            }
+            FileErrorKind::TruncatedGzip { at } => {
+                write!(f, "expected more gzip data, found the end at byte {at}")
+            }
+            FileErrorKind::AfterGzip { at, found } => {
+                let expected = "expected zeros or the end of the file after the gzip data";
+                write!(f, "{expected}, found {found:#04x} at byte {at}")
             }
             FileErrorKind::Trailing { expected } => {
-                write!(f, "too long: {expected} bytes expected, more found")
+                write!(f, "expected {expected} bytes, found more")
             }
             FileErrorKind::Overflow { count, rows, columns } => {
-                write!(f, "{count} × {rows} × {columns} pixels are more than a file can hold")
+                let expected = "expected a size below 2⁶⁴ bytes";
+                write!(f, "{expected}, found {count} images of {rows} × {columns} pixels")
+            }
+            FileErrorKind::NoPixels { rows, columns } => {
+                write!(f, "expected at least one pixel per image, found {rows} × {columns}")
             }
             FileErrorKind::Data(error) => write!(f, "{error}"),
         }
     }
 }
 
-impl std::error::Error for FileError {
+impl std::error::Error for FileErrorKind {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match &self.kind {
+        match self {
             FileErrorKind::Read(error) => Some(error),
             FileErrorKind::Data(error) => Some(error),
             _ => None,
         }
+    }
+}
+
+impl std::error::Error for FileError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.kind.source()
     }
 }

@@ -1,0 +1,243 @@
+//! Samples in memory, and how they are copied into batches.
+
+use super::error::DataError;
+#[cfg(feature = "alloc")]
+use crate::kernel;
+use crate::shape::{BatchSize, Columns, Labels, Scalar};
+#[cfg(feature = "alloc")]
+use {alloc::vec::Vec, nalgebra::Dyn};
+
+/// A list of samples: inputs or targets. The [module's table](super) lists what can be one.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a list of samples: use `Vec<[T; N]>` or `data::from_slice::<T, N>(&values)?`, \
+               where `T` is `f32` or `f64` and `N` is the number of features",
+    label = "not a list of samples",
+    note = "rows of run-time length: `data::from_rows::<T, N>(&rows)?`; a matrix: \
+            `data::from_dmatrix::<T, N>(matrix)?`",
+    note = "bytes of images: `data::Pixels::<N>`; class numbers: `Vec<usize>`"
+)]
+pub trait Samples {
+    /// The number of samples.
+    fn count(&self) -> usize;
+}
+
+/// Samples that can be copied into batches of `B`: vectors `[T; N]` into [`Columns`], class numbers
+/// into [`Labels`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot fill a batch of `{T}`: its samples must be of the scalar `{T}`",
+    label = "these are not samples of `{T}`"
+)]
+pub trait Gather<T: Scalar, B: BatchSize>: Samples {
+    /// A batch of these samples.
+    type Batch;
+
+    /// Memory for a batch of `size` samples.
+    fn batch(&self, size: B) -> Self::Batch;
+
+    /// Copies the samples with these indices into `batch`, in this order. An index may occur more
+    /// than once.
+    ///
+    /// # Errors
+    /// The number of indices is not the size of the batch, or an index is not below
+    /// [`count`](Samples::count). `batch` is unchanged then.
+    ///
+    /// ```
+    /// use chainrule::data::{DataError, Gather};
+    /// use nalgebra::Const;
+    ///
+    /// let samples = vec![[0.0, 0.1], [1.0, 1.1], [2.0, 2.1]];
+    /// let mut x = samples.batch(Const::<2>);
+    /// samples.gather(&[2, 0], &mut x)?;
+    /// assert_eq!(x.as_slice(), [2.0, 2.1, 0.0, 0.1]);
+    ///
+    /// let error = Gather::<f64, Const<2>>::gather(&samples, &[0, 3], &mut x).unwrap_err();
+    /// assert_eq!(error, DataError::Index { position: 1, found: 3, samples: 3 });
+    /// assert_eq!(error.to_string(), "expected indices below 3, found 3 at position 1");
+    /// # Ok::<_, DataError>(())
+    /// ```
+    fn gather(&self, indices: &[usize], batch: &mut Self::Batch) -> Result<(), DataError>;
+}
+
+/// Every index has a sample, and every place of the batch an index.
+fn check(indices: &[usize], samples: usize, batch: usize) -> Result<(), DataError> {
+    if indices.len() != batch {
+        return Err(DataError::Indices { expected: batch, found: indices.len() });
+    }
+    match indices.iter().enumerate().find(|&(_, &index)| index >= samples) {
+        Some((position, &found)) => Err(DataError::Index { position, found, samples }),
+        None => Ok(()),
+    }
+}
+
+/// Copies `[T; N]` into columns.
+fn copy<'a, T: Scalar, const N: usize, B: BatchSize>(
+    samples: usize,
+    sample: impl Fn(usize) -> Option<&'a [T; N]>,
+    indices: &[usize],
+    batch: &mut Columns<T, N, B>,
+) -> Result<(), DataError> {
+    check(indices, samples, batch.ncols())?;
+    let columns = batch.as_mut_slice().chunks_exact_mut(N.max(1));
+    for (column, sample) in columns.zip(indices.iter().filter_map(|&i| sample(i))) {
+        column.copy_from_slice(sample);
+    }
+    Ok(())
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: Scalar, const N: usize> Samples for [[T; N]] {
+    fn count(&self) -> usize {
+        self.len()
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: Scalar, const N: usize, B: BatchSize> Gather<T, B> for [[T; N]] {
+    type Batch = Columns<T, N, B>;
+
+    fn batch(&self, size: B) -> Self::Batch {
+        size.columns()
+    }
+
+    fn gather(&self, indices: &[usize], batch: &mut Self::Batch) -> Result<(), DataError> {
+        copy::<T, N, B>(self.len(), |i| self.get(i), indices, batch)
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl Samples for [usize] {
+    fn count(&self) -> usize {
+        self.len()
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: Scalar, B: BatchSize> Gather<T, B> for [usize] {
+    type Batch = Labels<B>;
+
+    fn batch(&self, size: B) -> Self::Batch {
+        size.samples(0)
+    }
+
+    fn gather(&self, indices: &[usize], batch: &mut Self::Batch) -> Result<(), DataError> {
+        let batch = batch.as_mut();
+        check(indices, self.len(), batch.len())?;
+        for (to, &label) in batch.iter_mut().zip(indices.iter().filter_map(|&i| self.get(i))) {
+            *to = label;
+        }
+        Ok(())
+    }
+}
+
+/// A list of samples is also an array or `Vec` of them, or a reference to a list.
+macro_rules! as_list {
+    ($(#[$when:meta])? [$($generics:tt)*] $type:ty => $list:ty) => {
+        $(#[$when])?
+        #[diagnostic::do_not_recommend]
+        impl<$($generics)*> Samples for $type
+        where
+            $list: Samples,
+        {
+            fn count(&self) -> usize {
+                <$list>::count(self)
+            }
+        }
+
+        $(#[$when])?
+        #[diagnostic::do_not_recommend]
+        impl<T: Scalar, B: BatchSize, $($generics)*> Gather<T, B> for $type
+        where
+            $list: Gather<T, B>,
+        {
+            type Batch = <$list as Gather<T, B>>::Batch;
+
+            fn batch(&self, size: B) -> Self::Batch {
+                <$list>::batch(self, size)
+            }
+
+            fn gather(&self, indices: &[usize], batch: &mut Self::Batch) -> Result<(), DataError> {
+                <$list>::gather(self, indices, batch)
+            }
+        }
+    };
+}
+
+as_list!([S: ?Sized] &S => S);
+as_list!([S, const M: usize] [S; M] => [S]);
+as_list!(
+    #[cfg(feature = "alloc")]
+    [S] Vec<S> => [S]
+);
+
+/// The columns of a matrix; [`from_dmatrix`](super::from_dmatrix) makes one from a `DMatrix`.
+#[cfg(feature = "alloc")]
+#[diagnostic::do_not_recommend]
+impl<T: Scalar, const N: usize> Samples for Columns<T, N, Dyn> {
+    fn count(&self) -> usize {
+        self.ncols()
+    }
+}
+
+#[cfg(feature = "alloc")]
+#[diagnostic::do_not_recommend]
+impl<T: Scalar, const N: usize, B: BatchSize> Gather<T, B> for Columns<T, N, Dyn> {
+    type Batch = Columns<T, N, B>;
+
+    fn batch(&self, size: B) -> Self::Batch {
+        size.columns()
+    }
+
+    fn gather(&self, indices: &[usize], batch: &mut Self::Batch) -> Result<(), DataError> {
+        let values = self.as_slice();
+        let column = |i: usize| values.get(i.checked_mul(N)?..)?.first_chunk();
+        copy::<T, N, B>(self.ncols(), column, indices, batch)
+    }
+}
+
+/// Grey images of `N` pixels. They are kept as bytes; a batch of them has numbers from 0 to 1, a
+/// byte divided by 255.
+///
+/// ```
+/// use chainrule::data::{Gather, Pixels};
+/// use nalgebra::Const;
+///
+/// let images = Pixels(vec![[0, 51], [255, 102]]);
+/// let mut x = Gather::<f64, _>::batch(&images, Const::<1>);
+/// images.gather(&[1], &mut x)?;
+/// assert_eq!(x.as_slice(), [1.0, 0.4]);
+/// # Ok::<_, chainrule::data::DataError>(())
+/// ```
+#[cfg(feature = "alloc")]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pixels<const N: usize>(pub Vec<[u8; N]>);
+
+#[cfg(feature = "alloc")]
+#[diagnostic::do_not_recommend]
+impl<const N: usize> Samples for Pixels<N> {
+    fn count(&self) -> usize {
+        self.0.len()
+    }
+}
+
+#[cfg(feature = "alloc")]
+#[diagnostic::do_not_recommend]
+impl<T: Scalar, const N: usize, B: BatchSize> Gather<T, B> for Pixels<N> {
+    type Batch = Columns<T, N, B>;
+
+    fn batch(&self, size: B) -> Self::Batch {
+        size.columns()
+    }
+
+    fn gather(&self, indices: &[usize], batch: &mut Self::Batch) -> Result<(), DataError> {
+        check(indices, self.0.len(), batch.ncols())?;
+        let image = |&i: &usize| self.0.get(i);
+        // Images at random indices are in no cache. So each is prefetched while others are copied.
+        let ahead = indices.iter().skip(4).map(image).chain(core::iter::repeat(None));
+        let batch = batch.as_mut_slice().chunks_exact_mut(N.max(1));
+        for ((x, image), next) in batch.zip(indices.iter().filter_map(image)).zip(ahead) {
+            kernel::prefetch(next.map_or(&[], |next| next));
+            kernel::brightness(image, x);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,42 @@
+//! A file whose header lies about its size makes the readers allocate no more than the file warrants.
+
+#![allow(unsafe_code)] // an allocator is
+
+use chainrule::data::{read_images, read_labels};
+use std::{
+    alloc::{GlobalAlloc, Layout, System},
+    cell::Cell,
+};
+
+struct Largest;
+
+thread_local! {
+    static LARGEST: Cell<usize> = const { Cell::new(0) };
+}
+
+// SAFETY: every call goes to the system's allocator.
+unsafe impl GlobalAlloc for Largest {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        LARGEST.set(LARGEST.get().max(layout.size()));
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
+        unsafe { System.dealloc(place, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Largest = Largest;
+
+#[test]
+fn a_header_reserves_nothing() {
+    let images = [2051, u32::MAX, 28, 28].map(u32::to_be_bytes).concat();
+    let labels = [2049, u32::MAX].map(u32::to_be_bytes).concat();
+    LARGEST.set(0);
+    assert!(read_images::<784>("images", &images[..]).is_err());
+    assert!(read_labels("labels", &labels[..], 10).is_err());
+    assert!(LARGEST.get() > 0, "the allocator is in use");
+    // The buffer of a file has 8 KiB.
+    assert!(LARGEST.get() <= 16 << 10, "{} bytes at once", LARGEST.get());
+}
