@@ -24,7 +24,7 @@
 //! fields too, `parameters!(Huber {})`. A box is exported as what is in it, since a `static` has none.
 
 use crate::{
-    D1, Frozen, Network, Parameters, Scalar, Shape, SoftmaxCrossEntropy, Statistic, SumSquaredError,
+    D1, Frozen, Network, Parameters, Probabilities, Scalar, Shape, SoftmaxCrossEntropy, Statistic, SumSquaredError,
 };
 #[cfg(feature = "alloc")]
 use alloc::boxed::Box;
@@ -108,6 +108,12 @@ parameters!(@export SumSquaredError [] (SumSquaredError) [] []);
 impl<const N: usize> Export for D1<N> {
     fn source(_: Option<&Self>, f: &mut fmt::Formatter) -> fmt::Result {
         __type(f, "::chainrule::D1", &[&N])
+    }
+}
+
+impl<const N: usize> Export for Probabilities<N> {
+    fn source(_: Option<&Self>, f: &mut fmt::Formatter) -> fmt::Result {
+        __type(f, "::chainrule::Probabilities", &[&N])
     }
 }
 

@@ -403,9 +403,8 @@ impl<T: Scalar, R: Rule<T, N>, const N: usize> Destination<T> for Update<R, N> {
             None if dy.len() == w.len() => kernel::add_scaled(factor, dy, w),
             _ => return Some(held),
         }
-        // The sums are not seen. A number of theirs that is not finite comes from one of `dy`, or is
-        // too large, and then the next loss is not finite.
-        *held.finite &= x.is_none() || kernel::finite(dy);
+        // Every number of `dy` has a part in the first column, so that one which is not finite shows there.
+        *held.finite &= kernel::finite(w.get(..M::SHAPE.0).unwrap_or_default());
         None
     }
 

@@ -25,6 +25,19 @@ impl Gain {
     }
 }
 
+/// The first gain that there is.
+#[doc(hidden)]
+pub const fn first<const N: usize>(gains: [Option<Gain>; N]) -> Option<Gain> {
+    let mut left = gains.as_slice();
+    while let Some((gain, rest)) = left.split_first() {
+        if gain.is_some() {
+            return *gain;
+        }
+        left = rest;
+    }
+    None
+}
+
 /// Fills `weight` from a normal distribution of mean 0 and standard deviation `std`, whatever its
 /// size, in place.
 ///

@@ -157,8 +157,13 @@ mod zeros;
 /// What the macros need.
 #[doc(hidden)]
 pub mod __private {
-    pub use crate::{kernel::zero_field, params::count};
+    pub use crate::{
+        init::first,
+        kernel::{Larger, zero_field},
+        params::count,
+    };
     pub use num_traits::ConstZero;
+    pub use rand::Rng;
 }
 
 pub use grad::{Destination, Grad, Nowhere, Tree, Update};
@@ -174,7 +179,7 @@ pub use pass::Pass;
 pub use path::Path;
 pub use rule::{Piece, Rule};
 pub use shape::{
-    Batch, BatchSize, Buffer, Columns, D1, Flat, Labels, Purpose, Scalar, Shape, ToPredict, ToTrain,
+    Batch, BatchSize, Buffer, Columns, D1, Flat, Labels, Probabilities, Purpose, Scalar, Scores, Shape, ToPredict, ToTrain,
 };
 pub use step::{Fused, Predictor, StepError, Way, Whole, Workspace};
 pub use trace::{ByValue, Trace};

@@ -273,3 +273,145 @@ macro_rules! buffer {
         }
     };
 }
+
+/// Makes a struct of named layers, each of which takes what the one before it gives: a net of any depth
+/// whose parameters are named as in a PyTorch module, `first.weight`.
+///
+/// ```
+/// use chainrule::{Affine, D1, Frozen, Network, Relu, SoftmaxCrossEntropy, named};
+/// use rand::{SeedableRng, rngs::Xoshiro128PlusPlus};
+///
+/// named!(pub Mlp { first: Affine<f32, 2, 16>, act: Relu, last: Affine<f32, 16, 2> });
+/// type Net = Network<f32, D1<2>, Mlp, SoftmaxCrossEntropy>;
+///
+/// let net = Net::init(&mut Xoshiro128PlusPlus::seed_from_u64(0));
+/// assert!(net.to_string().contains("first.weight"));
+///
+/// // The layers are type parameters, which those of the declaration are the defaults of.
+/// let Mlp { first, act, last } = net.layers;
+/// let tuned = Mlp { first: Frozen(first), act, last };
+/// ```
+#[macro_export]
+macro_rules! named {
+    ($(#[$meta:meta])* $vis:vis $name:ident { $($field:ident: $layer:ty),+ $(,)? }) => {
+        $(#[$meta])*
+        #[allow(non_camel_case_types)]
+        #[derive(Clone, Debug)]
+        $vis struct $name<$($field = $layer),+> {
+            $(#[doc = concat!("The layer `", stringify!($field), "`.")] pub $field: $field),+
+        }
+
+        #[allow(non_camel_case_types)]
+        const _: () = {
+            $crate::parameters!($name<$($field: part),+> { $($field),+ });
+            $crate::__sequence!(@bounds [$name<$($field),+>] [$($field $field)+] [] In, $($field)+);
+        };
+    };
+    ($($other:tt)*) => {
+        compile_error!("write `named!(Net { first: Affine<f32, 2, 16>, act: Relu })`: \
+            a name, then each layer's name and type");
+    };
+}
+
+/// `Layer` for a type of layers in sequence: a tuple, or a struct by `named!`. Each layer is given as its
+/// field and its type parameter.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __sequence {
+    // The bounds, one layer after the other, then the impl.
+    (@bounds $self:tt $all:tt [$($bounds:tt)*] $in:ty, $first:ident $($more:ident)*) => {
+        $crate::__sequence!(@bounds $self $all [$($bounds)* $first: $crate::Layer<T, $in>,]
+            $first::Out, $($more)*);
+    };
+    (@bounds [$self:ty] [$first:tt $l:ident $($field:tt $more:ident)*] [$($bounds:tt)*] $out:ty,) => {
+        impl<T: $crate::Scalar, In: $crate::Shape, $($bounds)*> $crate::Layer<T, In> for $self {
+            type Out = $out;
+            /// For each layer its cache, its output and the gradient on that; for the last its cache.
+            type Cache<B: $crate::BatchSize, P: $crate::Purpose> =
+                $crate::__sequence!(@cache B P $l $($more)*);
+            type Scratch = $crate::__sequence!(@scratch $l $($more)*);
+            const GAIN: Option<$crate::init::Gain> =
+                $crate::__private::first([$l::GAIN $(, $more::GAIN)*]);
+
+            #[inline(always)]
+            fn forward<B: $crate::BatchSize, P: $crate::Purpose>(
+                &self,
+                at: $crate::Forward<T, In, Self, B, P>,
+            ) {
+                let $crate::Forward { x, y, cache, scratch, pass } = at;
+                $crate::__sequence!(@forward self x y cache scratch pass $first $l $($field $more)*);
+            }
+
+            #[inline(always)]
+            fn backward<B: $crate::BatchSize, D: $crate::Destination<T>>(
+                mut this: $crate::Grad<T, Self, D>,
+                at: $crate::Backward<T, In, Self, B>,
+            ) {
+                let $crate::Backward { x, y, cache, scratch, dy, dx } = at;
+                $crate::__sequence!(@backward this x y cache scratch dy dx $first $l $($field $more)*);
+            }
+
+            fn init<R: $crate::__private::Rng + ?Sized>(
+                &mut self,
+                next: $crate::init::Gain,
+                rng: &mut R,
+            ) {
+                $crate::__sequence!(@init self next rng $first $l $($field $more)*);
+            }
+        }
+    };
+    (@cache $b:ident $p:ident $last:ident) => { $last::Cache<$b, $p> };
+    (@cache $b:ident $p:ident $l:ident $($more:ident)+) => {
+        (
+            $l::Cache<$b, $p>,
+            $crate::Batch<T, $l::Out, $b>,
+            $p::InTraining<$b, $crate::Batch<T, $l::Out, $b>>,
+            $crate::__sequence!(@cache $b $p $($more)+),
+        )
+    };
+    (@scratch $last:ident) => { $last::Scratch };
+    (@scratch $l:ident $($more:ident)+) => {
+        $crate::__private::Larger<$l::Scratch, $crate::__sequence!(@scratch $($more)+)>
+    };
+    (@forward $self:ident $x:ident $y:ident $cache:ident $scratch:ident $pass:ident $f:tt $l:ident) => {
+        $self.$f.forward::<B, P>($crate::Forward {
+            x: $x, y: $y, cache: $cache, scratch: $scratch, pass: $pass,
+        });
+    };
+    (@forward $self:ident $x:ident $y:ident $cache:ident $scratch:ident $pass:ident $f:tt $l:ident $($more:tt)+) => {
+        let (kept, h, _, $cache) = $cache;
+        let mut lent = $scratch;
+        $self.$f.forward::<B, P>($crate::Forward {
+            x: $x, y: h, cache: kept, scratch: lent.again().first(), pass: $pass,
+        });
+        let ($x, $scratch) = (&*h, lent.second());
+        $crate::__sequence!(@forward $self $x $y $cache $scratch $pass $($more)+);
+    };
+    (@backward $this:ident $x:ident $y:ident $cache:ident $scratch:ident $dy:ident $dx:ident $f:tt $l:ident) => {
+        $l::backward::<B, D>($crate::part!($this.$f), $crate::Backward {
+            x: $x, y: $y, cache: $cache, scratch: $scratch, dy: $dy, dx: $dx,
+        });
+    };
+    (@backward $this:ident $x:ident $y:ident $cache:ident $scratch:ident $dy:ident $dx:ident $f:tt $l:ident $($more:tt)+) => {
+        let (kept, h, dh, next) = $cache;
+        let mut lent = $scratch;
+        // What is before the first layer that anything is wanted of does not run.
+        let runs = $dx.is_some() || <$l::Gradient as $crate::Parameters<T>>::COUNT > 0;
+        {
+            let ($x, $cache, $scratch) = (&*h, next, lent.again().second());
+            let $dx = if runs { Some(&mut *dh) } else { None };
+            $crate::__sequence!(@backward $this $x $y $cache $scratch $dy $dx $($more)+);
+        }
+        if runs {
+            $l::backward::<B, D>($crate::part!($this.$f), $crate::Backward {
+                x: $x, y: h, cache: kept, scratch: lent.first(), dy: dh, dx: $dx,
+            });
+        }
+    };
+    (@init $self:ident $next:ident $rng:ident $f:tt $l:ident $($field:tt $more:ident)*) => {
+        let follows = $crate::__private::first([$($more::GAIN),*]).unwrap_or($next);
+        $self.$f.init(follows, $rng);
+        $crate::__sequence!(@init $self $next $rng $($field $more)*);
+    };
+    (@init $self:ident $next:ident $rng:ident) => {};
+}

@@ -11,7 +11,7 @@ use crate::{
     pass::Pass,
     path::Path,
     shape::{
-        Batch, BatchSize, Buffer, D1, Flat, Scalar, Shape, ToTrain, nan, number,
+        Batch, BatchSize, Buffer, D1, Flat, Scalar, Scores, Shape, ToTrain, nan, number,
     },
     step::{Activations, Prediction, PredictionInto, Predictor, Step, VectorJacobian, Way, Workspace},
     zeros::Zeros,
@@ -142,9 +142,10 @@ impl<T: Scalar, In: Shape, L, E> Network<T, In, L, E> {
     /// ```
     /// use chainrule::TwoLayerNet;
     /// use nalgebra::{Const, SMatrix};
+    /// use rand::{SeedableRng, rngs::Xoshiro128PlusPlus};
     /// type Net = TwoLayerNet<f64, 64, 20, 10>;
     ///
-    /// let net = Net::init(&mut rand::rng());
+    /// let net = Net::init(&mut Xoshiro128PlusPlus::seed_from_u64(0));
     /// let mut predictor = Net::predictor(Const::<3>);
     /// let x = SMatrix::<f64, 64, 3>::repeat(0.5);
     /// assert_eq!(*net.predict_into(&x, &mut predictor), net.predict(&x));
@@ -175,14 +176,14 @@ impl<T: Scalar, In: Shape, L, E> Network<T, In, L, E> {
 
     /// The part of a batch for which the largest output is that of the right class, from 0 to 1. The
     /// first of equal outputs counts; outputs with a NaN are wrong. NaN if the target has another
-    /// number of samples.
+    /// number of samples, or the net has one output, which is always the largest.
     pub fn accuracy<B: BatchSize, Y, const N: usize>(&self, x: &In::Batch<T, B>, target: &Y) -> T
     where
-        L: Layer<T, In, Out = D1<N>>,
+        L: Layer<T, In, Out: Scores<N>>,
         Y: Classes<T, N, B> + ?Sized,
     {
         let samples = In::size::<T, B>(x).value();
-        if target.samples() != samples {
+        if target.samples() != samples || N == 1 {
             return nan();
         }
         ratio(self.correct(x, target).filter(|&correct| correct).count(), samples)
@@ -195,12 +196,12 @@ impl<T: Scalar, In: Shape, L, E> Network<T, In, L, E> {
         target: &Y,
     ) -> impl Iterator<Item = bool>
     where
-        L: Layer<T, In, Out = D1<N>>,
+        L: Layer<T, In, Out: Scores<N>>,
         Y: Classes<T, N, B> + ?Sized,
     {
         let y = self.predict::<B>(x);
         (0..In::size::<T, B>(x).value()).map(move |sample| {
-            let outputs = y.as_slice().chunks_exact(N.max(1)).nth(sample);
+            let outputs = L::Out::flat::<T, B>(&y).chunks_exact(N.max(1)).nth(sample);
             outputs.and_then(argmax).is_some_and(|class| target.class(sample) == Some(class))
         })
     }

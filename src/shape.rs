@@ -216,29 +216,46 @@ pub trait Flat: Shape {
 /// A batch of `B` samples of shape `S`.
 pub type Batch<T, S, B> = <S as Shape>::Batch<T, B>;
 
-/// A vector of `N` features. Its batches are [`Columns`].
-#[derive(Clone, Copy, Debug)]
-pub struct D1<const N: usize>;
+macro_rules! vectors {
+    ($($(#[$doc:meta])* $name:ident;)*) => { $(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug)]
+        pub struct $name<const N: usize>;
 
-impl<const N: usize> Shape for D1<N> {
-    type Batch<T: Scalar, B: BatchSize> = Columns<T, N, B>;
+        impl<const N: usize> Shape for $name<N> {
+            type Batch<T: Scalar, B: BatchSize> = Columns<T, N, B>;
 
-    #[inline]
-    fn size<T: Scalar, B: BatchSize>(x: &Columns<T, N, B>) -> B {
-        x.shape_generic().1
-    }
+            #[inline(always)]
+            fn size<T: Scalar, B: BatchSize>(x: &Columns<T, N, B>) -> B {
+                x.shape_generic().1
+            }
+        }
+
+        impl<const N: usize> Flat for $name<N> {
+            const LEN: usize = N;
+
+            #[inline(always)]
+            fn flat<T: Scalar, B: BatchSize>(x: &Columns<T, N, B>) -> &[T] {
+                x.as_slice()
+            }
+
+            #[inline(always)]
+            fn flat_mut<T: Scalar, B: BatchSize>(x: &mut Columns<T, N, B>) -> &mut [T] {
+                x.as_mut_slice()
+            }
+        }
+
+        impl<const N: usize> Scores<N> for $name<N> {}
+    )* };
 }
 
-impl<const N: usize> Flat for D1<N> {
-    const LEN: usize = N;
+/// One number for each of `N` classes, of which the largest is the prediction.
+pub trait Scores<const N: usize>: Flat {}
 
-    #[inline]
-    fn flat<T: Scalar, B: BatchSize>(x: &Columns<T, N, B>) -> &[T] {
-        x.as_slice()
-    }
-
-    #[inline]
-    fn flat_mut<T: Scalar, B: BatchSize>(x: &mut Columns<T, N, B>) -> &mut [T] {
-        x.as_mut_slice()
-    }
+vectors! {
+    /// A vector of `N` features. Its batches are [`Columns`].
+    D1;
+    /// `N` probabilities, the output of a [`Softmax`](crate::Softmax) layer. Its batches are [`Columns`]. It
+    /// is a shape of its own so that a loss which contains a softmax cannot follow one.
+    Probabilities;
 }

@@ -7,7 +7,7 @@ use crate::{
     network::{Network, ratio},
     optim::Optimizer,
     pass::hash,
-    shape::{BatchSize, D1, Scalar, Shape, nan, number},
+    shape::{BatchSize, Scalar, Scores, Shape, nan, number},
     step::StepError,
 };
 use core::{fmt, ops::ControlFlow};
@@ -167,15 +167,15 @@ impl<B: BatchSize> Training<B> {
 }
 
 impl<T: Scalar, In: Shape, L, E> Network<T, In, L, E> {
-    /// The [`accuracy`](Self::accuracy) on a whole data set, batch after batch; NaN for batches
-    /// of none.
+    /// The [`accuracy`](Self::accuracy) on a whole data set, batch after batch; NaN for batches of none and
+    /// for nets of one output.
     pub fn accuracy_on<B: BatchSize, X, Y, const N: usize>(
         &self,
         data: &Dataset<X, Y>,
         batch: B,
     ) -> T
     where
-        L: Layer<T, In, Out = D1<N>>,
+        L: Layer<T, In, Out: Scores<N>>,
         X: Gather<T, B, Batch = In::Batch<T, B>>,
         Y: Gather<T, B>,
         Y::Batch: Classes<T, N, B>,

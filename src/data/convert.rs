@@ -80,7 +80,7 @@ pub fn from_rows<T: Scalar, const N: usize>(
 /// use rand::{SeedableRng, rngs::Xoshiro128PlusPlus};
 ///
 /// let rng = &mut Xoshiro128PlusPlus::seed_from_u64(0);
-/// let net = TwoLayerNet::<f32, 3, 8, 2>::init(0.5, rng);
+/// let net = TwoLayerNet::<f32, 3, 8, 2>::init(rng);
 ///
 /// let matrix = DMatrix::<f32>::zeros(3, 5); // five samples
 /// let first = net.predict(&data::from_dmatrix(matrix.columns(0, 2))?);

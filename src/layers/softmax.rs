@@ -4,7 +4,7 @@ use crate::{
     grad::{Destination, Grad},
     kernel,
     layer::{Backward, Forward, Layer},
-    shape::{BatchSize, D1, Purpose, Scalar},
+    shape::{BatchSize, D1, Probabilities, Purpose, Scalar},
 };
 
 /// yₖ = eˣᵏ / Σ eˣⁱ, for each column of a batch.
@@ -12,14 +12,14 @@ use crate::{
 /// dx = y ⊙ (dy - Σ dyᵢ·yᵢ). (Chapter 3.5.)
 ///
 /// # Shapes
-/// `D1<N>`, unchanged.
+/// From `D1<N>` to `Probabilities<N>`.
 ///
 /// The largest entry is subtracted first, so that nothing overflows at ±1000. NaN anywhere in a
 /// column, or +∞, makes all of it NaN.
 ///
-/// A net that is trained with [`SoftmaxCrossEntropy`](crate::SoftmaxCrossEntropy) must not end in
-/// this layer: the loss contains it. For inference it is not needed, as the largest output stays
-/// the largest.
+/// A net that is trained with [`SoftmaxCrossEntropy`](crate::SoftmaxCrossEntropy) does not end in
+/// this layer: the loss contains it, and does not take probabilities. The largest output stays the largest,
+/// so that a prediction of the class does not need it either.
 ///
 /// ```
 /// use chainrule::{ByValue, Softmax};
@@ -36,7 +36,7 @@ pub struct Softmax;
 parameters!(Softmax {});
 
 impl<T: Scalar, const N: usize> Layer<T, D1<N>> for Softmax {
-    type Out = D1<N>;
+    type Out = Probabilities<N>;
     type Cache<B: BatchSize, P: Purpose> = ();
     type Scratch = ();
 

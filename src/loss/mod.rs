@@ -18,7 +18,8 @@ use {alloc::vec::Vec, nalgebra::Dyn};
 /// counterpart.
 #[diagnostic::on_unimplemented(
     message = "`{Y}` is no target of `{Self}` for a batch of `{B}` outputs of shape `{S}`",
-    label = "not a target for this batch"
+    label = "not a target for this batch",
+    note = "`SoftmaxCrossEntropy` contains the softmax: a net that it trains ends without a `Softmax` layer"
 )]
 pub trait Loss<T: Scalar, S: Shape, B: BatchSize, Y: ?Sized> {
     /// The mean loss of the samples; overwrites `dy`, the gradient on the outputs, if wanted.

@@ -17,7 +17,8 @@ use crate::{
 ///
 /// # Numbers
 /// Nothing overflows, and no 1e-7 stands inside the logarithm: at scores of ±1000 the loss is 2000
-/// and not 16.1. An output of NaN or +∞, or a label that is no class, makes the loss NaN.
+/// and not 16.1. An output of NaN or +∞, or a label that is no class, makes the loss NaN. So does a net
+/// of one output, whose softmax is always 1: for two classes it takes two.
 ///
 /// ```
 /// use chainrule::{D1, Loss, SoftmaxCrossEntropy};
@@ -37,7 +38,8 @@ impl<T: Scalar, const N: usize, B: BatchSize, Y: Classes<T, N, B> + ?Sized> Loss
 {
     #[inline(always)]
     fn loss(&self, y: &Columns<T, N, B>, t: &Y, mut dy: Option<&mut Columns<T, N, B>>) -> T {
-        let samples = if t.samples() == y.ncols() { number(y.ncols()) } else { nan() };
+        let fits = t.samples() == y.ncols() && N != 1;
+        let samples = if fits { number(y.ncols()) } else { nan() };
         let mut loss = T::zero();
         if let Some(dy) = dy.as_deref_mut().filter(|dy| dy.ncols() != y.ncols()) {
             dy.fill(nan());

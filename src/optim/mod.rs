@@ -28,16 +28,19 @@ use alloc::boxed::Box;
 /// time:
 ///
 /// ```
-/// use chainrule::{Affine, D1, Layer, Network, Optimizer, Sgd, SumSquaredError};
+/// use chainrule::{Affine, D1, Network, Optimizer, Sgd, SumSquaredError};
 /// use nalgebra::{Const, Matrix1x2};
+/// use rand::{SeedableRng, rngs::Xoshiro128PlusPlus};
 ///
 /// type Layers = Affine<f64, 1, 1>;
-/// let mut net = Network::<f64, D1<1>, Layers, SumSquaredError>::init(&mut rand::rng());
+/// let mut rng = Xoshiro128PlusPlus::seed_from_u64(0);
+/// type Net = Network<f64, D1<1>, Layers, SumSquaredError>;
+/// let mut net = Net::init(&mut rng);
 /// let mut optimizer: Box<dyn Optimizer<f64, Layers>> = match "sgd" {
 ///     "sgd" => Box::new(Sgd::new(0.5)),
 ///     _ => unimplemented!(),
 /// };
-/// let mut work = Network::workspace(Const::<2>);
+/// let mut work = Net::workspace(Const::<2>);
 /// let (x, t) = (Matrix1x2::new(0.0, 1.0), Matrix1x2::new(1.0, 3.0));
 /// for _ in 0..200 {
 ///     optimizer.train_step(&mut net, &x, &t, &mut work)?;
