@@ -276,7 +276,8 @@ impl<'a, T: Scalar, L: Parameters<T>, R: Rule<T, N>, const N: usize> Grad<'a, T,
         step: u64,
         finite: &'a mut bool,
     ) -> Self {
-        Grad { held: Held { layer, state, rule, step, finite }, path: Path::ROOT }
+        let held = Held { layer, state, rule, step, finite, product: false };
+        Grad { held, path: Path::ROOT }
     }
 }
 
@@ -353,6 +354,9 @@ pub struct Held<'a, L, G, R, const N: usize> {
     rule: &'a R,
     step: u64,
     finite: &'a mut bool,
+    /// Whether the gradient is a product dy·xᵀ: every number of `dy` has a part in its first column, so that
+    /// one which is not finite shows there.
+    product: bool,
 }
 
 /// The most bytes of a gradient that wait for a rule. On a computer so many that the product which makes
@@ -375,9 +379,9 @@ impl<T: Scalar, R: Rule<T, N>, const N: usize> Destination<T> for Update<R, N> {
         layer: impl FnOnce(&mut L) -> &mut P,
         tree: impl Fn(&mut L::Gradient) -> &mut P::Gradient,
     ) -> Self::Held<'b, P> {
-        let Held { layer: whole, state, rule, step, finite } = held;
+        let Held { layer: whole, state, rule, step, finite, product } = held;
         let state = state.each_mut().map(|state| tree(state));
-        Held { layer: layer(whole), state, rule, step: *step, finite }
+        Held { layer: layer(whole), state, rule, step: *step, finite, product: *product }
     }
 
     #[inline(always)]
@@ -389,21 +393,19 @@ impl<T: Scalar, R: Rule<T, N>, const N: usize> Destination<T> for Update<R, N> {
 
     #[inline(always)]
     fn add_product<'b, M: OneLeaf<T>>(
-        held: Self::Held<'b, M>,
+        mut held: Self::Held<'b, M>,
         dy: &[T],
         x: Option<&[T]>,
     ) -> Option<Self::Held<'b, M>> {
-        let Some(factor) = held.rule.factor() else { return Some(held) };
-        if M::ROLE != Role::Weight {
-            return Some(held);
-        }
+        held.product = x.is_some();
+        let factor = held.rule.factor().filter(|_| M::ROLE == Role::Weight);
+        let Some(factor) = factor else { return Some(held) };
         let w = held.layer.numbers();
         match x {
             Some(x) if kernel::add_product(factor, M::SHAPE, dy, x, w) => {}
             None if dy.len() == w.len() => kernel::add_scaled(factor, dy, w),
             _ => return Some(held),
         }
-        // Every number of `dy` has a part in the first column, so that one which is not finite shows there.
         *held.finite &= kernel::finite(w.get(..M::SHAPE.0).unwrap_or_default());
         None
     }
@@ -463,7 +465,12 @@ impl<M, R, const N: usize> Held<'_, M, M, R, N> {
         let end = first + gradient.len();
         let here = self.layer.numbers().get_mut(first..end);
         let values = here.unwrap_or_default();
-        *self.finite &= kernel::finite(gradient);
+        let look = match (self.product, first) {
+            (false, _) => gradient,
+            (true, 0) => gradient.get(..M::SHAPE.0).unwrap_or_default(),
+            (true, _) => &[],
+        };
+        *self.finite &= kernel::finite(look);
         if M::ROLE != Role::Weight {
             return kernel::add_scaled(T::one(), gradient, values);
         }

@@ -173,7 +173,7 @@ pub use layers::{Affine, Frozen, Gelu, Identity, Relu, Sigmoid, Softmax, Softplu
 pub use loss::{Classes, Loss, SoftmaxCrossEntropy, SumSquaredError};
 pub use memory::Memory;
 pub use network::{Network, TwoLayerNet};
-pub use optim::{Descent, Optimizer, Sgd};
+pub use optim::{Adam, Decay, Descent, Optimizer, Sgd};
 pub use params::{Leaf, LeafMut, OneLeaf, Parameters, Role, Statistic};
 pub use pass::Pass;
 pub use path::Path;

@@ -1,8 +1,12 @@
 //! Optimizers: a rule with its state, the steps that it takes, and the trait by which one is chosen at run
 //! time. The rules have one file each.
 
+mod adam;
+mod decay;
 mod sgd;
 
+pub use adam::Adam;
+pub use decay::Decay;
 pub use sgd::Sgd;
 
 use crate::{

@@ -1,0 +1,89 @@
+//! Adam, with L2 or decoupled weight decay.
+
+use super::{Decay, Descent};
+use crate::{
+    rule::{Piece, Rule},
+    shape::Scalar,
+    step::Fused,
+    zeros::Zeros,
+};
+use nalgebra::convert;
+
+/// m ← m + (1 - β₁)·(dW - m), v ← v + (1 - β₂)·(dW² - v),
+/// W ← W - η·m̂ / (√v̂ + ε), where m̂ = m / (1 - β₁ᵗ), v̂ = v / (1 - β₂ᵗ) at step t.
+/// (Chapter 6.1.6; Kingma and Ba, 2014; PyTorch's `Adam`, and by [`Adam::decoupled`] its `AdamW`.)
+///
+/// ε stands outside the root, as in PyTorch. The book's code, and the original's second form, take
+/// W ← W - η·√(1 - β₂ᵗ) / (1 - β₁ᵗ)·m / (√v + ε), where ε counts more in the first steps.
+///
+/// ```
+/// use chainrule::{Adam, Optimizer};
+/// use nalgebra::Vector2;
+///
+/// let mut weight = Vector2::new(1.0, 2.0);
+/// let mut adam = Adam::new(0.1);
+/// // The first step is the rate, whatever the size of the gradient.
+/// adam.step(&mut weight, &Vector2::new(1e3, -1e-3))?;
+/// assert!((weight - Vector2::new(0.9, 2.1)).amax() < 1e-5_f64);
+/// # Ok::<_, chainrule::StepError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Adam<T> {
+    /// η, the learning rate; PyTorch's default is 0.001.
+    pub rate: T,
+    /// β₁ and β₂, how much of the means is kept at each step.
+    pub betas: [T; 2],
+    /// ε.
+    pub eps: T,
+    /// The weight decay.
+    pub decay: Decay<T>,
+    /// η·√(1 - β₂ᵗ) / (1 - β₁ᵗ) and ε·√(1 - β₂ᵗ) of this step.
+    corrections: Option<[T; 2]>,
+}
+
+impl<T: Scalar> Adam<T> {
+    /// With the learning rate `rate`, β₁ = 0.9, β₂ = 0.999, ε = 10⁻⁸ and no decay.
+    pub fn new<G: Zeros>(rate: T) -> Descent<Self, G, 2> {
+        let betas = [convert(0.9), convert(0.999)];
+        Descent::new(Adam::with(rate, betas, convert(1e-8), Decay::None))
+    }
+
+    /// AdamW: as [`new`](Self::new), with a decoupled weight decay, for which PyTorch's default is 0.01.
+    /// (Loshchilov and Hutter, 2017.)
+    pub fn decoupled<G: Zeros>(rate: T, decay: T) -> Descent<Self, G, 2> {
+        let mut adam = Adam::new(rate);
+        adam.rule.decay = Decay::Decoupled(decay);
+        adam
+    }
+
+    /// With these settings.
+    pub const fn with(rate: T, betas: [T; 2], eps: T, decay: Decay<T>) -> Self {
+        Adam { rate, betas, eps, decay, corrections: None }
+    }
+}
+
+impl<T: Scalar> Rule<T, 2> for Adam<T> {
+    type Way = Fused;
+
+    #[inline(always)]
+    fn begin(&mut self, step: u64) {
+        let step = i32::try_from(step).unwrap_or(i32::MAX);
+        let [m, v] = self.betas.map(|beta| T::one() - beta.powi(step));
+        // Both sides of the fraction are multiplied by √(1 - β₂ᵗ), once and not for each number.
+        self.corrections = Some([self.rate * v.sqrt() / m, self.eps * v.sqrt()]);
+    }
+
+    #[inline(always)]
+    fn update(&self, piece: Piece<T, 2>) {
+        let Some([rate, eps]) = self.corrections else { return };
+        let ([b1, b2], [m, v]) = (self.betas.map(|beta| T::one() - beta), piece.state);
+        let (l2, shrink) = self.decay.factors(self.rate, piece.path, piece.shape);
+        let weights = piece.values.iter_mut().zip(piece.gradient);
+        for ((w, &dw), (m, v)) in weights.zip(m.iter_mut().zip(v)) {
+            let dw = dw + l2 * *w;
+            *m += (dw - *m) * b1;
+            *v += (dw * dw - *v) * b2;
+            *w = *w * shrink - rate * *m / (v.sqrt() + eps);
+        }
+    }
+}
