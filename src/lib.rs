@@ -179,9 +179,9 @@ pub use pass::Pass;
 pub use path::Path;
 pub use rule::{Piece, Rule};
 pub use shape::{
-    Batch, BatchSize, Buffer, Columns, D1, Flat, Labels, Probabilities, Purpose, Scalar, Scores, Shape, ToPredict, ToTrain,
+    AsBatch, Batch, BatchSize, Buffer, Columns, D1, Flat, Labels, Probabilities, Purpose, Scalar, Scores, Shape, ToPredict, ToTrain,
 };
 pub use step::{Fused, Predictor, StepError, Way, Whole, Workspace};
 pub use trace::{ByValue, Trace};
-pub use train::{Progress, Training, TrainingCause, TrainingError};
+pub use train::{Observation, Progress, Training, TrainingCause, TrainingError};
 pub use zeros::{ConstZeros, Zeros};

@@ -11,7 +11,7 @@ use crate::{
     pass::Pass,
     path::Path,
     shape::{
-        Batch, BatchSize, Buffer, D1, Flat, Scalar, Scores, Shape, ToTrain, nan, number,
+        AsBatch, Batch, BatchSize, Buffer, D1, Flat, Scalar, Scores, Shape, ToTrain, nan, number,
     },
     step::{Activations, Prediction, PredictionInto, Predictor, Step, VectorJacobian, Way, Workspace},
     zeros::Zeros,
@@ -121,11 +121,11 @@ impl<T: Scalar, In: Shape, L, E> Network<T, In, L, E> {
 
     /// The outputs for a batch, in memory of their own; [`predict_into`](Self::predict_into) reuses memory.
     #[inline]
-    pub fn predict<B: BatchSize>(&self, x: &In::Batch<T, B>) -> Batch<T, L::Out, B>
+    pub fn predict<X: AsBatch<T, In>>(&self, x: &X) -> Batch<T, L::Out, X::Size>
     where
         L: Layer<T, In>,
     {
-        kernel::run::<T, _>(Prediction { layers: &self.layers, x })
+        kernel::run::<T, _>(Prediction { layers: &self.layers, x: x.as_batch() })
     }
 
     /// Memory for predicting batches of `size`.
@@ -171,7 +171,7 @@ impl<T: Scalar, In: Shape, L, E> Network<T, In, L, E> {
         L: Layer<T, In>,
         E: Loss<T, L::Out, B, Y>,
     {
-        self.criterion.loss(&self.predict::<B>(x), target, None)
+        self.criterion.loss(&self.predict(x), target, None)
     }
 
     /// The part of a batch for which the largest output is that of the right class, from 0 to 1. The
@@ -199,7 +199,7 @@ impl<T: Scalar, In: Shape, L, E> Network<T, In, L, E> {
         L: Layer<T, In, Out: Scores<N>>,
         Y: Classes<T, N, B> + ?Sized,
     {
-        let y = self.predict::<B>(x);
+        let y = self.predict(x);
         (0..In::size::<T, B>(x).value()).map(move |sample| {
             let outputs = L::Out::flat::<T, B>(&y).chunks_exact(N.max(1)).nth(sample);
             outputs.and_then(argmax).is_some_and(|class| target.class(sample) == Some(class))

@@ -29,6 +29,11 @@ pub(crate) fn nan<T: Scalar>() -> T {
 
 /// The number of samples in a batch: [`Const<B>`](Const), known at compile time and stored inline,
 /// or [`Dyn`](nalgebra::Dyn), known at run time and stored on the heap.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a batch size: write `Const::<32>`, or `Dyn(32)` with the feature `alloc`",
+    label = "not a batch size",
+    note = "`Const` and `Dyn` are nalgebra's: `use nalgebra::{{Const, Dyn}};`"
+)]
 pub trait BatchSize: Dim {
     /// The storage of `Self` columns of `N` features.
     type Storage<T: Scalar, const N: usize>: RawStorageMut<T, Const<N>, Self>
@@ -193,12 +198,27 @@ impl Purpose for ToPredict {
 }
 
 /// The shape of one sample, as a type; a batch of such samples is an associated type.
-pub trait Shape: 'static {
+pub trait Shape: Sized + 'static {
     /// A batch of `B` samples.
-    type Batch<T: Scalar, B: BatchSize>: Buffer<B>;
+    type Batch<T: Scalar, B: BatchSize>: Buffer<B> + AsBatch<T, Self, Size = B>;
 
     /// The number of samples in a batch.
     fn size<T: Scalar, B: BatchSize>(x: &Self::Batch<T, B>) -> B;
+}
+
+/// A batch of samples of shape `S`, which knows its size.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a batch of samples of shape `{S}`: a batch is a matrix with a column a sample",
+    label = "not a batch",
+    note = "of constant size: `SMatrix<T, N, B>`, from an array by `SMatrix::from_column_slice(&array)`",
+    note = "of run-time size: `data::from_dmatrix::<T, N>(matrix)?`"
+)]
+pub trait AsBatch<T: Scalar, S: Shape> {
+    /// The number of samples.
+    type Size: BatchSize;
+
+    /// The batch.
+    fn as_batch(&self) -> &S::Batch<T, Self::Size>;
 }
 
 /// A shape whose batches are one run of numbers, sample after sample.
@@ -246,6 +266,16 @@ macro_rules! vectors {
         }
 
         impl<const N: usize> Scores<N> for $name<N> {}
+
+        #[diagnostic::do_not_recommend]
+        impl<T: Scalar, const N: usize, B: BatchSize> AsBatch<T, $name<N>> for Columns<T, N, B> {
+            type Size = B;
+
+            #[inline(always)]
+            fn as_batch(&self) -> &Self {
+                self
+            }
+        }
     )* };
 }
 

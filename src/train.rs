@@ -19,7 +19,6 @@ use rand::{Rng, SeedableRng, rngs::Xoshiro128PlusPlus};
 ///
 /// ```
 /// use chainrule::{Sgd, Training, TwoLayerNet, data::Dataset};
-/// use core::ops::ControlFlow::Continue;
 /// use nalgebra::Const;
 /// use rand::{SeedableRng, rngs::Xoshiro128PlusPlus};
 ///
@@ -32,7 +31,6 @@ use rand::{Rng, SeedableRng, rngs::Xoshiro128PlusPlus};
 ///     if progress.iteration % 100 == 0 {
 ///         println!("{}", progress.loss);
 ///     }
-///     Continue(())
 /// })?;
 /// assert_eq!(net.accuracy_on(&data, Const::<4>), 1.0);
 /// # Ok::<_, Box<dyn std::error::Error>>(())
@@ -92,20 +90,44 @@ impl fmt::Display for TrainingError {
 
 impl core::error::Error for TrainingError {}
 
-impl<B: BatchSize> Training<B> {
-    /// Trains, and calls `observer` after each update, until it returns `Break` or all iterations are
-    /// done.
+/// What an observer returns: `()` to go on, or a `ControlFlow<()>`.
+#[diagnostic::on_unimplemented(
+    message = "an observer returns `()` to go on, or a `ControlFlow<()>`, not `{Self}`",
+    label = "returned by the observer"
+)]
+pub trait Observation {
+    /// Whether the training ends.
+    fn ends(self) -> bool;
+}
+
+impl Observation for () {
+    fn ends(self) -> bool {
+        false
+    }
+}
+
+impl Observation for ControlFlow<()> {
+    fn ends(self) -> bool {
+        self.is_break()
+    }
+}
+
+// The bound on `B` stands on each method, so that a number in its place gets the message of `BatchSize`.
+impl<B> Training<B> {
+    /// Trains, and calls `observer` after each update, until that returns `ControlFlow::Break(())` or all
+    /// iterations are done.
     ///
     /// # Errors
     /// A step that fails ends the training: see [`Optimizer::train_step`]. So does a batch of no samples.
-    pub fn run<T, In, L, E, X, Y, O>(
+    pub fn run<T, In, L, E, X, Y, O, V: Observation>(
         &self,
         net: &mut Network<T, In, L, E>,
         optimizer: &mut O,
         data: &Dataset<X, Y>,
-        observer: impl FnMut(Progress<Network<T, In, L, E>, T>) -> ControlFlow<()>,
+        observer: impl FnMut(Progress<Network<T, In, L, E>, T>) -> V,
     ) -> Result<(), TrainingError>
     where
+        B: BatchSize,
         T: Scalar,
         In: Shape,
         L: Layer<T, In>,
@@ -122,15 +144,16 @@ impl<B: BatchSize> Training<B> {
     ///
     /// # Errors
     /// As [`run`](Self::run).
-    pub fn run_from<T, In, L, E, X, Y, O>(
+    pub fn run_from<T, In, L, E, X, Y, O, V: Observation>(
         &self,
         first: usize,
         net: &mut Network<T, In, L, E>,
         optimizer: &mut O,
         data: &Dataset<X, Y>,
-        mut observer: impl FnMut(Progress<Network<T, In, L, E>, T>) -> ControlFlow<()>,
+        mut observer: impl FnMut(Progress<Network<T, In, L, E>, T>) -> V,
     ) -> Result<(), TrainingError>
     where
+        B: BatchSize,
         T: Scalar,
         In: Shape,
         L: Layer<T, In>,
@@ -158,7 +181,7 @@ impl<B: BatchSize> Training<B> {
             let loss = loss.map_err(|error| stop(TrainingCause::Step(error)))?;
 
             let epoch = (iteration % epoch == 0).then_some(iteration / epoch);
-            if observer(Progress { net, iteration, loss, epoch }).is_break() {
+            if observer(Progress { net, iteration, loss, epoch }).ends() {
                 break;
             }
         }
