@@ -324,7 +324,6 @@ macro_rules! __sequence {
             $first::Out, $($more)*);
     };
     (@bounds [$self:ty] [$first:tt $l:ident $($field:tt $more:ident)*] [$($bounds:tt)*] $out:ty,) => {
-        #[diagnostic::do_not_recommend]
         impl<T: $crate::Scalar, In: $crate::Shape, $($bounds)*> $crate::Layer<T, In> for $self {
             type Out = $out;
             /// For each layer its cache, its output and the gradient on that; for the last its cache.
