@@ -84,3 +84,46 @@ products! {
     f32_512x784x128 f32 512 784 128;
     f64_512x784x128 f64 512 784 128;
 }
+
+/// Sums over many samples: dW and db, of `O` outputs and `I` inputs.
+mod long {
+    use super::*;
+    use chainrule::kernel;
+
+    const SAMPLES: usize = 50_000;
+
+    fn numbers<T: Scalar>(len: usize) -> Vec<T> {
+        (0..len).map(|i| convert((i * 37 % 241) as f32 / 241.0 - 0.5)).collect()
+    }
+
+    fn outer<T: Scalar>(bencher: Bencher, outputs: usize, inputs: usize) {
+        let (dy, x) = (numbers::<T>(outputs * SAMPLES), numbers::<T>(inputs * SAMPLES));
+        let mut dw = numbers::<T>(outputs * inputs);
+        let bencher = bencher.counter(ItemsCount::new(outputs * inputs * SAMPLES));
+        bencher.bench_local(|| kernel::outer((outputs, inputs), black_box(&dy), &x, &mut dw, true));
+    }
+
+    const SHAPES: [(usize, usize); 5] = [(1, 16), (16, 2), (16, 16), (50, 100), (128, 256)];
+
+    #[divan::bench(args = SHAPES)]
+    fn outer_f32(bencher: Bencher, (outputs, inputs): (usize, usize)) {
+        outer::<f32>(bencher, outputs, inputs);
+    }
+
+    #[divan::bench(args = SHAPES)]
+    fn outer_f64(bencher: Bencher, (outputs, inputs): (usize, usize)) {
+        outer::<f64>(bencher, outputs, inputs);
+    }
+
+    #[divan::bench(args = [(1, 1), (16, 1), (50, 1)])]
+    fn sum_columns(bencher: Bencher, (outputs, _): (usize, usize)) {
+        let (dy, mut db) = (numbers::<f32>(outputs * SAMPLES), numbers::<f32>(outputs));
+        let bencher = bencher.counter(ItemsCount::new(outputs * SAMPLES));
+        bencher.bench_local(|| kernel::sum_columns(black_box(&dy), &mut db, true));
+    }
+
+    #[divan::bench(args = [(2, 2), (16, 16), (50, 100)])]
+    fn outer_by_loops(bencher: Bencher, (outputs, inputs): (usize, usize)) {
+        outer::<num_dual::Dual32>(bencher, outputs, inputs);
+    }
+}

@@ -2,6 +2,7 @@
 
 use crate::{
     data::{DataError, Dataset, Gather},
+    kernel::Sum,
     layer::Layer,
     loss::{Classes, Loss},
     network::{Network, ratio},
@@ -219,12 +220,13 @@ impl<T: Scalar, In: Shape, L, E> Network<T, In, L, E> {
         Y: Gather<T, B>,
         E: Loss<T, L::Out, B, Y::Batch>,
     {
-        let (mut sum, size) = (T::zero(), batch.value());
+        let (mut sum, size) = (Sum::new(), batch.value());
         let mut last = 0;
         let complete = each_batch(data, batch, |x, t, count| {
-            sum += number::<T>(size) * self.loss(x, t);
+            sum.add(number::<T>(size) * self.loss(x, t));
             last = count;
         });
+        let mut sum = sum.total();
         if last < size {
             // The last sample was counted as often as it filled the batch up. A batch of nothing else has its
             // loss.

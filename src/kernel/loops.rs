@@ -1,26 +1,41 @@
 //! The kernels in plain loops: for every scalar, on every machine.
 
-use super::Size;
-use crate::shape::Scalar;
-use core::ops::Range;
+use super::{
+    Size, is_product, same_batch,
+    sum::{BLOCK, LEVELS, SHORT, carry, total},
+};
+use crate::shape::{Scalar, nan};
+
+/// Sizes and slices do not agree: no number that is to be had would be right.
+#[cold]
+#[inline(never)]
+pub fn refuse<T: Scalar>(to: &mut [T]) {
+    to.fill(nan());
+}
 
 /// y = W·x + b, sample by sample.
 pub fn affine<T: Scalar>(inputs: usize, w: &[T], b: &[T], x: &[T], y: &mut [T]) {
-    if inputs == 0 || b.is_empty() {
-        return y.chunks_exact_mut(b.len().max(1)).for_each(|y| y.copy_from_slice(b));
+    if !is_product(b.len(), inputs, w) || !same_batch((inputs, x), (b.len(), y)) {
+        return refuse(y);
     }
-    for y in y.chunks_exact_mut(b.len()) {
+    for y in y.chunks_exact_mut(b.len().max(1)) {
         y.copy_from_slice(b);
+    }
+    if inputs == 0 || b.is_empty() {
+        return;
     }
     for (y, x) in pairs(y.chunks_exact_mut(b.len()), x.chunks_exact(inputs)) {
         for (w, &x) in pairs(w.chunks_exact(b.len()), x) {
-            add_scaled(x, w, y);
+            axpy(x, w, y);
         }
     }
 }
 
 /// dx = Wᵀ·dy, sample by sample.
 pub fn pullback<T: Scalar>((outputs, inputs): Size, w: &[T], dy: &[T], dx: &mut [T]) {
+    if !is_product(outputs, inputs, w) || !same_batch((inputs, dx), (outputs, dy)) {
+        return refuse(dx);
+    }
     if inputs == 0 || outputs == 0 {
         return dx.fill(T::zero());
     }
@@ -33,62 +48,186 @@ pub fn pullback<T: Scalar>((outputs, inputs): Size, w: &[T], dy: &[T], dx: &mut 
 
 /// dW = dy·xᵀ, summed over the samples: put in the place of what is there, or added to it.
 pub fn outer<T: Scalar>((outputs, inputs): Size, dy: &[T], x: &[T], dw: &mut [T], overwrite: bool) {
-    if inputs == 0 || outputs == 0 {
-        return;
+    if !is_product(outputs, inputs, dw) || !same_batch((inputs, x), (outputs, dy)) {
+        return refuse(dw);
+    }
+    let samples = x.len().checked_div(inputs).unwrap_or(0);
+    if samples > SHORT {
+        if dw.len() <= ENTRIES {
+            return small_outer((outputs, inputs), samples, dy, x, dw, overwrite);
+        }
+        let (dy, x) = (Strided(dy, 1, outputs), Strided(x, inputs, 1));
+        return product([outputs, samples, inputs], dy, x, dw, outputs, overwrite);
     }
     if overwrite {
         dw.fill(T::zero());
     }
+    if inputs == 0 || outputs == 0 {
+        return;
+    }
+    add_outer((outputs, inputs), dy, x, dw);
+}
+
+/// dW += dy·xᵀ, sample after sample.
+#[inline(always)]
+fn add_outer<T: Scalar>((outputs, inputs): Size, dy: &[T], x: &[T], dw: &mut [T]) {
     for (dy, x) in pairs(dy.chunks_exact(outputs), x.chunks_exact(inputs)) {
         for (dw, &x) in pairs(dw.chunks_exact_mut(outputs), x) {
-            add_scaled(x, dy, dw);
+            axpy(x, dy, dw);
         }
     }
 }
 
-/// The columns in `part` of dW = dy·xᵀ.
-pub fn outer_part<T: Scalar>(
+/// `outer` of many samples where all of dW fits a block's sums.
+fn small_outer<T: Scalar>(
     (outputs, inputs): Size,
+    samples: usize,
     dy: &[T],
     x: &[T],
-    part: Range<usize>,
     dw: &mut [T],
     overwrite: bool,
 ) {
-    if overwrite {
-        dw.fill(T::zero());
-    }
-    if outputs == 0 || inputs == 0 {
-        return;
-    }
-    for (dy, x) in pairs(dy.chunks_exact(outputs), x.chunks_exact(inputs)) {
-        let x = x.get(part.clone()).unwrap_or_default();
-        for (dw, &x) in pairs(dw.chunks_exact_mut(outputs), x) {
-            add_scaled(x, dy, dw);
-        }
+    let part = |from: usize, to: usize, sums: &mut [T; ENTRIES]| {
+        let dy = dy.get(from * outputs..to * outputs).unwrap_or_default();
+        let x = x.get(from * inputs..to * inputs).unwrap_or_default();
+        add_outer((outputs, inputs), dy, x, sums);
+    };
+    let mut sums = [T::zero(); ENTRIES];
+    long(samples, dw.len(), &part, &mut sums);
+    for (dw, &sum) in dw.iter_mut().zip(&sums) {
+        *dw = if overwrite { sum } else { *dw + sum };
     }
 }
 
 /// db = Σ dy over the samples: put in the place of what is there, or added to it.
 pub fn sum_columns<T: Scalar>(dy: &[T], db: &mut [T], overwrite: bool) {
+    let (outputs, samples) = (db.len(), dy.len().checked_div(db.len()).unwrap_or(0));
+    if !is_product(outputs, samples, dy) {
+        return refuse(db);
+    }
+    if samples > SHORT {
+        let (dy, ones) = (Strided(dy, 1, outputs), Strided(&[T::one()], 0, 0));
+        return product([outputs, samples, 1], dy, ones, db, outputs, overwrite);
+    }
     if overwrite {
         db.fill(T::zero());
     }
-    for dy in dy.chunks_exact(db.len().max(1)) {
-        add_scaled(T::one(), dy, db);
+    for dy in dy.chunks_exact(outputs.max(1)) {
+        axpy(T::one(), dy, db);
     }
+}
+
+/// C = A·B, or added to C. The caller has seen that the slices are long enough.
+#[expect(clippy::too_many_arguments, reason = "three matrices")]
+pub fn gemm<T: Scalar>(
+    size: [usize; 3],
+    a: &[T],
+    a_strides: (usize, usize),
+    b: &[T],
+    b_strides: (usize, usize),
+    c: &mut [T],
+    c_column: usize,
+    overwrite: bool,
+) {
+    let (a, b) = (Strided(a, a_strides.0, a_strides.1), Strided(b, b_strides.0, b_strides.1));
+    product(size, a, b, c, c_column, overwrite);
+}
+
+/// A matrix, with the strides of its rows and columns.
+#[derive(Clone, Copy)]
+struct Strided<'a, T>(&'a [T], usize, usize);
+
+impl<T: Scalar> Strided<'_, T> {
+    #[inline(always)]
+    fn get(&self, row: usize, column: usize) -> T {
+        let at = row.wrapping_mul(self.1).wrapping_add(column.wrapping_mul(self.2));
+        self.0.get(at).copied().unwrap_or_else(nan)
+    }
+
+    /// A column from a row on, where it is contiguous.
+    #[inline(always)]
+    fn below(&self, row: usize, column: usize) -> Option<&[T]> {
+        let at = row.wrapping_add(column.wrapping_mul(self.2));
+        if self.1 == 1 { self.0.get(at..) } else { None }
+    }
+}
+
+/// As many entries of C have sums that run side by side.
+const ENTRIES: usize = 64;
+
+/// C = A·B, or added to C. However many k there are, an entry's error does not grow with them.
+fn product<T: Scalar>(
+    [m, k, n]: [usize; 3],
+    a: Strided<T>,
+    b: Strided<T>,
+    c: &mut [T],
+    c_column: usize,
+    overwrite: bool,
+) {
+    // Whole columns, or parts of one.
+    let height = m.clamp(1, ENTRIES);
+    let width = ENTRIES.checked_div(height).unwrap_or(1);
+    for column in (0..n).step_by(width) {
+        for row in (0..m).step_by(height) {
+            let (rows, columns) = (height.min(m - row), width.min(n - column));
+            let part = |from, to, sums: &mut [T; ENTRIES]| {
+                for k in from..to {
+                    for (j, sums) in sums.chunks_exact_mut(rows).enumerate().take(columns) {
+                        let b = b.get(k, column + j);
+                        match a.below(row, k) {
+                            Some(a) => axpy(b, a, sums),
+                            None => (row..).zip(sums).for_each(|(i, sum)| *sum += a.get(i, k) * b),
+                        }
+                    }
+                }
+            };
+            let mut sums = [T::zero(); ENTRIES];
+            match k <= SHORT {
+                true => part(0, k, &mut sums),
+                false => long(k, rows * columns, &part, &mut sums),
+            }
+            for (j, sums) in sums.chunks_exact(rows).enumerate().take(columns) {
+                let to = c.iter_mut().skip((column + j) * c_column + row);
+                for (c, &sum) in to.zip(sums) {
+                    *c = if overwrite { sum } else { *c + sum };
+                }
+            }
+        }
+    }
+}
+
+/// Sums over many k, of which `part` adds up some. Apart, as it takes room on the stack.
+#[inline(never)]
+fn long<T: Scalar>(
+    k: usize,
+    entries: usize,
+    part: &impl Fn(usize, usize, &mut [T; ENTRIES]),
+    sums: &mut [T; ENTRIES],
+) {
+    let mut levels = [[T::zero(); ENTRIES]; LEVELS];
+    for (block, from) in (0..k).step_by(BLOCK).enumerate() {
+        part(from, k.min(from + BLOCK), sums);
+        carry(sums, entries, block, &mut levels);
+    }
+    *sums = total(&levels);
 }
 
 /// y = F(x), and dx = dy·F' from x or from y.
 macro_rules! elementwise {
     ($($name:ident |$x:ident| $y:expr, $back:ident |$from:ident| $slope:expr;)*) => { $(
         pub fn $name<T: Scalar>(x: &[T], y: &mut [T]) {
+            if x.len() != y.len() {
+                return refuse(y);
+            }
             for (y, &$x) in y.iter_mut().zip(x) {
                 *y = $y;
             }
         }
 
         pub fn $back<T: Scalar>(from: &[T], dy: &[T], dx: &mut [T]) {
+            if (from.len(), dy.len()) != (dx.len(), dx.len()) {
+                return refuse(dx);
+            }
             for (dx, (&$from, &dy)) in dx.iter_mut().zip(from.iter().zip(dy)) {
                 *dx = dy * $slope;
             }
@@ -160,6 +299,9 @@ pub fn ln_1p<T: Scalar>(x: &mut [T]) {
 
 /// x = byte / 255.
 pub fn brightness<T: Scalar>(bytes: &[u8], x: &mut [T]) {
+    if bytes.len() != x.len() {
+        return refuse(x);
+    }
     let full: T = nalgebra::convert(255.0_f32);
     for (x, &byte) in x.iter_mut().zip(bytes) {
         *x = nalgebra::convert::<f32, T>(f32::from(byte)) / full;
@@ -178,6 +320,14 @@ fn pairs<A, B>(
 
 /// w ← w + factor·g.
 pub fn add_scaled<T: Scalar>(factor: T, g: &[T], w: &mut [T]) {
+    if g.len() != w.len() {
+        return refuse(w);
+    }
+    axpy(factor, g, w);
+}
+
+/// The same, as far as both go.
+fn axpy<T: Scalar>(factor: T, g: &[T], w: &mut [T]) {
     for (w, &g) in w.iter_mut().zip(g) {
         *w += g * factor;
     }

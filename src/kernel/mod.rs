@@ -3,7 +3,7 @@
 //!
 //! A batch is a slice of samples that lie one behind the other, `W` is the slice of an O×I matrix,
 //! column after column. The functions know no shape type: one instance serves every layer and
-//! batch of a scalar. Slices whose lengths do not agree are used as far as they do.
+//! batch of a scalar. Where the lengths of slices and the sizes do not agree, all of the output is NaN.
 
 /// Hands on to `$for` the kernels that there are by SIMD and by loops.
 macro_rules! each {
@@ -64,6 +64,7 @@ mod place;
 )]
 mod simd;
 mod softmax;
+mod sum;
 
 use crate::shape::Scalar;
 use core::ops::Range;
@@ -73,6 +74,7 @@ pub use place::{Larger, Room, Scratch, zero_field};
 pub(crate) use simd::prefetch;
 pub(crate) use simd::run;
 pub(crate) use softmax::softmax;
+pub use sum::Sum;
 
 /// A layer's outputs and inputs.
 pub type Size = (usize, usize);
@@ -112,7 +114,7 @@ pub fn finite<T: Scalar>(numbers: &[T]) -> bool {
     numbers.iter().fold(true, |finite, number| finite & number.is_finite())
 }
 
-/// The columns in `part` of dW = dy·xᵀ, summed over the samples.
+/// The columns in `part` of dW = dy·xᵀ, summed over the samples; the bits are those of `outer`.
 #[inline(always)]
 pub fn outer_part<T: Scalar>(
     size: Size,
@@ -123,6 +125,64 @@ pub fn outer_part<T: Scalar>(
     overwrite: bool,
 ) {
     if !simd::outer_part(size, dy, x, part.clone(), dw, overwrite) {
-        loops::outer_part(size, dy, x, part, dw, overwrite);
+        let Some(x) = x.get(part.start..) else { return loops::refuse(dw) };
+        let (outputs, samples) = (size.0, dy.len().checked_div(size.0).unwrap_or(0));
+        let (a, b) = ((1, outputs), (size.1, 1));
+        gemm([outputs, samples, part.len()], dy, a, x, b, dw, outputs, overwrite);
     }
+}
+
+/// C = A·B, or added to C, for an A of m×k and a B of k×n. The strides of A and B are those of their rows
+/// and columns, in numbers: a step down and a step to the right. C's columns are contiguous, and begin
+/// `c_column` numbers apart; what lies between them is left as it is.
+///
+/// It is fast where one stride of A is 1, and one of B.
+///
+/// If a slice is too short, or C's columns overlap, all of `c` is NaN.
+#[inline(always)]
+#[expect(clippy::too_many_arguments, reason = "three matrices")]
+pub fn gemm<T: Scalar>(
+    size: [usize; 3],
+    a: &[T],
+    a_strides: (usize, usize),
+    b: &[T],
+    b_strides: (usize, usize),
+    c: &mut [T],
+    c_column: usize,
+    overwrite: bool,
+) {
+    let [m, k, n] = size;
+    let fits = (c_column >= m || n <= 1)
+        && reach((m, k), a_strides).is_some_and(|reach| reach <= a.len())
+        && reach((k, n), b_strides).is_some_and(|reach| reach <= b.len())
+        && reach((m, n), (1, c_column)).is_some_and(|reach| reach <= c.len());
+    if !fits {
+        loops::refuse(c);
+    } else if !simd::gemm(size, a, a_strides, b, b_strides, c, c_column, overwrite) {
+        loops::gemm(size, a, a_strides, b, b_strides, c, c_column, overwrite);
+    }
+}
+
+/// How many numbers a matrix reaches over, with these strides; none if more than can be counted.
+#[inline(always)]
+fn reach((rows, columns): Size, (row, column): (usize, usize)) -> Option<usize> {
+    match (rows.checked_sub(1), columns.checked_sub(1)) {
+        (Some(down), Some(right)) => {
+            down.checked_mul(row)?.checked_add(right.checked_mul(column)?)?.checked_add(1)
+        }
+        _ => Some(0),
+    }
+}
+
+/// Whether both slices hold the same number of samples, each of so many features.
+#[inline(always)]
+fn same_batch<T>((features, a): (usize, &[T]), (others, b): (usize, &[T])) -> bool {
+    let samples = a.len().checked_div(features).or(b.len().checked_div(others)).unwrap_or(0);
+    is_product(features, samples, a) && is_product(others, samples, b)
+}
+
+/// Whether the slice is as long as the product of two sizes.
+#[inline(always)]
+fn is_product<T>(a: usize, b: usize, slice: &[T]) -> bool {
+    a.checked_mul(b) == Some(slice.len())
 }

@@ -15,6 +15,7 @@ pub fn prefetch(_: &[u8]) {}
 macro_rules! nothing {
     ($($(#[$doc:meta])* fn $name:ident($($argument:ident: $type:ty),*);)*) => { $(
         #[inline(always)]
+        #[allow(clippy::too_many_arguments)] // of `gemm`
         pub fn $name<T: Scalar>($(_: $type),*) -> bool {
             false
         }
@@ -24,4 +25,6 @@ each!(nothing!);
 nothing! {
     fn add_product(factor: T, size: Size, dy: &[T], x: &[T], w: &mut [T]);
     fn outer_part(size: Size, dy: &[T], x: &[T], part: Range<usize>, dw: &mut [T], overwrite: bool);
+    fn gemm(size: [usize; 3], a: &[T], a_strides: Size, b: &[T], b_strides: Size, c: &mut [T],
+        c_column: usize, overwrite: bool);
 }

@@ -1,11 +1,18 @@
 //! Softmax of one sample, without overflow.
 
-use crate::{kernel, shape::Scalar};
+use crate::{
+    kernel,
+    shape::{Scalar, nan},
+};
 
 /// Writes eˣⁱ / Σ eˣᵏ into `p`, and returns the largest x, and Σ eˣᵏ / eˣ less its own 1,
 /// so that a small remainder is not rounded away; the first of equals is taken.
 #[inline(always)]
 pub fn softmax<T: Scalar>(x: &[T], p: &mut [T]) -> (T, T) {
+    if x.len() != p.len() {
+        kernel::loops::refuse(p);
+        return (nan(), nan());
+    }
     let mut entries = x.iter().enumerate();
     let Some((mut at, &(mut top))) = entries.next() else {
         return (T::zero(), T::zero());

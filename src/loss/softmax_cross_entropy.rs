@@ -2,7 +2,7 @@
 
 use super::{Classes, Loss};
 use crate::{
-    kernel,
+    kernel::{self, Sum},
     shape::{BatchSize, Columns, D1, Scalar, nan, number},
 };
 
@@ -40,7 +40,7 @@ impl<T: Scalar, const N: usize, B: BatchSize, Y: Classes<T, N, B> + ?Sized> Loss
     fn loss(&self, y: &Columns<T, N, B>, t: &Y, mut dy: Option<&mut Columns<T, N, B>>) -> T {
         let fits = t.samples() == y.ncols() && N != 1;
         let samples = if fits { number(y.ncols()) } else { nan() };
-        let mut loss = T::zero();
+        let mut loss = Sum::new();
         if let Some(dy) = dy.as_deref_mut().filter(|dy| dy.ncols() != y.ncols()) {
             dy.fill(nan());
         }
@@ -56,7 +56,7 @@ impl<T: Scalar, const N: usize, B: BatchSize, Y: Classes<T, N, B> + ?Sized> Loss
                     *sum += t;
                     // 0·∞ is no part of the sum; a NaN comes by `rest`.
                     if t != T::zero() {
-                        loss -= t * (y - top);
+                        loss.add(t * (top - y));
                     }
                 }
                 let dy = dy.as_deref_mut().map(|dy| dy.as_mut_slice().chunks_exact_mut(n));
@@ -68,9 +68,9 @@ impl<T: Scalar, const N: usize, B: BatchSize, Y: Classes<T, N, B> + ?Sized> Loss
             }
             let logs = logs.get_mut(..y.len() / n).unwrap_or_default();
             kernel::ln_1p(logs);
-            loss += sums.iter().zip(logs).fold(T::zero(), |all, (&sum, &mut ln)| all + sum * ln);
+            sums.iter().zip(logs).for_each(|(&sum, &mut ln)| loss.add(sum * ln));
         }
-        loss / samples
+        loss.total() / samples
     }
 }
 

@@ -1,7 +1,10 @@
 //! The book's sum of squared errors.
 
 use super::Loss;
-use crate::shape::{BatchSize, Columns, D1, Scalar, nan, number};
+use crate::{
+    kernel::Sum,
+    shape::{BatchSize, Flat, Scalar, nan, number},
+};
 
 /// L = ½·Σ (yₖ - tₖ)², the mean over the batch; dy = (y - t) / B. (Chapters 4.2.1 and 5.6.3.)
 ///
@@ -9,7 +12,7 @@ use crate::shape::{BatchSize, Columns, D1, Scalar, nan, number};
 /// takes the mean over the features too and has no ½: it is 2/N of this.
 ///
 /// # Shapes
-/// Outputs `D1<N>`, targets the same.
+/// Any, targets the same.
 ///
 /// NaN in an output or a target makes the loss NaN.
 ///
@@ -26,25 +29,29 @@ use crate::shape::{BatchSize, Columns, D1, Scalar, nan, number};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SumSquaredError;
 
-impl<T: Scalar, const N: usize, B: BatchSize> Loss<T, D1<N>, B, Columns<T, N, B>>
-    for SumSquaredError
-{
+impl<T: Scalar, S: Flat, B: BatchSize> Loss<T, S, B, S::Batch<T, B>> for SumSquaredError {
     #[inline(always)]
     fn loss(
         &self,
-        y: &Columns<T, N, B>,
-        target: &Columns<T, N, B>,
-        dy: Option<&mut Columns<T, N, B>>,
+        y: &S::Batch<T, B>,
+        target: &S::Batch<T, B>,
+        dy: Option<&mut S::Batch<T, B>>,
     ) -> T {
-        let samples = if y.ncols() == target.ncols() { number(y.ncols()) } else { nan::<T>() };
-        let (y, t) = (y.as_slice(), target.as_slice());
+        let size = S::size::<T, B>(y);
+        let fits = size == S::size::<T, B>(target);
+        let samples = if fits { number(size.value()) } else { nan::<T>() };
+        let (y, t) = (S::flat::<T, B>(y), S::flat::<T, B>(target));
         if let Some(dy) = dy {
-            dy.fill(nan());
-            for (dy, (&y, &t)) in dy.as_mut_slice().iter_mut().zip(y.iter().zip(t)) {
+            let dy = S::flat_mut::<T, B>(dy);
+            if dy.len() != y.len() || !fits {
+                dy.fill(nan());
+            }
+            for (dy, (&y, &t)) in dy.iter_mut().zip(y.iter().zip(t)) {
                 *dy = (y - t) / samples;
             }
         }
-        let squares = y.iter().zip(t).fold(T::zero(), |sum, (&y, &t)| sum + (y - t) * (y - t));
-        squares * nalgebra::convert(0.5) / samples
+        let mut squares = Sum::new();
+        y.iter().zip(t).for_each(|(&y, &t)| squares.add((y - t) * (y - t)));
+        squares.total() * nalgebra::convert(0.5) / samples
     }
 }

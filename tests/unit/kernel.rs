@@ -5,8 +5,9 @@
 
 use crate::{
     Scalar,
-    kernel::{loops, simd},
+    kernel::{self, loops, simd},
 };
+use num_dual::Dual64;
 use proptest::prelude::*;
 use rand::{RngExt, SeedableRng, rngs::Xoshiro128PlusPlus};
 use std::sync::LazyLock;
@@ -299,4 +300,419 @@ fn threads_do_not_change_a_bit() {
         check::<f64>();
         simd::FORCED.set(None);
     }
+}
+
+/// At every level, and by loops alone where the scalar has no packs.
+fn at_every_level(check: impl Fn()) {
+    for level in simd::levels() {
+        simd::FORCED.set(Some(level));
+        check();
+        simd::FORCED.set(None);
+    }
+    check();
+}
+
+/// Whoever calls with sizes that are no slices' gets NaN, and no other memory is read or written.
+#[test]
+fn sizes_that_do_not_agree_give_nan() {
+    const HUGE: usize = 1 << 63;
+    fn check<T: Scalar>() {
+        let refused = |what: &str, len: usize, call: &dyn Fn(&mut [T])| {
+            let mut out = vec![T::one(); len];
+            call(&mut out);
+            assert!(out.iter().all(|x| x.partial_cmp(x).is_none()), "{what}: {out:?}");
+        };
+        let ones = [T::one(); 16];
+        // One too many or too few of each, none, and sizes whose product wraps to one that fits.
+        for (i, w, b, x, y) in [
+            (3, 5, 2, 6, 4),
+            (3, 6, 2, 5, 4),
+            (3, 6, 2, 6, 3),
+            (3, 6, 2, 6, 5),
+            (3, 6, 2, 6, 2),
+            (3, 6, 2, 0, 4),
+            (3, 6, 0, 6, 4),
+            (0, 6, 2, 0, 4),
+            (0, 0, 2, 3, 4),
+            (0, 0, 2, 0, 3),
+            (HUGE, 0, 2, 0, 2),
+            (HUGE + 1, 2, 2, 1, 2),
+        ] {
+            refused(&format!("affine {i} {w} {b} {x} {y}"), y, &|y| {
+                kernel::affine(i, &ones[..w], &ones[..b], &ones[..x], y)
+            });
+        }
+        for (size, w, dy, dx) in [
+            ((2, 3), 5, 4, 6),
+            ((2, 3), 6, 3, 6),
+            ((2, 3), 6, 5, 6),
+            ((2, 3), 6, 4, 5),
+            ((2, 3), 6, 2, 6),
+            ((2, 3), 6, 0, 6),
+            ((0, 3), 1, 0, 6),
+            ((0, 3), 0, 1, 6),
+            ((0, 3), 0, 0, 5),
+            ((2, 0), 0, 2, 3),
+            ((HUGE, 2), 0, 0, 4),
+            ((HUGE, 2), 0, 1, 2),
+            ((HUGE, 1), 1, 1, 2),
+            ((HUGE + 1, 2), 2, 2, 4),
+        ] {
+            refused(&format!("pullback {size:?} {w} {dy} {dx}"), dx, &|dx| {
+                kernel::pullback(size, &ones[..w], &ones[..dy], dx)
+            });
+        }
+        for overwrite in [false, true] {
+            for (size, dy, x, dw) in [
+                ((2, 3), 3, 6, 6),
+                ((2, 3), 5, 6, 6),
+                ((2, 3), 4, 5, 6),
+                ((2, 3), 4, 6, 5),
+                ((2, 3), 4, 6, 7),
+                ((2, 3), 0, 6, 6),
+                ((2, 3), 4, 0, 6),
+                ((0, 3), 0, 3, 2),
+                ((2, 0), 2, 0, 2),
+                ((HUGE, 2), 0, 4, 1),
+                ((HUGE, 2), 0, 4, 2),
+                ((HUGE + 1, 2), 2, 4, 2),
+            ] {
+                refused(&format!("outer {size:?} {dy} {x} {dw}"), dw, &|dw| {
+                    kernel::outer(size, &ones[..dy], &ones[..x], dw, overwrite)
+                });
+            }
+            refused("sum_columns", 3, &|db| kernel::sum_columns(&ones[..7], db, overwrite));
+            refused("sum_columns", 3, &|db| kernel::sum_columns(&ones[..2], db, overwrite));
+        }
+        for (size, dy, x, dw, w) in [
+            ((2, 3), 4, 6, 5, 6),
+            ((2, 3), 4, 6, 6, 5),
+            ((2, 3), 3, 6, 6, 6),
+            ((2, 3), 4, 5, 6, 6),
+            ((HUGE, 2), 0, 4, 1, 1),
+        ] {
+            refused(&format!("descend {size:?} {dy} {x} {dw} {w}"), w, &|w| {
+                let dw = &mut [T::one(); 8][..dw];
+                kernel::descend(T::one(), size, &ones[..dy], &ones[..x], dw, w)
+            });
+        }
+        macro_rules! elementwise {
+            ($($name:ident)*; $($back:ident)*) => {
+                for (from, to) in [(3, 4), (4, 3), (0, 1)] {
+                    let from = &ones[..from];
+                    $(refused(stringify!($name), to, &|y| kernel::$name(from, y));)*
+                    $(refused(stringify!($back), to, &|dx| kernel::$back(from, &ones[..to], dx));
+                    refused(stringify!($back), to, &|dx| kernel::$back(&ones[..to], from, dx));)*
+                    refused("add_scaled", to, &|w| kernel::add_scaled(T::one(), from, w));
+                    refused("brightness", to, &|x| kernel::brightness(&[1; 4][..from.len()], x));
+                    refused("softmax", to, &|p| {
+                        kernel::softmax(from, p);
+                    });
+                }
+            };
+        }
+        elementwise!(relu tanh sigmoid gelu softplus; relu_back tanh_back sigmoid_back gelu_back softplus_back);
+    }
+    at_every_level(|| {
+        check::<f32>();
+        check::<f64>();
+        check::<Dual64>();
+    });
+}
+
+/// Nothing to be added up is zero, and no samples are no error.
+#[test]
+fn nothing_is_right() {
+    fn check<T: Scalar>() {
+        let (one, zero) = (T::one(), T::zero());
+        let run = |len: usize, call: &dyn Fn(&mut [T])| {
+            let mut out = vec![one; len];
+            call(&mut out);
+            out
+        };
+        assert_eq!(run(6, &|dw| kernel::outer((2, 3), &[], &[], dw, true)), [zero; 6]);
+        assert_eq!(run(6, &|dw| kernel::outer((2, 3), &[], &[], dw, false)), [one; 6]);
+        assert_eq!(run(0, &|dw| kernel::outer((0, 3), &[], &[one; 6], dw, true)), []);
+        assert_eq!(run(0, &|dw| kernel::outer((2, 0), &[one; 6], &[], dw, true)), []);
+        assert_eq!(run(3, &|db| kernel::sum_columns(&[], db, true)), [zero; 3]);
+        assert_eq!(run(3, &|db| kernel::sum_columns(&[], db, false)), [one; 3]);
+        assert_eq!(run(6, &|dx| kernel::pullback((0, 3), &[], &[], dx)), [zero; 6]);
+        assert_eq!(run(0, &|dx| kernel::pullback((2, 3), &[one; 6], &[], dx)), []);
+        assert_eq!(
+            run(4, &|y| kernel::affine(0, &[], &[zero, one], &[], y)),
+            [zero, one, zero, one]
+        );
+        assert_eq!(run(0, &|y| kernel::affine(3, &[], &[], &[one; 6], y)), []);
+        assert_eq!(run(0, &|y| kernel::affine(3, &[one; 6], &[one; 2], &[], y)), []);
+    }
+    at_every_level(|| {
+        check::<f32>();
+        check::<f64>();
+        check::<Dual64>();
+    });
+}
+
+/// Of a million samples. In turn, additions to a sum of half of it are each rounded by ε/4 of the whole on
+/// average, and where all terms are equal all the same way.
+#[test]
+fn long_sums_are_exact() {
+    const SAMPLES: usize = 1_000_000;
+    const LIMIT: f64 = 1e-6;
+    // All equal, of one sign, and in no order.
+    let constants = [0.1f32, 0.7, 1.0 / 3.0];
+    let rng = &mut Xoshiro128PlusPlus::seed_from_u64(8);
+    let random: Vec<f32> = (0..3 * SAMPLES).map(|_| rng.random_range(0.0..1.0)).collect();
+    let check = |outputs: usize, inputs: usize, kind: &dyn Fn(usize) -> f32, simd: bool| {
+        let dy: Vec<f32> = (0..outputs * SAMPLES).map(kind).collect();
+        let x: Vec<f32> = (0..inputs * SAMPLES).map(|i| kind(i + 7)).collect();
+        for overwrite in [true, false] {
+            let start = if overwrite { 0.0 } else { 1.0 };
+            let (mut dw, mut db) = (vec![1.0; outputs * inputs], vec![1.0; outputs]);
+            if simd {
+                assert!(simd::outer((outputs, inputs), &dy, &x, &mut dw, overwrite));
+                assert!(simd::sum_columns(&dy, &mut db, overwrite));
+            } else {
+                loops::outer((outputs, inputs), &dy, &x, &mut dw, overwrite);
+                loops::sum_columns(&dy, &mut db, overwrite);
+            }
+            let (mut exact_dw, mut exact_db) = (vec![start; dw.len()], vec![start; outputs]);
+            for (dy, x) in dy.chunks(outputs).zip(x.chunks(inputs)) {
+                for (o, &dy) in dy.iter().enumerate() {
+                    exact_db[o] += f64::from(dy);
+                    for (i, &x) in x.iter().enumerate() {
+                        exact_dw[i * outputs + o] += f64::from(dy) * f64::from(x);
+                    }
+                }
+            }
+            let worst = |all: &[f32], exact: &[f64]| {
+                let errors = all.iter().zip(exact).map(|(&a, &b)| (f64::from(a) / b - 1.0).abs());
+                errors.fold(0.0, f64::max)
+            };
+            let (dw, db) = (worst(&dw, &exact_dw), worst(&db, &exact_db));
+            assert!(
+                dw < LIMIT && db < LIMIT,
+                "{outputs}x{inputs}, simd {simd}: dW {dw:e}, db {db:e}"
+            );
+        }
+    };
+    let all = |simd| {
+        for (outputs, inputs) in [(1, 1), (1, 3), (3, 1), (2, 3)] {
+            constants.iter().for_each(|&c| check(outputs, inputs, &|_| c, simd));
+            check(outputs, inputs, &|i| random[i % random.len()], simd);
+        }
+    };
+    all(false);
+    for level in simd::levels() {
+        simd::FORCED.set(Some(level));
+        all(true);
+        simd::FORCED.set(None);
+    }
+}
+
+/// Sums over more terms than one block, and in more rows and columns than one part.
+#[test]
+fn agrees_with_the_loops_at_long_batches() {
+    for (i, o, n) in [(50, 49, 4200), (1, 130, 129), (130, 1, 700), (99, 3, 9000), (2, 2, 140_000)]
+    {
+        at_all_levels(i, o, n, 2).unwrap();
+    }
+    at_all_levels(9000, 50, 20, 3).unwrap();
+}
+
+#[test]
+fn infinite_and_no_numbers_in_long_sums() {
+    let samples = 5000;
+    let check = || {
+        for (value, is) in [
+            (f32::INFINITY, f32::is_infinite as fn(f32) -> bool),
+            (f32::NAN, f32::is_nan as fn(f32) -> bool),
+        ] {
+            let mut dy = vec![1.0f32; 3 * samples];
+            dy[3 * 4321 + 1] = value;
+            let x = vec![1.0f32; 2 * samples];
+            let (mut dw, mut db) = ([0.0; 6], [0.0; 3]);
+            kernel::outer((3, 2), &dy, &x, &mut dw, true);
+            kernel::sum_columns(&dy, &mut db, true);
+            let n = samples as f32;
+            assert!(is(db[1]) && is(dw[1]) && is(dw[4]));
+            assert_eq!([db[0], db[2], dw[0], dw[2], dw[3], dw[5]], [n; 6]);
+        }
+    };
+    at_every_level(check);
+}
+
+/// All terms equal, or in no order, of one sign: see `long_sums_are_exact`.
+#[test]
+fn a_stream_of_terms() {
+    let rng = &mut Xoshiro128PlusPlus::seed_from_u64(8);
+    for equal in [Some(0.1f32), Some(0.7), Some(1.0 / 3.0), None] {
+        let (mut sum, mut exact, mut in_turn) = (kernel::Sum::<f32>::new(), 0.0, 0.0);
+        for i in 0..1_000_000 {
+            let term = equal.unwrap_or_else(|| rng.random_range(0.0..1.0));
+            sum.add(term);
+            exact += f64::from(term);
+            in_turn += term;
+            if i < 128 {
+                assert_eq!(sum.total(), in_turn, "the same bits");
+            }
+        }
+        let error = (f64::from(sum.total()) / exact - 1.0).abs();
+        assert!(error < 1e-6, "{error:e}");
+    }
+    assert_eq!(kernel::Sum::<f32>::new().total(), 0.0);
+}
+
+/// Every count around blocks of blocks, exactly; derivatives as values; NaN and infinity as they are.
+#[test]
+fn a_stream_of_any_length_and_scalar() {
+    let (mut sum, mut derivative) = (kernel::Sum::<f32>::new(), kernel::Sum::<Dual64>::new());
+    for i in 1..10_000 {
+        sum.add(1.0);
+        derivative.add(Dual64::new(1.0, 2.0));
+        assert_eq!(sum.total(), i as f32);
+        assert_eq!(derivative.total(), Dual64::new(f64::from(i), 2.0 * f64::from(i)));
+    }
+    sum.add(f32::INFINITY);
+    (0..1000).for_each(|_| sum.add(1.0));
+    assert_eq!(sum.total(), f32::INFINITY);
+    sum.add(f32::NAN);
+    (0..1000).for_each(|_| sum.add(1.0));
+    assert!(sum.total().is_nan());
+}
+
+/// Any strides, sizes, gaps between columns: what a plain sum of products gives; what lies between is left.
+fn check_gemm<T: Scalar>(
+    [m, k, n]: [usize; 3],
+    (a_row, a_column): (usize, usize),
+    (b_row, b_column): (usize, usize),
+    gap: usize,
+    overwrite: bool,
+    seed: u64,
+) -> Result<(), TestCaseError> {
+    let reach = |x: usize, y: usize, (r, c): (usize, usize)| match (x, y) {
+        (0, _) | (_, 0) => 0,
+        _ => (x - 1) * r + (y - 1) * c + 1,
+    };
+    let rng = &mut Xoshiro128PlusPlus::seed_from_u64(seed);
+    let mut random = |len| Guarded::<T>::random(len, rng);
+    let a = random(reach(m, k, (a_row, a_column)));
+    let b = random(reach(k, n, (b_row, b_column)));
+    let before = random(reach(m, n, (1, m + gap)));
+    let mut c = before.clone();
+    kernel::gemm(
+        [m, k, n],
+        a.get(),
+        (a_row, a_column),
+        b.get(),
+        (b_row, b_column),
+        c.get_mut(),
+        m + gap,
+        overwrite,
+    );
+    prop_assert!(c.intact());
+    for (at, (&c, &before)) in c.get().iter().zip(before.get()).enumerate() {
+        let (i, j) = (at % (m + gap), at / (m + gap));
+        if i >= m {
+            prop_assert!(c == before, "between columns");
+            continue;
+        }
+        let start = if overwrite { T::zero() } else { before };
+        let (mut sum, mut size) = (start, start.abs());
+        for l in 0..k {
+            let (a, b) = (a.get()[i * a_row + l * a_column], b.get()[l * b_row + j * b_column]);
+            sum += a * b;
+            size += a.abs() * b.abs();
+        }
+        close(&[c], &[sum], &[size], k + 1)?;
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+    #[test]
+    fn products_with_strides(
+        m in 0usize..40,
+        k in prop_oneof![0usize..40, 120usize..300],
+        n in 0usize..40,
+        order in 0usize..6,
+        (more_a, more_b, gap) in (0usize..3, 0usize..3, 0usize..3),
+        overwrite: bool,
+        seed: u64,
+    ) {
+        // By rows, by columns, and neither.
+        let a = [(1, m + more_a), (k + more_a, 1), (2, 2 * m + more_a)][order % 3];
+        let b = if order < 3 { (1, k + more_b) } else { (n + more_b, 1) };
+        let b = if order == 5 { (n * 3 + more_b, 3) } else { b };
+        let all = || {
+            check_gemm::<f32>([m, k, n], a, b, gap, overwrite, seed)?;
+            check_gemm::<f64>([m, k, n], a, b, gap, overwrite, seed)
+        };
+        for level in simd::levels() {
+            simd::FORCED.set(Some(level));
+            let checked = all();
+            simd::FORCED.set(None);
+            checked?;
+        }
+        check_gemm::<Dual64>([m, k, n], a, b, gap, overwrite, seed)?;
+    }
+}
+
+/// Large enough for zeros, blocks of k and threads; a row or a column again and again.
+#[test]
+fn large_products_with_strides() {
+    let check = || {
+        for (size, a, b) in [
+            ([150, 5000, 100], (1, 150), (100, 1)),
+            ([50, 300, 120], (300, 1), (1, 300)),
+            ([50, 300, 120], (300, 1), (0, 1)),
+            ([50, 300, 120], (1, 0), (1, 0)),
+            ([1, 9000, 1], (5, 2), (2, 7)),
+            ([200, 1, 200], (1, 9), (9, 1)),
+        ] {
+            check_gemm::<f32>(size, a, b, 2, false, 6).unwrap();
+            check_gemm::<f64>(size, a, b, 0, true, 6).unwrap();
+        }
+    };
+    at_every_level(check);
+}
+
+#[test]
+fn products_that_do_not_fit_are_nan() {
+    const HUGE: usize = 1 << 63;
+    fn check<T: Scalar>() {
+        let (good, ones) = (([2, 3, 4], (1, 2), (1, 3), 2), [T::one(); 12]);
+        let run = |(size, a, b, column): ([usize; 3], (usize, usize), (usize, usize), usize),
+                   [in_a, in_b, in_c]: [usize; 3]| {
+            let mut c = vec![T::one(); in_c];
+            kernel::gemm(size, &ones[..in_a], a, &ones[..in_b], b, &mut c, column, true);
+            c
+        };
+        let three: T = nalgebra::convert(3.0);
+        assert_eq!(run(good, [6, 12, 8]), [three; 8]);
+        let nan = |c: Vec<T>| {
+            assert!(!c.is_empty() && c.iter().all(|x| x.partial_cmp(x).is_none()), "{c:?}")
+        };
+        nan(run(good, [5, 12, 8]));
+        nan(run(good, [6, 11, 8]));
+        nan(run(good, [6, 12, 7]));
+        // Columns that overlap; one column cannot.
+        nan(run(([2, 3, 4], (1, 2), (1, 3), 1), [6, 12, 8]));
+        assert_eq!(run(([2, 3, 1], (1, 2), (1, 3), 0), [6, 3, 2]), [three; 2]);
+        // What wraps around to something small.
+        nan(run(([2, 3, 4], (1, HUGE), (1, 3), 2), [6, 12, 8]));
+        nan(run(([3, 3, 4], (HUGE, 2), (1, 3), 3), [6, 12, 12]));
+        nan(run(([2, 3, 4], (1, 2), (HUGE, 3), 2), [6, 12, 8]));
+        nan(run(([2, 3, 3], (1, 2), (1, 3), HUGE), [6, 12, 8]));
+        nan(run(([HUGE, 2, 1], (2, 1), (1, 1), HUGE), [6, 12, 8]));
+        // Nothing to add up, and nothing to write.
+        assert_eq!(run(([2, 0, 4], (1, 2), (1, 0), 2), [0, 0, 8]), [T::zero(); 8]);
+        assert_eq!(run(([0, 3, 4], (1, 0), (1, 3), 0), [0, 12, 0]), []);
+        assert_eq!(run(([2, 3, 0], (1, 2), (1, 3), 2), [6, 0, 1]), [T::one()]);
+    }
+    at_every_level(|| {
+        check::<f32>();
+        check::<f64>();
+        check::<Dual64>();
+    });
 }

@@ -42,7 +42,7 @@ use tile::{Product, Start};
 macro_rules! large {
     ($for:ident! $($before:tt)*) => { $for! { $($before)*
         fn product(product: Product<E>) = panels::product;
-        fn column(size: Size, w: *const E, x: *const E, y: *mut E, start: Start<E>)
+        fn column(size: Size, w: (*const E, usize), x: *const E, y: *mut E, start: Start<E>)
             = vector::column<WIDE>;
         fn outer(size: Size, dy: *const E, x: *const E, dw: *mut E, start: Start<E>) = vector::outer;
         fn pullback(size: Size, w: *const E, dy: *const E, dx: *mut E) = vector::pullback<WIDE>;
@@ -104,7 +104,7 @@ macro_rules! level {
             large!(kernels! $features);
             // These are small wherever they are called.
             kernels! { $features
-                fn small_column(size: Size, w: *const E, x: *const E, y: *mut E, start: Start<E>)
+                fn small_column(size: Size, w: (*const E, usize), x: *const E, y: *mut E, start: Start<E>)
                     = vector::column<NARROW>;
                 fn small_pullback(size: Size, w: *const E, dy: *const E, dx: *mut E)
                     = vector::pullback<NARROW>;

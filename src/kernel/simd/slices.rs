@@ -9,7 +9,13 @@ use super::{
     Float, Level, Product, Size, Start, arch, level,
     panels::{WHOLE, WIDTH},
 };
-use crate::{Scalar, kernel::loops};
+use crate::{
+    Scalar,
+    kernel::{
+        is_product, loops,
+        sum::{LEVELS, SHORT, carry, total},
+    },
+};
 use core::{any::TypeId, ops::Range};
 use num_traits::ConstOne;
 
@@ -47,6 +53,9 @@ unsafe fn product<E: Float>(level: Level, product: Product<E>) {
     let run = |mut part: Product<E>| {
         // SAFETY: as the caller promises.
         unsafe {
+            if part.k > DEEP {
+                return deep_product(level, part);
+            }
             // As many columns at once as the second-level cache keeps of B, for all panels. To divide
             // takes longer than a small product may.
             while part.n * part.k * size_of::<E>() > CACHE {
@@ -63,11 +72,125 @@ unsafe fn product<E: Float>(level: Level, product: Product<E>) {
         }
     };
     #[cfg(feature = "rayon")]
-    if product.m * product.k * product.n >= WORTH_THREADS {
+    if product.m.saturating_mul(product.k).saturating_mul(product.n) >= WORTH_THREADS {
         // SAFETY: as the caller promises.
         return unsafe { product.by_threads(rayon::current_num_threads(), &run) };
     }
     run(product);
+}
+
+/// A sum of more terms than these is one of sums of so many, and these of sums of `piece`.
+const DEEP: usize = 4096;
+/// So many of them are added up before they are added to C.
+const SUMS: usize = 32;
+
+/// A product over many k: to add one block after the other to C would round it too often. Part by part of
+/// C, cut where packs of rows and tiles end.
+///
+/// # Safety
+/// As `tile` says; the CPU has the level.
+#[inline(never)]
+unsafe fn deep_product<E: Float>(level: Level, all: Product<E>) {
+    const ROWS: usize = 144;
+    // A column or two have more than one sum side by side.
+    let piece = if all.n <= 2 { 128 } else { 64 };
+    let mut room = [[E::ZERO; ROWS * 2 * WIDTH]; 2];
+    let [block, sums] = &mut room;
+    for row in (0..all.m).step_by(ROWS) {
+        let (mut column, rows) = (0, ROWS.min(all.m - row));
+        while column < all.n {
+            let columns = if all.n - column < 2 * WIDTH { all.n - column } else { WIDTH };
+            let numbers = rows * columns;
+            for (first, begin) in (0..all.k).step_by(SUMS * DEEP).enumerate() {
+                let end = all.k.min(begin + SUMS * DEEP);
+                sums.fill(E::ZERO);
+                for from in (begin..end).step_by(DEEP) {
+                    let to = end.min(from + DEEP);
+                    for k in (from..to).step_by(piece) {
+                        let start = if k == from { Start::Zero } else { Start::Add(E::ONE) };
+                        // SAFETY: a part of A and of B, and a block that has room for its columns.
+                        unsafe {
+                            (E::table(level).product)(Product {
+                                m: rows,
+                                k: piece.min(to - k),
+                                n: columns,
+                                a: all.a.add(row * all.a_row + k * all.a_column),
+                                b: all.b.add(k * all.b_row + column * all.b_column),
+                                c: block.as_mut_ptr(),
+                                c_column: rows,
+                                start,
+                                ..all
+                            });
+                        }
+                    }
+                    for (sum, &block) in sums.iter_mut().zip(block.iter()).take(numbers) {
+                        *sum += block;
+                    }
+                }
+                for (j, sums) in sums.chunks_exact(rows).take(columns).enumerate() {
+                    for (i, &sum) in sums.iter().enumerate() {
+                        // SAFETY: an entry of C, and of the column that it starts with.
+                        unsafe {
+                            let c = all.c.add((column + j) * all.c_column + row + i);
+                            *c = match all.start {
+                                Start::Add(factor) => *c + factor * sum,
+                                _ if first > 0 => *c + sum,
+                                Start::Zero => sum,
+                                Start::Column(start) => *start.add(row + i) + sum,
+                            };
+                        }
+                    }
+                }
+            }
+            column += columns;
+        }
+    }
+}
+
+/// Ones for `deep_column`.
+const MOST: usize = 512;
+
+/// y = W·x over many columns, so far apart, or added to y; with `ones` the sum of the columns, where x is
+/// `MOST` ones.
+///
+/// # Safety
+/// As `tile` says; the CPU has the level.
+#[inline(never)]
+unsafe fn deep_column<E: Float>(
+    level: Level,
+    (outputs, inputs): Size,
+    (w, apart): (*const E, usize),
+    (x, ones): (*const E, bool),
+    y: *mut E,
+    overwrite: bool,
+) {
+    const ROWS: usize = 64;
+    // A row by itself lies in packs, of which each lane has a sum of its own.
+    let depth = match apart * size_of::<E>() {
+        _ if apart == 1 => MOST,
+        0..=64 => 256,
+        _ => 128,
+    };
+    for row in (0..outputs).step_by(ROWS) {
+        let rows = ROWS.min(outputs - row);
+        let (mut levels, mut sums) = ([[E::ZERO; ROWS]; LEVELS], [E::ZERO; ROWS]);
+        for (block, k) in (0..inputs).step_by(depth).enumerate() {
+            // SAFETY: part of W and x, or ones, and room for as many rows.
+            unsafe {
+                let (w, size) = (w.add(k * apart + row), (rows, depth.min(inputs - k)));
+                let x = if ones { x } else { x.add(k) };
+                (E::table(level).column)(size, (w, apart), x, sums.as_mut_ptr(), Start::Zero);
+            }
+            carry(&mut sums, rows, block, &mut levels);
+        }
+        for (i, sum) in total(&levels).into_iter().enumerate().take(rows) {
+            // SAFETY: an entry of y.
+            unsafe {
+                let y = y.add(row + i);
+                *y = if overwrite { sum } else { *y + sum };
+            }
+        }
+    }
 }
 
 /// More bytes of B than these are taken in parts of half as many, each for all of A.
@@ -100,7 +223,7 @@ fn in_parts<P: Copy>(pointers: P, len: usize, run: impl Fn(P, usize, usize) + Sy
 #[inline(always)]
 pub fn affine<T: Scalar>(inputs: usize, w: &[T], b: &[T], x: &[T], y: &mut [T]) -> bool {
     let (outputs, n) = (b.len(), samples(inputs, x));
-    if n == 0 || w.len() != outputs * inputs || y.len() != outputs * n {
+    if n == 0 || !is_product(outputs, inputs, w) || !is_product(outputs, n, y) {
         return false;
     }
     let (w, b, x, y) = (w.as_ptr(), b.as_ptr(), x.as_ptr(), y.as_mut_ptr());
@@ -109,14 +232,15 @@ pub fn affine<T: Scalar>(inputs: usize, w: &[T], b: &[T], x: &[T], y: &mut [T]) 
         // of them; the CPU has the level.
         unsafe {
             if n == 1 && outputs * inputs <= SMALL && outputs <= 4 * arch::LEAST / size_of::<E>() {
-                inlined!(level, small_column<E>((outputs, inputs), w, x, y, Start::Column(b)));
+                inlined!(level, small_column<E>((outputs, inputs), (w, outputs), x, y, Start::Column(b)));
             } else if inputs == 1 && outputs > 1 {
                 (E::table(level).outer)((outputs, n), w, x, y, Start::Column(b));
             } else if n <= 2 {
                 // Sample by sample, as tiles are wider.
+                let size = (outputs, inputs);
                 for sample in 0..n {
                     let (x, y) = (x.add(sample * inputs), y.add(sample * outputs));
-                    (E::table(level).column)((outputs, inputs), w, x, y, Start::Column(b));
+                    (E::table(level).column)(size, (w, outputs), x, y, Start::Column(b));
                 }
             } else if outputs == 1 && inputs * size_of::<E>() < 128 {
                 // One output: y is a row, and lies as a column does.
@@ -137,66 +261,68 @@ pub fn affine<T: Scalar>(inputs: usize, w: &[T], b: &[T], x: &[T], y: &mut [T]) 
 /// dW = dy·xᵀ, or added to dW.
 #[inline(always)]
 pub fn outer<T: Scalar>(size: Size, dy: &[T], x: &[T], dw: &mut [T], overwrite: bool) -> bool {
-    outer_from(size, dy, x, dw, if overwrite { Start::Zero } else { Start::Add(T::one()) })
+    outer_part(size, dy, x, 0..size.1, dw, overwrite)
 }
 
 /// w ← w + factor·(dy·xᵀ), where the bits are those of `outer` and `add_scaled`.
 #[inline(always)]
 pub fn add_product<T: Scalar>(factor: T, size: Size, dy: &[T], x: &[T], w: &mut [T]) -> bool {
-    samples(size.1, x) <= WHOLE && outer_from(size, dy, x, w, Start::Add(factor))
+    samples(size.1, x) <= WHOLE && outer_from(size, dy, x, 0..size.1, w, Start::Add(factor))
 }
 
 /// The columns in `part` of dW = dy·xᵀ.
 #[inline(always)]
 pub fn outer_part<T: Scalar>(
-    (outputs, inputs): Size,
+    size: Size,
     dy: &[T],
     x: &[T],
     part: Range<usize>,
     dw: &mut [T],
     overwrite: bool,
 ) -> bool {
-    let n = samples(inputs, x);
-    let Some(first) = x.get(part.clone()) else { return false };
-    if n == 1 {
-        return outer((outputs, part.len()), dy, first, dw, overwrite);
-    }
-    if n == 0 || dy.len() != outputs * n || dw.len() != outputs * part.len() {
-        return false;
-    }
-    let (dy, first, dw) = (dy.as_ptr(), first.as_ptr(), dw.as_mut_ptr());
-    if_float!(T is E, level, (dy, first, dw): {
-        let start = if overwrite { Start::Zero } else { Start::Add(E::ONE) };
-        let (dy, x, dw) = ((dy, 1, outputs), (first, inputs, 1), (dw, outputs));
-        // SAFETY: as in `affine`; `part` lies within each sample.
-        unsafe {
-            product::<E>(level, Product::new([outputs, n, part.len()], dy, x, dw, start));
-        }
-    })
+    let start = if overwrite { Start::Zero } else { Start::Add(T::one()) };
+    outer_from(size, dy, x, part, dw, start)
 }
 
 #[inline(always)]
-fn outer_from<T: Scalar>(size: Size, dy: &[T], x: &[T], dw: &mut [T], start: Start<T>) -> bool {
+fn outer_from<T: Scalar>(
+    size: Size,
+    dy: &[T],
+    x: &[T],
+    part: Range<usize>,
+    dw: &mut [T],
+    start: Start<T>,
+) -> bool {
     let ((outputs, inputs), n) = (size, samples(size.1, x));
-    if n == 0 || dy.len() != outputs * n || dw.len() != outputs * inputs {
+    let columns = part.len();
+    if n == 0 || part.end > inputs || !is_product(outputs, n, dy) || !is_product(outputs, columns, dw) {
         return false;
     }
+    let Some(x) = x.get(part.start..) else { return false };
     let (dy, x, dw, start) = (dy.as_ptr(), x.as_ptr(), dw.as_mut_ptr(), &raw const start);
     if_float!(T is E, level, (dy, x, dw): {
-        // SAFETY: as in `affine`.
+        // SAFETY: as in `affine`; `part` lies within each sample.
         unsafe {
             let start = *start.cast::<Start<E>>();
-            if n == 1 && outputs * inputs <= SMALL {
-                inlined!(level, outer<E>((outputs, inputs), dy, x, dw, start));
+            if n == 1 && outputs * columns <= SMALL {
+                inlined!(level, outer<E>((outputs, columns), dy, x, dw, start));
             } else if n == 1 {
-                (E::table(level).outer)((outputs, inputs), dy, x, dw, start);
-            } else if outputs == 1 {
-                (E::table(level).column)((inputs, n), x, dy, dw, start);
-            } else if inputs == 1 {
-                (E::table(level).column)((outputs, n), dy, x, dw, start);
+                (E::table(level).outer)((outputs, columns), dy, x, dw, start);
+            } else if outputs == 1 || inputs == 1 {
+                // The only row or column of dW: the larger matrix, whose columns are so far apart, by the
+                // other, which is a column.
+                let (m, w, x) = match outputs {
+                    1 => (columns, (x, inputs), dy),
+                    _ => (outputs, (dy, outputs), x),
+                };
+                if n > SHORT {
+                    deep_column(level, (m, n), w, (x, false), dw, matches!(start, Start::Zero));
+                } else {
+                    (E::table(level).column)((m, n), w, x, dw, start);
+                }
             } else {
                 let (dy, x, dw) = ((dy, 1, outputs), (x, inputs, 1), (dw, outputs));
-                product::<E>(level, Product::new([outputs, n, inputs], dy, x, dw, start));
+                product::<E>(level, Product::new([outputs, n, columns], dy, x, dw, start));
             }
         }
     })
@@ -206,7 +332,7 @@ fn outer_from<T: Scalar>(size: Size, dy: &[T], x: &[T], dw: &mut [T], start: Sta
 #[inline(always)]
 pub fn pullback<T: Scalar>((outputs, inputs): Size, w: &[T], dy: &[T], dx: &mut [T]) -> bool {
     let n = samples(inputs, dx);
-    if n == 0 || dy.len() != outputs * n || w.len() != outputs * inputs {
+    if n == 0 || !is_product(outputs, n, dy) || !is_product(outputs, inputs, w) {
         return false;
     }
     let (w, dy, dx) = (w.as_ptr(), dy.as_ptr(), dx.as_mut_ptr());
@@ -239,17 +365,25 @@ pub fn sum_columns<T: Scalar>(dy: &[T], db: &mut [T], overwrite: bool) -> bool {
     }
     let (dy, db) = (dy.as_ptr(), db.as_mut_ptr());
     if_float!(T is E, level, (dy, db): {
-        let ones = const { &[E::ONE; 64] };
+        let ones = const { &[E::ONE; MOST] };
         let mut start = if overwrite { Start::Zero } else { Start::Add(E::ONE) };
         if n == 1 && m <= 4 * arch::LEAST / size_of::<E>() {
             // SAFETY: as in `affine`.
-            unsafe { inlined!(level, small_column<E>((m, 1), dy, ones.as_ptr(), db, start)) };
+            unsafe { inlined!(level, small_column<E>((m, 1), (dy, m), ones.as_ptr(), db, start)) };
             return true;
         }
-        for first in (0..n).step_by(ones.len()) {
-            let size = (m, ones.len().min(n - first));
+        if n > SHORT {
             // SAFETY: as in `affine`.
-            unsafe { (E::table(level).column)(size, dy.add(first * m), ones.as_ptr(), db, start) };
+            unsafe { deep_column(level, (m, n), (dy, m), (ones.as_ptr(), true), db, overwrite) };
+            return true;
+        }
+        for first in (0..n).step_by(64) {
+            let size = (m, 64.min(n - first));
+            // SAFETY: as in `affine`.
+            unsafe {
+                let dy = dy.add(first * m);
+                (E::table(level).column)(size, (dy, m), ones.as_ptr(), db, start);
+            }
             start = Start::Add(E::ONE);
         }
     })
@@ -258,7 +392,10 @@ pub fn sum_columns<T: Scalar>(dy: &[T], db: &mut [T], overwrite: bool) -> bool {
 /// w ← w + factor·g.
 #[inline(always)]
 pub fn add_scaled<T: Scalar>(factor: T, g: &[T], w: &mut [T]) -> bool {
-    let len = g.len().min(w.len());
+    let len = w.len();
+    if g.len() != len {
+        return false;
+    }
     let (g, w, factor) = (g.as_ptr(), w.as_mut_ptr(), &raw const factor);
     if_float!(T is E, level, (g, w, factor): {
         // SAFETY: as in `affine`.
@@ -268,10 +405,13 @@ pub fn add_scaled<T: Scalar>(factor: T, g: &[T], w: &mut [T]) -> bool {
 
 macro_rules! elementwise {
     ($($name:ident($($x:ident),*);)*) => { $(
-        /// Entry by entry, as far as all go.
+        /// Entry by entry, if there are as many of all.
         #[inline(always)]
         pub fn $name<T: Scalar>($($x: &[T],)* to: &mut [T]) -> bool {
-            let len = to.len()$(.min($x.len()))*;
+            let len = to.len();
+            if $($x.len() != len)||* {
+                return false;
+            }
             let ($($x,)* to) = ($($x.as_ptr(),)* to.as_mut_ptr());
             if_float!(T is E, level, ($($x,)* to): {
                 // SAFETY: as in `affine`.
@@ -343,6 +483,40 @@ pub fn brightness<T: Scalar>(bytes: &[u8], x: &mut [T]) -> bool {
     if_float!(T is E, level, (x): {
         // SAFETY: as in `affine`.
         unsafe { (E::table(level).brightness)(bytes, x, len) };
+    })
+}
+
+/// C = A·B, or added to C, where the caller has seen that the slices are long enough.
+#[inline(always)]
+#[expect(clippy::too_many_arguments, reason = "three matrices")]
+pub fn gemm<T: Scalar>(
+    [m, k, n]: [usize; 3],
+    a: &[T],
+    (mut a_row, mut a_column): Size,
+    b: &[T],
+    (mut b_row, mut b_column): Size,
+    c: &mut [T],
+    c_column: usize,
+    overwrite: bool,
+) -> bool {
+    // Where there is but one, it is no matter where the next would be.
+    for (size, stride) in [(m, &mut a_row), (k, &mut a_column), (k, &mut b_row), (n, &mut b_column)]
+    {
+        if size == 1 {
+            *stride = 1;
+        }
+    }
+    // Kernels read packs of A, and of B where C has few rows, along one side or the other.
+    if m == 0 || k == 0 || n == 0 || (a_row != 1 && a_column != 1) || (b_row != 1 && b_column != 1)
+    {
+        return false;
+    }
+    let (a, b, c) = (a.as_ptr(), b.as_ptr(), c.as_mut_ptr());
+    if_float!(T is E, level, (a, b, c): {
+        let start = if overwrite { Start::Zero } else { Start::Add(E::ONE) };
+        let (a, b) = ((a, a_row, a_column), (b, b_row, b_column));
+        // SAFETY: as in `affine`.
+        unsafe { product::<E>(level, Product::new([m, k, n], a, b, (c, c_column), start)) };
     })
 }
 

@@ -4,14 +4,23 @@
 use super::{math::Constants, panels::WIDTH, tile::Product};
 use core::{
     hint::spin_loop,
-    sync::atomic::{AtomicUsize, Ordering::Relaxed},
+    sync::atomic::{AtomicUsize, Ordering::*},
+};
+use std::{
+    sync::Arc,
+    thread::{Thread, current, park},
 };
 
 /// How many turns the caller waits awake for the others, some hundred microseconds: to be woken costs
 /// more than they are late.
 const AWAKE: usize = 1 << 14;
-/// And how many for rayon to take note that they are done.
-const NOTED: usize = 16;
+
+/// So many calls for help may wait in queues. A pool that is busy for long would collect one more for
+/// every product.
+const MOST_QUEUED: usize = 64;
+
+/// Calls for help that no thread has taken yet.
+static QUEUED: AtomicUsize = AtomicUsize::new(0);
 
 /// Whole packs, whatever the level.
 const ROWS: usize = 16;
@@ -29,20 +38,104 @@ impl<P: Copy> Shared<P> {
     }
 }
 
-/// Runs `part` for each number below `threads`: 0 here, the others in the pool.
-pub fn on_threads(threads: usize, part: &(impl Fn(usize) + Sync)) {
-    let others = &AtomicUsize::new(threads.saturating_sub(1));
-    rayon::in_place_scope(|scope| {
-        for thread in 1..threads {
-            scope.spawn(move |_| {
-                part(thread);
-                others.fetch_sub(1, Relaxed);
-            });
+/// Parts of one piece of work, of which every thread that comes takes the next.
+struct Parts {
+    /// The closure, and how to call it. It lives until all parts are done, and no longer.
+    work: *const (),
+    call: unsafe fn(*const (), usize),
+    count: usize,
+    /// The next part that nobody has taken.
+    next: AtomicUsize,
+    done: AtomicUsize,
+    caller: Thread,
+}
+// SAFETY: the closure is `Sync`, as `on_threads` asks for, and only called while it lives.
+unsafe impl Send for Parts {}
+// SAFETY: the same.
+unsafe impl Sync for Parts {}
+
+impl Parts {
+    /// Takes part after part, until none is left.
+    fn help(&self) {
+        loop {
+            let part = self.next.fetch_add(1, Relaxed);
+            if part >= self.count {
+                return;
+            }
+            let _done = Done(self);
+            // SAFETY: a part that is taken and not done keeps the caller waiting, so that its closure lives.
+            unsafe { (self.call)(self.work, part) };
         }
-        part(0);
-        (0..AWAKE).take_while(|_| others.load(Relaxed) > 0).for_each(|_| spin_loop());
-        (0..NOTED).for_each(|_| spin_loop());
+    }
+
+    /// Waits for the parts that others have taken. The caller does nothing else in the meantime: another
+    /// task of its pool might want what the caller holds.
+    fn wait(&self) {
+        let left = || self.done.load(Acquire) < self.count;
+        (0..AWAKE).take_while(|_| left()).for_each(|_| spin_loop());
+        while left() {
+            park();
+        }
+    }
+}
+
+/// Counts a part as done, also where it panics.
+struct Done<'a>(&'a Parts);
+
+impl Drop for Done<'_> {
+    fn drop(&mut self) {
+        // After the last part the caller may be gone, and its closure: nothing but `Parts` is touched here.
+        if self.0.done.fetch_add(1, Release) + 1 == self.0.count {
+            self.0.caller.unpark();
+        }
+    }
+}
+
+/// Keeps the caller until the others are done, also where its own part panics; then nobody takes the rest.
+struct Finish<'a>(&'a Parts);
+
+impl Drop for Finish<'_> {
+    fn drop(&mut self) {
+        let left = self.0.count.saturating_sub(self.0.next.swap(self.0.count, Relaxed));
+        self.0.done.fetch_add(left, Relaxed);
+        self.0.wait();
+    }
+}
+
+/// Runs `part` for each number below `parts`, here and on threads of the pool that have nothing else to
+/// do. The work gets done if none comes. A scope of rayon's would wait for threads that may never come,
+/// as when they all wait for a lock that the caller holds, and would run other tasks in the meantime.
+pub fn on_threads<F: Fn(usize) + Sync>(parts: usize, part: &F) {
+    /// # Safety
+    /// `work` points to an `F`.
+    unsafe fn call<F: Fn(usize)>(work: *const (), part: usize) {
+        // SAFETY: as the caller promises.
+        unsafe { (*work.cast::<F>())(part) }
+    }
+    if parts < 2 {
+        return (0..parts).for_each(part);
+    }
+    let shared = Arc::new(Parts {
+        work: core::ptr::from_ref(part).cast(),
+        call: call::<F>,
+        count: parts,
+        next: AtomicUsize::new(0),
+        done: AtomicUsize::new(0),
+        caller: current(),
     });
+    let _finish = Finish(&shared);
+    for _ in 1..parts {
+        if QUEUED.fetch_add(1, Relaxed) >= MOST_QUEUED {
+            QUEUED.fetch_sub(1, Relaxed);
+            break;
+        }
+        let shared = Arc::clone(&shared);
+        rayon::spawn(move || {
+            QUEUED.fetch_sub(1, Relaxed);
+            shared.help();
+        });
+    }
+    shared.help();
 }
 
 /// Where the part of `thread` begins of `whole`, cut at multiples of `step`, and how long it is.

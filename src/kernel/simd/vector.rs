@@ -18,19 +18,19 @@ pub const NARROW: bool = true;
 pub const WIDE: bool = false;
 
 /// y = start + W·x, a matrix by a column: narrowly where y takes at most four packs, else as many rows in
-/// one pass over W as there are registers for.
+/// one pass over W as there are registers for. W's columns begin `step` numbers apart.
 #[inline(always)]
 pub unsafe fn column<P: Pack, const NARROWLY: bool>(
     (outputs, inputs): (usize, usize),
-    w: *const P::Element,
+    (w, step): (*const P::Element, usize),
     x: *const P::Element,
     y: *mut P::Element,
     start: Start<P::Element>,
 ) {
     let size = [outputs, inputs, 1];
-    let all = Product::new(size, (w, 1, outputs), (x, 1, inputs), (y, outputs), start);
+    let all = Product::new(size, (w, 1, step), (x, 1, inputs), (y, outputs), start);
     unsafe {
-        if outputs == 1 {
+        if outputs == 1 && step == 1 {
             all.dot::<P, 1, 1>([w], 0, 0);
         } else if NARROWLY && outputs <= P::Half::LANES {
             all.column::<P::Half, 0>();

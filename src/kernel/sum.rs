@@ -1,0 +1,107 @@
+//! Sums of many terms.
+
+use crate::shape::Scalar;
+use num_traits::Zero;
+
+/// The first terms are added one after the other, as in a plain loop.
+pub(super) const SHORT: usize = 128;
+
+/// Then so many are, before they go to the sums of sums. Where all terms are equal every addition may be
+/// rounded the same way: so many additions lose half as many times ε at most.
+pub(super) const BLOCK: usize = 32;
+
+/// Sums of 1, 2, 4, 8 … blocks; the last of whatever is left.
+pub(super) const LEVELS: usize = 20;
+
+/// A sum whose error grows with the logarithm of the number of its terms, for any scalar, without a heap.
+/// Up to 128 terms are added in turn.
+#[derive(Clone, Debug)]
+pub struct Sum<T> {
+    /// The sum of the block that is being filled, and how many terms it has room for.
+    now: [T; 1],
+    room: usize,
+    blocks: usize,
+    levels: [[T; 1]; LEVELS],
+}
+
+impl<T: Scalar> Sum<T> {
+    /// The sum of nothing.
+    #[inline(always)]
+    pub fn new() -> Self {
+        Sum { now: [T::zero()], room: SHORT, blocks: 0, levels: [[T::zero()]; LEVELS] }
+    }
+
+    /// One term more.
+    #[inline(always)]
+    pub fn add(&mut self, term: T) {
+        if self.room == 0 {
+            self.carry();
+        }
+        let [now] = &mut self.now;
+        *now += term;
+        self.room = self.room.wrapping_sub(1);
+    }
+
+    /// The sum of all terms so far.
+    #[inline(always)]
+    pub fn total(&self) -> T {
+        let ([now], [levels]) = match self.blocks {
+            0 => {
+                let [now] = self.now;
+                return now;
+            }
+            _ => (self.now, total(&self.levels)),
+        };
+        now + levels
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn carry(&mut self) {
+        carry(&mut self.now, 1, self.blocks, &mut self.levels);
+        self.blocks = self.blocks.wrapping_add(1);
+        self.room = BLOCK;
+    }
+}
+
+impl<T: Scalar> Default for Sum<T> {
+    fn default() -> Self {
+        Sum::new()
+    }
+}
+
+/// Adds the sums of a block, before which there were so many, to the sums of sums, and leaves zeros. The
+/// blocks are counted in binary: where a digit goes from one to zero, its sums go to the next digit. Of `N`
+/// sums the first `width` are in use.
+#[inline(always)]
+pub(super) fn carry<T: Copy + Zero, const N: usize>(
+    sums: &mut [T; N],
+    width: usize,
+    blocks: usize,
+    levels: &mut [[T; N]; LEVELS],
+) {
+    let full = (blocks.trailing_ones() as usize).min(LEVELS - 1);
+    let (full, rest) = levels.split_at_mut(full);
+    for level in full {
+        for (sum, level) in sums.iter_mut().zip(level).take(width) {
+            *sum = *sum + *level;
+            *level = T::zero();
+        }
+    }
+    for (level, sum) in rest.iter_mut().take(1).flatten().zip(sums).take(width) {
+        *level = *level + *sum;
+        *sum = T::zero();
+    }
+}
+
+/// The sums of all blocks.
+#[inline(always)]
+pub(super) fn total<T: Copy + Zero, const N: usize>(levels: &[[T; N]; LEVELS]) -> [T; N] {
+    let mut sums = [T::zero(); N];
+    for level in levels {
+        for (sum, &level) in sums.iter_mut().zip(level) {
+            *sum = *sum + level;
+        }
+    }
+    sums
+}
