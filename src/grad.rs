@@ -266,17 +266,16 @@ impl<'a, T: Scalar, L: Parameters<T>> Grad<'a, T, L, Tree> {
 }
 
 impl<'a, T: Scalar, L: Parameters<T>, R: Rule<T, N>, const N: usize> Grad<'a, T, L, Update<R, N>> {
-    /// The gradient goes to `rule`, which changes the layer; `finite` becomes false if some of the gradient
-    /// is not finite.
+    /// The gradient goes to `rule`, which changes the layer.
     #[inline(always)]
     pub(crate) const fn update(
         layer: &'a mut L,
         state: [&'a mut L::Gradient; N],
         rule: &'a R,
         step: u64,
-        finite: &'a mut bool,
+        look: &'a mut Look,
     ) -> Self {
-        let held = Held { layer, state, rule, step, finite, product: false };
+        let held = Held { layer, state, rule, step, look, product: false };
         Grad { held, path: Path::ROOT }
     }
 }
@@ -346,6 +345,25 @@ impl<T: Scalar> Destination<T> for Tree {
     }
 }
 
+/// Whether the gradient is finite, as far as it was looked at.
+#[doc(hidden)]
+pub struct Look {
+    pub finite: bool,
+    /// Where the `dy` lies that was looked at last.
+    seen: usize,
+}
+
+impl Look {
+    pub(crate) const fn new() -> Self {
+        Look { finite: true, seen: 0 }
+    }
+
+    #[inline(always)]
+    fn at<T: Scalar>(&mut self, numbers: &[T]) {
+        self.finite &= kernel::finite(numbers);
+    }
+}
+
 /// A layer that a rule changes, with the state of its parameters.
 #[doc(hidden)]
 pub struct Held<'a, L, G, R, const N: usize> {
@@ -353,7 +371,7 @@ pub struct Held<'a, L, G, R, const N: usize> {
     state: [&'a mut G; N],
     rule: &'a R,
     step: u64,
-    finite: &'a mut bool,
+    look: &'a mut Look,
     /// Whether the gradient is a product dy·xᵀ: every number of `dy` has a part in its first column, so that
     /// one which is not finite shows there.
     product: bool,
@@ -379,9 +397,9 @@ impl<T: Scalar, R: Rule<T, N>, const N: usize> Destination<T> for Update<R, N> {
         layer: impl FnOnce(&mut L) -> &mut P,
         tree: impl Fn(&mut L::Gradient) -> &mut P::Gradient,
     ) -> Self::Held<'b, P> {
-        let Held { layer: whole, state, rule, step, finite, product } = held;
+        let Held { layer: whole, state, rule, step, look, product } = held;
         let state = state.each_mut().map(|state| tree(state));
-        Held { layer: layer(whole), state, rule, step: *step, finite, product: *product }
+        Held { layer: layer(whole), state, rule, step: *step, look, product: *product }
     }
 
     #[inline(always)]
@@ -406,7 +424,11 @@ impl<T: Scalar, R: Rule<T, N>, const N: usize> Destination<T> for Update<R, N> {
             None if dy.len() == w.len() => kernel::add_scaled(factor, dy, w),
             _ => return Some(held),
         }
-        *held.finite &= kernel::finite(w.get(..M::SHAPE.0).unwrap_or_default());
+        // A bias gets the `dy` that the weight before it got.
+        if x.is_some() || held.look.seen != dy.as_ptr().addr() {
+            held.look.at(w.get(..M::SHAPE.0).unwrap_or_default());
+        }
+        held.look.seen = dy.as_ptr().addr();
         None
     }
 
@@ -470,7 +492,7 @@ impl<M, R, const N: usize> Held<'_, M, M, R, N> {
             (true, 0) => gradient.get(..M::SHAPE.0).unwrap_or_default(),
             (true, _) => &[],
         };
-        *self.finite &= kernel::finite(look);
+        self.look.at(look);
         if M::ROLE != Role::Weight {
             return kernel::add_scaled(T::one(), gradient, values);
         }

@@ -74,7 +74,7 @@ pub use place::{Larger, Room, Scratch, zero_field};
 pub(crate) use simd::prefetch;
 pub(crate) use simd::run;
 pub(crate) use softmax::softmax;
-pub use sum::Sum;
+pub use sum::{Sum, sum_of};
 
 /// A layer's outputs and inputs.
 pub type Size = (usize, usize);

@@ -1,6 +1,7 @@
 //! Sums of many terms.
 
 use crate::shape::Scalar;
+use core::ops::Range;
 use num_traits::Zero;
 
 /// The first terms are added one after the other, as in a plain loop.
@@ -62,6 +63,25 @@ impl<T: Scalar> Sum<T> {
         self.blocks = self.blocks.wrapping_add(1);
         self.room = BLOCK;
     }
+}
+
+/// The sum of `count` terms, of which `part` adds up some that follow each other. Up to 128 terms it does so
+/// once: such a sum is a plain loop.
+#[inline(always)]
+pub fn sum_of<T: Scalar>(count: usize, part: impl Fn(Range<usize>) -> T) -> T {
+    if count <= SHORT { part(0..count) } else { blocks(count, part) }
+}
+
+#[inline(never)]
+fn blocks<T: Scalar>(count: usize, part: impl Fn(Range<usize>) -> T) -> T {
+    let mut sum = Sum::new();
+    let (mut from, mut to) = (0, SHORT);
+    while from < count {
+        sum.now = [part(from..to)];
+        sum.carry();
+        (from, to) = (to, count.min(to + BLOCK));
+    }
+    sum.total()
 }
 
 impl<T: Scalar> Default for Sum<T> {

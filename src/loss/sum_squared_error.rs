@@ -2,7 +2,7 @@
 
 use super::Loss;
 use crate::{
-    kernel::Sum,
+    kernel,
     shape::{BatchSize, Flat, Scalar, nan, number},
 };
 
@@ -50,8 +50,11 @@ impl<T: Scalar, S: Flat, B: BatchSize> Loss<T, S, B, S::Batch<T, B>> for SumSqua
                 *dy = (y - t) / samples;
             }
         }
-        let mut squares = Sum::new();
-        y.iter().zip(t).for_each(|(&y, &t)| squares.add((y - t) * (y - t)));
-        squares.total() * nalgebra::convert(0.5) / samples
+        let squares = kernel::sum_of(y.len().min(t.len()), |part| {
+            let y = y.get(part.clone()).unwrap_or_default();
+            let errors = y.iter().zip(t.get(part).unwrap_or_default());
+            errors.fold(T::zero(), |sum, (&y, &t)| sum + (y - t) * (y - t))
+        });
+        squares * nalgebra::convert(0.5) / samples
     }
 }

@@ -10,7 +10,7 @@ pub use decay::Decay;
 pub use sgd::Sgd;
 
 use crate::{
-    grad::Grad,
+    grad::{Grad, Look},
     kernel::{self, Work},
     layer::Layer,
     loss::Loss,
@@ -311,10 +311,10 @@ where
         *steps += 1;
         *step = step.wrapping_add(1);
         rule.begin(*steps);
-        let mut finite = true;
-        let this = Grad::update(layers, state.each_mut(), rule, *steps, &mut finite);
+        let mut look = Look::new();
+        let this = Grad::update(layers, state.each_mut(), rule, *steps, &mut look);
         activations.backward(this, x, None);
-        if finite { Ok(loss) } else { Err(StepError::Gradient { leaf: None, name: None }) }
+        if look.finite { Ok(loss) } else { Err(StepError::Gradient { leaf: None, name: None }) }
     }
 }
 

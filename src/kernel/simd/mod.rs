@@ -166,8 +166,8 @@ macro_rules! levels {
             if TypeId::of::<T>() != TypeId::of::<f32>() && TypeId::of::<T>() != TypeId::of::<f64>() {
                 return work.run();
             }
-            match level() {
-                // SAFETY: `level` has seen the features.
+            match level_now() {
+                // SAFETY: `level_now` has seen the features.
                 $(Some(Level::$level) => unsafe { $module::run(work) },)*
                 None => without(work),
             }
@@ -211,15 +211,23 @@ fn without<W: Work>(work: W) -> W::Output {
     work.run()
 }
 
-/// What the CPU has.
-#[inline(always)]
-pub fn level() -> Option<Level> {
-    #[cfg(test)]
-    if let Some(level) = FORCED.get() {
-        return Some(level);
-    }
-    arch::level()
+macro_rules! unless_forced {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[inline(always)]
+        pub fn $name() -> Option<Level> {
+            #[cfg(test)]
+            if let Some(level) = FORCED.get() {
+                return Some(level);
+            }
+            arch::$name()
+        }
+    };
 }
+unless_forced!(/// What the CPU has.
+    level);
+unless_forced!(/// The same, at the start of a step.
+    level_now);
 
 #[cfg(test)]
 thread_local! {

@@ -16,6 +16,11 @@ use core::{
 pub const LEAST: usize = 16;
 
 #[inline(always)]
+pub const fn level_now() -> Option<Level> {
+    level()
+}
+
+#[inline(always)]
 pub const fn level() -> Option<Level> {
     Some(Level::Neon)
 }

@@ -38,7 +38,12 @@ pub fn level() -> Option<Level> {
     if PROMISED.is_some() {
         return PROMISED;
     }
-    match known() {
+    of(known())
+}
+
+#[inline(always)]
+fn of(byte: u8) -> Option<Level> {
+    match byte {
         1 => None,
         2 => Some(Level::Avx2),
         3 => Some(Level::Avx512),
@@ -46,6 +51,26 @@ pub fn level() -> Option<Level> {
         // of `known` give, this says what the CPU has.
         _ => ask(),
     }
+}
+
+/// The same, read anew: at the start of a step. A loop over steps would take the zero from before the first
+/// for all of them, and ask each time.
+#[inline(always)]
+pub fn level_now() -> Option<Level> {
+    if PROMISED.is_some() || cfg!(miri) {
+        return level();
+    }
+    let byte: u32;
+    // SAFETY: it loads a byte of a static, which assembly alone writes.
+    unsafe {
+        asm!(
+            "movzx {byte:e}, byte ptr [{at}]",
+            byte = lateout(reg) byte,
+            at = in(reg) LEVEL.as_ptr(),
+            options(readonly, nostack, preserves_flags),
+        );
+    }
+    of(byte as u8)
 }
 
 /// What `ask` found out, as [`byte`] says it; zero before. Only assembly reads and writes it.
