@@ -218,6 +218,8 @@ macro_rules! __zeros_in {
     (@checked $place:ident, $all:pat, $($field:tt),*) => {{
         let _all_named = |whole: &Self| {
             let $all = whole;
+            // Of a packed struct there are none: its fields may lie where no `&mut` may point.
+            $(let _ = &whole.$field;)+
         };
         let place: &mut ::core::mem::MaybeUninit<Self> = $place;
         let whole: *mut Self = place.as_mut_ptr();
