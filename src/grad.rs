@@ -201,9 +201,9 @@ impl<T: Scalar, M: OneLeaf<T>, D: Destination<T>> Grad<'_, T, M, D> {
         let Some(held) = D::add_product(self.held, dy, Some(x)) else { return };
         D::deliver::<M>(held, &self.path, |part, numbers, overwrite| {
             if part.len() == columns {
-                return kernel::outer((rows, columns), dy, x, numbers, overwrite);
+                return kernel::product_nt((rows, columns), dy, x, numbers, overwrite);
             }
-            kernel::outer_part((rows, columns), dy, x, part, numbers, overwrite);
+            kernel::product_nt_part((rows, columns), dy, x, part, numbers, overwrite);
         });
     }
 

@@ -137,6 +137,7 @@ pub mod node;
 mod numerical;
 #[doc = include_str!("on_a_chip.md")]
 pub mod on_a_chip {}
+pub mod ops;
 #[doc = include_str!("speed.md")]
 pub mod speed {}
 #[doc = include_str!("write_a_layer.md")]

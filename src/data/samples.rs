@@ -236,7 +236,7 @@ impl<T: Scalar, const N: usize, B: BatchSize> Gather<T, B> for Pixels<N> {
         let batch = batch.as_mut_slice().chunks_exact_mut(N.max(1));
         for ((x, image), next) in batch.zip(indices.iter().filter_map(image)).zip(ahead) {
             kernel::prefetch(next.map_or(&[], |next| next));
-            kernel::brightness(image, x);
+            kernel::from_bytes(image, x);
         }
         Ok(())
     }

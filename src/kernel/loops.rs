@@ -32,7 +32,7 @@ pub fn affine<T: Scalar>(inputs: usize, w: &[T], b: &[T], x: &[T], y: &mut [T]) 
 }
 
 /// dx = Wᵀ·dy, sample by sample.
-pub fn pullback<T: Scalar>((outputs, inputs): Size, w: &[T], dy: &[T], dx: &mut [T]) {
+pub fn product_tn<T: Scalar>((outputs, inputs): Size, w: &[T], dy: &[T], dx: &mut [T]) {
     if !is_product(outputs, inputs, w) || !same_batch((inputs, dx), (outputs, dy)) {
         return refuse(dx);
     }
@@ -47,14 +47,14 @@ pub fn pullback<T: Scalar>((outputs, inputs): Size, w: &[T], dy: &[T], dx: &mut 
 }
 
 /// dW = dy·xᵀ, summed over the samples: put in the place of what is there, or added to it.
-pub fn outer<T: Scalar>((outputs, inputs): Size, dy: &[T], x: &[T], dw: &mut [T], overwrite: bool) {
+pub fn product_nt<T: Scalar>((outputs, inputs): Size, dy: &[T], x: &[T], dw: &mut [T], overwrite: bool) {
     if !is_product(outputs, inputs, dw) || !same_batch((inputs, x), (outputs, dy)) {
         return refuse(dw);
     }
     let samples = x.len().checked_div(inputs).unwrap_or(0);
     if samples > SHORT {
         if dw.len() <= ENTRIES {
-            return small_outer((outputs, inputs), samples, dy, x, dw, overwrite);
+            return small_product_nt((outputs, inputs), samples, dy, x, dw, overwrite);
         }
         let (dy, x) = (Strided(dy, 1, outputs), Strided(x, inputs, 1));
         return product([outputs, samples, inputs], dy, x, dw, outputs, overwrite);
@@ -65,12 +65,12 @@ pub fn outer<T: Scalar>((outputs, inputs): Size, dy: &[T], x: &[T], dw: &mut [T]
     if inputs == 0 || outputs == 0 {
         return;
     }
-    add_outer((outputs, inputs), dy, x, dw);
+    add_product_nt((outputs, inputs), dy, x, dw);
 }
 
 /// dW += dy·xᵀ, sample after sample.
 #[inline(always)]
-fn add_outer<T: Scalar>((outputs, inputs): Size, dy: &[T], x: &[T], dw: &mut [T]) {
+fn add_product_nt<T: Scalar>((outputs, inputs): Size, dy: &[T], x: &[T], dw: &mut [T]) {
     for (dy, x) in pairs(dy.chunks_exact(outputs), x.chunks_exact(inputs)) {
         for (dw, &x) in pairs(dw.chunks_exact_mut(outputs), x) {
             axpy(x, dy, dw);
@@ -78,8 +78,8 @@ fn add_outer<T: Scalar>((outputs, inputs): Size, dy: &[T], x: &[T], dw: &mut [T]
     }
 }
 
-/// `outer` of many samples where all of dW fits a block's sums.
-fn small_outer<T: Scalar>(
+/// `product_nt` of many samples where all of dW fits a block's sums.
+fn small_product_nt<T: Scalar>(
     (outputs, inputs): Size,
     samples: usize,
     dy: &[T],
@@ -90,7 +90,7 @@ fn small_outer<T: Scalar>(
     let part = |from: usize, to: usize, sums: &mut [T; ENTRIES]| {
         let dy = dy.get(from * outputs..to * outputs).unwrap_or_default();
         let x = x.get(from * inputs..to * inputs).unwrap_or_default();
-        add_outer((outputs, inputs), dy, x, sums);
+        add_product_nt((outputs, inputs), dy, x, sums);
     };
     let mut sums = [T::zero(); ENTRIES];
     long(samples, dw.len(), &part, &mut sums);
@@ -298,7 +298,7 @@ pub fn ln_1p<T: Scalar>(x: &mut [T]) {
 }
 
 /// x = byte / 255.
-pub fn brightness<T: Scalar>(bytes: &[u8], x: &mut [T]) {
+pub fn from_bytes<T: Scalar>(bytes: &[u8], x: &mut [T]) {
     if bytes.len() != x.len() {
         return refuse(x);
     }

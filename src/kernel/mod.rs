@@ -12,9 +12,9 @@ macro_rules! each {
             /// y = W·x + b, sample by sample.
             fn affine(inputs: usize, w: &[T], b: &[T], x: &[T], y: &mut [T]);
             /// dx = Wᵀ·dy, sample by sample.
-            fn pullback(size: Size, w: &[T], dy: &[T], dx: &mut [T]);
+            fn product_tn(size: Size, w: &[T], dy: &[T], dx: &mut [T]);
             /// dW = dy·xᵀ, summed over the samples: put in the place of what is there, or added to it.
-            fn outer(size: Size, dy: &[T], x: &[T], dw: &mut [T], overwrite: bool);
+            fn product_nt(size: Size, dy: &[T], x: &[T], dw: &mut [T], overwrite: bool);
             /// db = Σ dy over the samples: put in the place of what is there, or added to it.
             fn sum_columns(dy: &[T], db: &mut [T], overwrite: bool);
             /// w ← w + factor·g.
@@ -44,7 +44,7 @@ macro_rules! each {
             /// x ← ln(1 + x).
             fn ln_1p(x: &mut [T]);
             /// x = byte / 255.
-            fn brightness(bytes: &[u8], x: &mut [T]);
+            fn from_bytes(bytes: &[u8], x: &mut [T]);
         }
     };
 }
@@ -100,7 +100,7 @@ macro_rules! kernels {
 }
 each!(kernels!);
 
-/// W ← W + factor·dy·xᵀ, with the bits of `outer` and `add_scaled`; false if it was not done, as without SIMD
+/// W ← W + factor·dy·xᵀ, with the bits of `product_nt` and `add_scaled`; false if it was not done, as without SIMD
 /// no sum is kept in registers.
 #[inline(always)]
 pub fn add_product<T: Scalar>(factor: T, size: Size, dy: &[T], x: &[T], w: &mut [T]) -> bool {
@@ -114,9 +114,9 @@ pub fn finite<T: Scalar>(numbers: &[T]) -> bool {
     numbers.iter().fold(true, |finite, number| finite & number.is_finite())
 }
 
-/// The columns in `part` of dW = dy·xᵀ, summed over the samples; the bits are those of `outer`.
+/// The columns in `part` of dW = dy·xᵀ, summed over the samples; the bits are those of `product_nt`.
 #[inline(always)]
-pub fn outer_part<T: Scalar>(
+pub fn product_nt_part<T: Scalar>(
     size: Size,
     dy: &[T],
     x: &[T],
@@ -124,7 +124,7 @@ pub fn outer_part<T: Scalar>(
     dw: &mut [T],
     overwrite: bool,
 ) {
-    if !simd::outer_part(size, dy, x, part.clone(), dw, overwrite) {
+    if !simd::product_nt_part(size, dy, x, part.clone(), dw, overwrite) {
         let Some(x) = x.get(part.start..) else { return loops::refuse(dw) };
         let (outputs, samples) = (size.0, dy.len().checked_div(size.0).unwrap_or(0));
         let (a, b) = ((1, outputs), (size.1, 1));

@@ -24,7 +24,7 @@ macro_rules! nothing {
 each!(nothing!);
 nothing! {
     fn add_product(factor: T, size: Size, dy: &[T], x: &[T], w: &mut [T]);
-    fn outer_part(size: Size, dy: &[T], x: &[T], part: Range<usize>, dw: &mut [T], overwrite: bool);
+    fn product_nt_part(size: Size, dy: &[T], x: &[T], part: Range<usize>, dw: &mut [T], overwrite: bool);
     fn gemm(size: [usize; 3], a: &[T], a_strides: Size, b: &[T], b_strides: Size, c: &mut [T],
         c_column: usize, overwrite: bool);
 }

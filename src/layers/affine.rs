@@ -94,7 +94,7 @@ impl<T: Scalar, const I: usize, const O: usize> Layer<T, D1<I>> for Affine<T, I,
     ) {
         let (x, dy) = (at.x.as_slice(), at.dy.as_slice());
         if let Some(dx) = at.dx {
-            kernel::pullback((O, I), this.weight.as_slice(), dy, dx.as_mut_slice());
+            kernel::product_tn((O, I), this.weight.as_slice(), dy, dx.as_mut_slice());
         }
         part!(this.weight).product(dy, x);
         part!(this.bias).sum(dy);

@@ -91,9 +91,9 @@ fn check<T: Scalar>(
         }};
     }
     agree!(i + 1, y0, vec![T::zero(); o * n], affine(i, w.get(), b.get(), x.get();), (i, &w_abs, &b_abs, &x_abs));
-    agree!(o, dx0, vec![T::zero(); i * n], pullback((o, i), w.get(), dy.get();), ((o, i), &w_abs, &dy_abs));
+    agree!(o, dx0, vec![T::zero(); i * n], product_tn((o, i), w.get(), dy.get();), ((o, i), &w_abs, &dy_abs));
     for overwrite in [true, false] {
-        agree!(n + 1, dw0, absolute(dw0.get()), outer((o, i), dy.get(), x.get(); overwrite), ((o, i), &dy_abs, &x_abs));
+        agree!(n + 1, dw0, absolute(dw0.get()), product_nt((o, i), dy.get(), x.get(); overwrite), ((o, i), &dy_abs, &x_abs));
         agree!(n + 1, db0, absolute(db0.get()), sum_columns(dy.get(); overwrite), (&dy_abs));
     }
     let half: T = nalgebra::convert(0.5);
@@ -196,8 +196,8 @@ fn zeros_change_no_bit() {
             assert!(simd::affine(i, w.get(), b.get(), part(at), y))
         });
         // W with 300 outputs for 20 inputs, of the same numbers.
-        compare(o * n, &|dx| assert!(simd::pullback((i, o), w.get(), x.get(), dx)), &|at, dx| {
-            assert!(simd::pullback((i, o), w.get(), part(at), dx))
+        compare(o * n, &|dx| assert!(simd::product_tn((i, o), w.get(), x.get(), dx)), &|at, dx| {
+            assert!(simd::product_tn((i, o), w.get(), part(at), dx))
         });
         let some = i / PARTS;
         let inputs = |at: usize| -> Vec<T> {
@@ -205,8 +205,8 @@ fn zeros_change_no_bit() {
         };
         compare(
             o * i,
-            &|dw| assert!(simd::outer((o, i), dy.get(), x.get(), dw, true)),
-            &|at, dw| assert!(simd::outer((o, some), dy.get(), &inputs(at), dw, true)),
+            &|dw| assert!(simd::product_nt((o, i), dy.get(), x.get(), dw, true)),
+            &|at, dw| assert!(simd::product_nt((o, some), dy.get(), &inputs(at), dw, true)),
         );
     }
     for level in simd::levels() {
@@ -227,8 +227,8 @@ fn bytes_are_divided() {
         for len in (0..40).chain([256]) {
             for at in 0..17 {
                 let (mut by_simd, mut by_loops) = (vec![T::one(); 274], vec![T::one(); 274]);
-                assert!(simd::brightness(&bytes[256 - len..], &mut by_simd[at..at + len]));
-                loops::brightness(&bytes[256 - len..], &mut by_loops[at..at + len]);
+                assert!(simd::from_bytes(&bytes[256 - len..], &mut by_simd[at..at + len]));
+                loops::from_bytes(&bytes[256 - len..], &mut by_loops[at..at + len]);
                 assert_eq!(by_simd, by_loops);
             }
         }
@@ -247,8 +247,8 @@ fn lengths_that_do_not_agree_are_left_to_the_loops() {
     assert!(!simd::affine(3, &[1.0f32; 6], &[0.0; 2], &[1.0; 5], &mut y));
     assert!(!simd::affine(3, &[1.0f32; 5], &[0.0; 2], &[1.0; 6], &mut y));
     assert!(!simd::affine(0, &[], &[0.0f32; 2], &[], &mut y));
-    assert!(!simd::pullback((2, 3), &[1.0f32; 6], &[1.0; 3], &mut [0.0; 6]));
-    assert!(!simd::outer((2, 3), &[1.0f32; 4], &[1.0; 6], &mut [0.0; 5], true));
+    assert!(!simd::product_tn((2, 3), &[1.0f32; 6], &[1.0; 3], &mut [0.0; 6]));
+    assert!(!simd::product_nt((2, 3), &[1.0f32; 4], &[1.0; 6], &mut [0.0; 5], true));
 }
 
 /// However many threads share a product, its bits are the same.
@@ -265,8 +265,8 @@ fn threads_do_not_change_a_bit() {
         pool.install(|| {
             simd::FORCED.set(level);
             assert!(simd::affine(i, w.get(), b.get(), x.get(), y.get_mut()));
-            assert!(simd::outer((o, i), dy.get(), x.get(), dw.get_mut(), false));
-            assert!(simd::pullback((o, i), w.get(), dy.get(), dx.get_mut()));
+            assert!(simd::product_nt((o, i), dy.get(), x.get(), dw.get_mut(), false));
+            assert!(simd::product_tn((o, i), w.get(), dy.get(), dx.get_mut()));
         });
         assert!(y.intact() && dw.intact() && dx.intact());
         [y.get(), dw.get(), dx.get()].concat()
@@ -358,8 +358,8 @@ fn sizes_that_do_not_agree_give_nan() {
             ((HUGE, 1), 1, 1, 2),
             ((HUGE + 1, 2), 2, 2, 4),
         ] {
-            refused(&format!("pullback {size:?} {w} {dy} {dx}"), dx, &|dx| {
-                kernel::pullback(size, &ones[..w], &ones[..dy], dx)
+            refused(&format!("product_tn {size:?} {w} {dy} {dx}"), dx, &|dx| {
+                kernel::product_tn(size, &ones[..w], &ones[..dy], dx)
             });
         }
         for overwrite in [false, true] {
@@ -377,8 +377,8 @@ fn sizes_that_do_not_agree_give_nan() {
                 ((HUGE, 2), 0, 4, 2),
                 ((HUGE + 1, 2), 2, 4, 2),
             ] {
-                refused(&format!("outer {size:?} {dy} {x} {dw}"), dw, &|dw| {
-                    kernel::outer(size, &ones[..dy], &ones[..x], dw, overwrite)
+                refused(&format!("product_nt {size:?} {dy} {x} {dw}"), dw, &|dw| {
+                    kernel::product_nt(size, &ones[..dy], &ones[..x], dw, overwrite)
                 });
             }
             refused("sum_columns", 3, &|db| kernel::sum_columns(&ones[..7], db, overwrite));
@@ -404,7 +404,7 @@ fn sizes_that_do_not_agree_give_nan() {
                     $(refused(stringify!($back), to, &|dx| kernel::$back(from, &ones[..to], dx));
                     refused(stringify!($back), to, &|dx| kernel::$back(&ones[..to], from, dx));)*
                     refused("add_scaled", to, &|w| kernel::add_scaled(T::one(), from, w));
-                    refused("brightness", to, &|x| kernel::brightness(&[1; 4][..from.len()], x));
+                    refused("from_bytes", to, &|x| kernel::from_bytes(&[1; 4][..from.len()], x));
                     refused("softmax", to, &|p| {
                         kernel::softmax(from, p);
                     });
@@ -430,14 +430,14 @@ fn nothing_is_right() {
             call(&mut out);
             out
         };
-        assert_eq!(run(6, &|dw| kernel::outer((2, 3), &[], &[], dw, true)), [zero; 6]);
-        assert_eq!(run(6, &|dw| kernel::outer((2, 3), &[], &[], dw, false)), [one; 6]);
-        assert_eq!(run(0, &|dw| kernel::outer((0, 3), &[], &[one; 6], dw, true)), []);
-        assert_eq!(run(0, &|dw| kernel::outer((2, 0), &[one; 6], &[], dw, true)), []);
+        assert_eq!(run(6, &|dw| kernel::product_nt((2, 3), &[], &[], dw, true)), [zero; 6]);
+        assert_eq!(run(6, &|dw| kernel::product_nt((2, 3), &[], &[], dw, false)), [one; 6]);
+        assert_eq!(run(0, &|dw| kernel::product_nt((0, 3), &[], &[one; 6], dw, true)), []);
+        assert_eq!(run(0, &|dw| kernel::product_nt((2, 0), &[one; 6], &[], dw, true)), []);
         assert_eq!(run(3, &|db| kernel::sum_columns(&[], db, true)), [zero; 3]);
         assert_eq!(run(3, &|db| kernel::sum_columns(&[], db, false)), [one; 3]);
-        assert_eq!(run(6, &|dx| kernel::pullback((0, 3), &[], &[], dx)), [zero; 6]);
-        assert_eq!(run(0, &|dx| kernel::pullback((2, 3), &[one; 6], &[], dx)), []);
+        assert_eq!(run(6, &|dx| kernel::product_tn((0, 3), &[], &[], dx)), [zero; 6]);
+        assert_eq!(run(0, &|dx| kernel::product_tn((2, 3), &[one; 6], &[], dx)), []);
         assert_eq!(
             run(4, &|y| kernel::affine(0, &[], &[zero, one], &[], y)),
             [zero, one, zero, one]
@@ -469,10 +469,10 @@ fn long_sums_are_exact() {
             let start = if overwrite { 0.0 } else { 1.0 };
             let (mut dw, mut db) = (vec![1.0; outputs * inputs], vec![1.0; outputs]);
             if simd {
-                assert!(simd::outer((outputs, inputs), &dy, &x, &mut dw, overwrite));
+                assert!(simd::product_nt((outputs, inputs), &dy, &x, &mut dw, overwrite));
                 assert!(simd::sum_columns(&dy, &mut db, overwrite));
             } else {
-                loops::outer((outputs, inputs), &dy, &x, &mut dw, overwrite);
+                loops::product_nt((outputs, inputs), &dy, &x, &mut dw, overwrite);
                 loops::sum_columns(&dy, &mut db, overwrite);
             }
             let (mut exact_dw, mut exact_db) = (vec![start; dw.len()], vec![start; outputs]);
@@ -531,7 +531,7 @@ fn infinite_and_no_numbers_in_long_sums() {
             dy[3 * 4321 + 1] = value;
             let x = vec![1.0f32; 2 * samples];
             let (mut dw, mut db) = ([0.0; 6], [0.0; 3]);
-            kernel::outer((3, 2), &dy, &x, &mut dw, true);
+            kernel::product_nt((3, 2), &dy, &x, &mut dw, true);
             kernel::sum_columns(&dy, &mut db, true);
             let n = samples as f32;
             assert!(is(db[1]) && is(dw[1]) && is(dw[4]));

@@ -139,7 +139,7 @@ pub unsafe fn apply<P: Lanes, F: Function>(
 /// # Safety
 /// As for [`apply`].
 #[inline(always)]
-pub unsafe fn brightness<P: Lanes>(bytes: *const u8, x: *mut P::Element, len: usize) {
+pub unsafe fn from_bytes<P: Lanes>(bytes: *const u8, x: *mut P::Element, len: usize) {
     // SAFETY: `i` and a pack more lie behind the pointers.
     unsafe {
         // 1/255 and what that lacks: both products together are what the quotient is, without division.

@@ -44,8 +44,8 @@ macro_rules! large {
         fn product(product: Product<E>) = panels::product;
         fn column(size: Size, w: (*const E, usize), x: *const E, y: *mut E, start: Start<E>)
             = vector::column<WIDE>;
-        fn outer(size: Size, dy: *const E, x: *const E, dw: *mut E, start: Start<E>) = vector::outer;
-        fn pullback(size: Size, w: *const E, dy: *const E, dx: *mut E) = vector::pullback<WIDE>;
+        fn product_nt(size: Size, dy: *const E, x: *const E, dw: *mut E, start: Start<E>) = vector::product_nt;
+        fn product_tn(size: Size, w: *const E, dy: *const E, dx: *mut E) = vector::product_tn<WIDE>;
         fn relu(x: *const E, y: *mut E, len: usize) = math::apply<Relu>;
         fn tanh(x: *const E, y: *mut E, len: usize) = math::apply<Tanh>;
         fn sigmoid(x: *const E, y: *mut E, len: usize) = math::apply<Sigmoid>;
@@ -53,7 +53,7 @@ macro_rules! large {
         fn softplus(x: *const E, y: *mut E, len: usize) = math::apply<Softplus>;
         fn exp(x: *const E, y: *mut E, len: usize) = math::apply<Exp>;
         fn ln_1p(x: *const E, y: *mut E, len: usize) = math::apply<Ln1p>;
-        fn brightness(bytes: *const u8, x: *mut E, len: usize) = math::brightness;
+        fn from_bytes(bytes: *const u8, x: *mut E, len: usize) = math::from_bytes;
         fn relu_back(x: *const E, dy: *const E, dx: *mut E, len: usize) = math::back<Relu>;
         fn tanh_back(y: *const E, dy: *const E, dx: *mut E, len: usize) = math::back<Tanh>;
         fn sigmoid_back(y: *const E, dy: *const E, dx: *mut E, len: usize) = math::back<Sigmoid>;
@@ -106,8 +106,8 @@ macro_rules! level {
             kernels! { $features
                 fn small_column(size: Size, w: (*const E, usize), x: *const E, y: *mut E, start: Start<E>)
                     = vector::column<NARROW>;
-                fn small_pullback(size: Size, w: *const E, dy: *const E, dx: *mut E)
-                    = vector::pullback<NARROW>;
+                fn small_product_tn(size: Size, w: *const E, dy: *const E, dx: *mut E)
+                    = vector::product_tn<NARROW>;
                 fn add_scaled(factor: E, g: *const E, w: *mut E, len: usize) = vector::add_scaled;
             }
 

@@ -234,7 +234,7 @@ pub fn affine<T: Scalar>(inputs: usize, w: &[T], b: &[T], x: &[T], y: &mut [T]) 
             if n == 1 && outputs * inputs <= SMALL && outputs <= 4 * arch::LEAST / size_of::<E>() {
                 inlined!(level, small_column<E>((outputs, inputs), (w, outputs), x, y, Start::Column(b)));
             } else if inputs == 1 && outputs > 1 {
-                (E::table(level).outer)((outputs, n), w, x, y, Start::Column(b));
+                (E::table(level).product_nt)((outputs, n), w, x, y, Start::Column(b));
             } else if n <= 2 {
                 // Sample by sample, as tiles are wider.
                 let size = (outputs, inputs);
@@ -260,19 +260,19 @@ pub fn affine<T: Scalar>(inputs: usize, w: &[T], b: &[T], x: &[T], y: &mut [T]) 
 
 /// dW = dy·xᵀ, or added to dW.
 #[inline(always)]
-pub fn outer<T: Scalar>(size: Size, dy: &[T], x: &[T], dw: &mut [T], overwrite: bool) -> bool {
-    outer_part(size, dy, x, 0..size.1, dw, overwrite)
+pub fn product_nt<T: Scalar>(size: Size, dy: &[T], x: &[T], dw: &mut [T], overwrite: bool) -> bool {
+    product_nt_part(size, dy, x, 0..size.1, dw, overwrite)
 }
 
-/// w ← w + factor·(dy·xᵀ), where the bits are those of `outer` and `add_scaled`.
+/// w ← w + factor·(dy·xᵀ), where the bits are those of `product_nt` and `add_scaled`.
 #[inline(always)]
 pub fn add_product<T: Scalar>(factor: T, size: Size, dy: &[T], x: &[T], w: &mut [T]) -> bool {
-    samples(size.1, x) <= WHOLE && outer_from(size, dy, x, 0..size.1, w, Start::Add(factor))
+    samples(size.1, x) <= WHOLE && product_nt_from(size, dy, x, 0..size.1, w, Start::Add(factor))
 }
 
 /// The columns in `part` of dW = dy·xᵀ.
 #[inline(always)]
-pub fn outer_part<T: Scalar>(
+pub fn product_nt_part<T: Scalar>(
     size: Size,
     dy: &[T],
     x: &[T],
@@ -281,11 +281,11 @@ pub fn outer_part<T: Scalar>(
     overwrite: bool,
 ) -> bool {
     let start = if overwrite { Start::Zero } else { Start::Add(T::one()) };
-    outer_from(size, dy, x, part, dw, start)
+    product_nt_from(size, dy, x, part, dw, start)
 }
 
 #[inline(always)]
-fn outer_from<T: Scalar>(
+fn product_nt_from<T: Scalar>(
     size: Size,
     dy: &[T],
     x: &[T],
@@ -305,9 +305,9 @@ fn outer_from<T: Scalar>(
         unsafe {
             let start = *start.cast::<Start<E>>();
             if n == 1 && outputs * columns <= SMALL {
-                inlined!(level, outer<E>((outputs, columns), dy, x, dw, start));
+                inlined!(level, product_nt<E>((outputs, columns), dy, x, dw, start));
             } else if n == 1 {
-                (E::table(level).outer)((outputs, columns), dy, x, dw, start);
+                (E::table(level).product_nt)((outputs, columns), dy, x, dw, start);
             } else if outputs == 1 || inputs == 1 {
                 // The only row or column of dW: the larger matrix, whose columns are so far apart, by the
                 // other, which is a column.
@@ -330,7 +330,7 @@ fn outer_from<T: Scalar>(
 
 /// dx = Wᵀ·dy.
 #[inline(always)]
-pub fn pullback<T: Scalar>((outputs, inputs): Size, w: &[T], dy: &[T], dx: &mut [T]) -> bool {
+pub fn product_tn<T: Scalar>((outputs, inputs): Size, w: &[T], dy: &[T], dx: &mut [T]) -> bool {
     let n = samples(inputs, dx);
     if n == 0 || !is_product(outputs, n, dy) || !is_product(outputs, inputs, w) {
         return false;
@@ -340,12 +340,12 @@ pub fn pullback<T: Scalar>((outputs, inputs): Size, w: &[T], dy: &[T], dx: &mut 
         // SAFETY: as in `affine`.
         unsafe {
             if n == 1 && outputs * inputs <= SMALL {
-                inlined!(level, small_pullback<E>((outputs, inputs), w, dy, dx));
+                inlined!(level, small_product_tn<E>((outputs, inputs), w, dy, dx));
             } else if n < 4 {
                 // Wᵀ by rows: to copy it would not pay.
                 for sample in 0..n {
                     let (dy, dx) = (dy.add(sample * outputs), dx.add(sample * inputs));
-                    (E::table(level).pullback)((outputs, inputs), w, dy, dx);
+                    (E::table(level).product_tn)((outputs, inputs), w, dy, dx);
                 }
             } else {
                 let (w, dy, dx) = ((w, outputs, 1), (dy, 1, outputs), (dx, inputs));
@@ -472,17 +472,17 @@ pub fn prefetch(bytes: &[u8]) {
 }
 
 /// x = byte / 255, where there are as many of both.
-pub fn brightness<T: Scalar>(bytes: &[u8], x: &mut [T]) -> bool {
+pub fn from_bytes<T: Scalar>(bytes: &[u8], x: &mut [T]) -> bool {
     // A row of 16 is whole packs at every level.
     let ((rows, bytes), (to, x)) = (bytes.as_chunks::<16>(), x.as_chunks_mut::<16>());
     if (rows.len(), bytes.len()) != (to.len(), x.len()) {
         return false;
     }
-    loops::brightness(bytes, x);
+    loops::from_bytes(bytes, x);
     let (len, bytes, x) = (16 * rows.len(), rows.as_flattened().as_ptr(), to.as_mut_ptr());
     if_float!(T is E, level, (x): {
         // SAFETY: as in `affine`.
-        unsafe { (E::table(level).brightness)(bytes, x, len) };
+        unsafe { (E::table(level).from_bytes)(bytes, x, len) };
     })
 }
 

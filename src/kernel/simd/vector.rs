@@ -71,7 +71,7 @@ impl<E: Constants> Product<E> {
 
 /// dW = dy·xᵀ for one sample, from `start` on; or y = W·x + b for one input.
 #[inline(always)]
-pub unsafe fn outer<P: Pack>(
+pub unsafe fn product_nt<P: Pack>(
     (outputs, inputs): (usize, usize),
     dy: *const P::Element,
     x: *const P::Element,
@@ -106,7 +106,7 @@ pub unsafe fn outer<P: Pack>(
 
 /// dx = Wᵀ·dy for one sample: dot products with W's columns, as many at once as a pack has lanes.
 #[inline(always)]
-pub unsafe fn pullback<P: Pack, const NARROWLY: bool>(
+pub unsafe fn product_tn<P: Pack, const NARROWLY: bool>(
     (outputs, inputs): (usize, usize),
     w: *const P::Element,
     dy: *const P::Element,
@@ -114,7 +114,7 @@ pub unsafe fn pullback<P: Pack, const NARROWLY: bool>(
 ) {
     unsafe {
         if outputs == 1 {
-            return outer::<P>((inputs, 1), w, dy, dx, Start::Zero);
+            return product_nt::<P>((inputs, 1), w, dy, dx, Start::Zero);
         }
         let (mut i, half) = (0, P::Half::LANES);
         while i < inputs {
