@@ -147,6 +147,9 @@ unsafe fn deep_product<E: Float>(level: Level, all: Product<E>) {
     }
 }
 
+/// A row of dW of more bytes than these may be wanted in parts, which have to have the bits of the whole.
+const LONG_ROW: usize = 32 * 1024;
+
 /// Ones for `deep_column`.
 const MOST: usize = 512;
 
@@ -308,12 +311,12 @@ fn product_nt_from<T: Scalar>(
                 inlined!(level, product_nt<E>((outputs, columns), dy, x, dw, start));
             } else if n == 1 {
                 (E::table(level).product_nt)((outputs, columns), dy, x, dw, start);
-            } else if outputs == 1 || inputs == 1 {
+            } else if outputs == 1 && inputs * size_of::<E>() <= LONG_ROW || inputs == 1 {
                 // The only row or column of dW: the larger matrix, whose columns are so far apart, by the
                 // other, which is a column.
-                let (m, w, x) = match outputs {
-                    1 => (columns, (x, inputs), dy),
-                    _ => (outputs, (dy, outputs), x),
+                let (m, w, x) = match inputs {
+                    1 => (outputs, (dy, outputs), x),
+                    _ => (columns, (x, inputs), dy),
                 };
                 if n > SHORT {
                     deep_column(level, (m, n), w, (x, false), dw, matches!(start, Start::Zero));
