@@ -6,6 +6,7 @@
 use chainrule::*;
 use divan::{Bencher, black_box};
 use nalgebra::{Const, SMatrix};
+use std::mem::MaybeUninit;
 
 fn main() {
     divan::main();
@@ -24,25 +25,33 @@ macro_rules! functions {
             }
 
             #[divan::bench(types = [Relu, Sigmoid, Tanh, Gelu, Softplus, Softmax])]
-            fn forward<L: Layer<$t, D1<16>, Out = D1<16>, Cache<Const<64>> = ()> + Default>(
-                bencher: Bencher,
-            ) {
-                let (layer, x, mut y) = (L::default(), numbers(), Batch::zeros());
+            fn forward<L: Layer<$t, D1<16>> + Default>(bencher: Bencher) {
+                let (layer, x, mut y) = (L::default(), numbers(), Buffer::new(Const));
+                let (mut cache, mut room) = (Buffer::new(Const), MaybeUninit::uninit());
                 bencher.bench_local(|| {
-                    layer.forward(black_box(&x), &mut y, &mut (), &mut Pass::Predict);
+                    let (scratch, pass) = (Scratch::lent(&mut room), &mut Pass::Predict);
+                    let (x, y, cache) = (black_box(&x), &mut y, &mut cache);
+                    layer.forward::<_, ToTrain>(Forward { x, y, cache, scratch, pass });
                 });
             }
 
             #[divan::bench(types = [Relu, Sigmoid, Tanh, Gelu, Softplus, Softmax])]
-            fn backward<L: Layer<$t, D1<16>, Out = D1<16>, Cache<Const<64>> = ()> + Default>(
-                bencher: Bencher,
-            ) {
+            fn backward<L>(bencher: Bencher)
+            where
+                L: Layer<$t, D1<16>> + Default,
+                L::Out: Shape<Batch<$t, Const<64>> = Batch>,
+            {
                 let (layer, x, mut y) = (L::default(), numbers(), Batch::zeros());
-                layer.forward(&x, &mut y, &mut (), &mut Pass::Predict);
+                let (mut cache, mut room) = (Buffer::new(Const), MaybeUninit::uninit());
+                let (scratch, pass) = (Scratch::lent(&mut room), &mut Pass::Predict);
+                let (y_, cache_) = (&mut y, &mut cache);
+                layer.forward::<_, ToTrain>(Forward { x: &x, y: y_, cache: cache_, scratch, pass });
                 let (dy, mut dx) = (x, Batch::zeros());
                 bencher.bench_local(|| {
-                    let (x, dx) = (black_box(&x), Some(&mut dx));
-                    layer.backward(x, &y, &mut (), &dy, dx, Grad::none());
+                    let (scratch, cache) = (Scratch::lent(&mut room), &mut cache);
+                    let (x, y, dy, dx) = (black_box(&x), &y, &dy, Some(&mut dx));
+                    let at = Backward { x, y, cache, scratch, dy, dx };
+                    L::backward::<Const<64>, _>(Grad::nowhere(&layer), at);
                 });
             }
 

@@ -6,6 +6,7 @@
 use chainrule::*;
 use divan::{Bencher, black_box, counter::ItemsCount};
 use nalgebra::{Const, SMatrix, convert};
+use std::mem::MaybeUninit;
 
 fn main() {
     divan::main();
@@ -30,10 +31,11 @@ macro_rules! products {
             fn forward(bencher: Bencher) {
                 let mut layer = Box::<Affine<$t, $i, $o>>::zeros();
                 layer.weight = *matrix();
-                let (x, mut y) = (matrix::<$t, $i, $b>(), matrix());
+                let (x, mut y, mut room) = (matrix::<$t, $i, $b>(), matrix(), MaybeUninit::uninit());
                 bencher.counter(ItemsCount::new(MULTIPLICATIONS)).bench_local(|| {
-                    let x = black_box(&x);
-                    layer.forward::<Const<$b>>(x, &mut y, &mut (), &mut Pass::Predict);
+                    let (x, y, cache, pass) = (black_box(&*x), &mut *y, &mut (), &mut Pass::Predict);
+                    let scratch = Scratch::lent(&mut room);
+                    layer.forward::<Const<$b>, ToTrain>(Forward { x, y, cache, scratch, pass });
                 });
             }
 
@@ -50,9 +52,12 @@ macro_rules! products {
                 layer.weight = *matrix();
                 let mut grad = layer.clone();
                 let (x, dy, mut dx) = (matrix::<$t, $i, $b>(), matrix(), matrix());
+                let mut room = MaybeUninit::uninit();
                 bencher.counter(ItemsCount::new(2 * MULTIPLICATIONS)).bench_local(|| {
-                    let (dy, dx, grad) = (black_box(&dy), Some(&mut *dx), Grad::set(&mut grad));
-                    layer.backward::<Const<$b>>(&x, dy, &mut (), dy, dx, grad);
+                    let (x, dy, dx, cache) = (&*x, black_box(&*dy), Some(&mut *dx), &mut ());
+                    let scratch = Scratch::lent(&mut room);
+                    let at = Backward { x, y: dy, cache, scratch, dy, dx };
+                    Affine::backward::<Const<$b>, _>(Grad::set(&*layer, &mut *grad), at);
                 });
             }
 
@@ -88,7 +93,7 @@ products! {
 /// Sums over many samples: dW and db, of `O` outputs and `I` inputs.
 mod long {
     use super::*;
-    use chainrule::kernel;
+    use chainrule::ops::{To, View, gemm, sum_samples};
 
     const SAMPLES: usize = 50_000;
 
@@ -100,7 +105,10 @@ mod long {
         let (dy, x) = (numbers::<T>(outputs * SAMPLES), numbers::<T>(inputs * SAMPLES));
         let mut dw = numbers::<T>(outputs * inputs);
         let bencher = bencher.counter(ItemsCount::new(outputs * inputs * SAMPLES));
-        bencher.bench_local(|| kernel::outer((outputs, inputs), black_box(&dy), &x, &mut dw, true));
+        bencher.bench_local(|| {
+            let (dy, x) = (View::columns(black_box(&dy), outputs), View::columns(&x, inputs));
+            gemm([outputs, SAMPLES, inputs], dy, x.transposed(), &mut dw, To::Set);
+        });
     }
 
     const SHAPES: [(usize, usize); 5] = [(1, 16), (16, 2), (16, 16), (50, 100), (128, 256)];
@@ -119,7 +127,7 @@ mod long {
     fn sum_columns(bencher: Bencher, (outputs, _): (usize, usize)) {
         let (dy, mut db) = (numbers::<f32>(outputs * SAMPLES), numbers::<f32>(outputs));
         let bencher = bencher.counter(ItemsCount::new(outputs * SAMPLES));
-        bencher.bench_local(|| kernel::sum_columns(black_box(&dy), &mut db, true));
+        bencher.bench_local(|| sum_samples(black_box(&dy), &mut db, To::Set));
     }
 
     #[divan::bench(args = [(2, 2), (16, 16), (50, 100)])]

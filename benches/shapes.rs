@@ -1,10 +1,10 @@
 //! Odd sizes beside round ones: ns of CPU time for a thousand multiplications of an affine layer, there
 //! and back, and how many times as long as its round neighbour's that is. `BENCH_MS` for a sample, 5.
 
-use chainrule::{Affine, Grad, Layer, Pass, Scalar, Zeros};
+use chainrule::{Affine, Backward, Forward, Grad, Layer, Pass, Scalar, Scratch, ToTrain, Zeros};
 use cpu_time::ProcessTime;
 use nalgebra::{Const, SMatrix};
-use std::hint::black_box;
+use std::{hint::black_box, mem::MaybeUninit};
 
 /// The least of nine samples.
 fn ns(mut f: impl FnMut()) -> f64 {
@@ -34,13 +34,17 @@ fn affine<T: Scalar, const I: usize, const O: usize, const B: usize>() -> [f64; 
     let mut y = Box::new(Aligned(SMatrix::<T, O, B>::zeros()));
     let dy = Box::new(Aligned(SMatrix::<T, O, B>::repeat(T::one())));
     layer.0.weight.fill(T::one());
+    let mut room = MaybeUninit::uninit();
     let there = ns(|| {
-        layer.0.forward::<Const<B>>(black_box(&x.0), &mut y.0, &mut (), &mut Pass::Predict);
+        let (x, y, cache, pass) = (black_box(&x.0), &mut y.0, &mut (), &mut Pass::Predict);
+        let scratch = Scratch::lent(&mut room);
+        layer.0.forward::<Const<B>, ToTrain>(Forward { x, y, cache, scratch, pass });
     });
     let back = ns(|| {
-        let grad = Grad::set(&mut grad.0);
-        let dx = Some(&mut dx.0);
-        layer.0.backward::<Const<B>>(&x.0, &y.0, &mut (), black_box(&dy.0), dx, grad);
+        let (x, y, dy, dx) = (&x.0, &y.0, black_box(&dy.0), Some(&mut dx.0));
+        let scratch = Scratch::lent(&mut room);
+        let at = Backward { x, y, cache: &mut (), scratch, dy, dx };
+        Affine::backward::<Const<B>, _>(Grad::set(&layer.0, &mut grad.0), at);
     });
     let thousands = (I * O * B) as f64 / 1e3;
     [there / thousands, back / (2.0 * thousands)]

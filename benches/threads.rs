@@ -70,12 +70,12 @@ fn train<T: Scalar>(kind: &str) {
     let mut work = Box::new(Net::<T, Wide<T>>::workspace(Const::<128>));
     let mut sgd = Sgd::new(convert(0.1));
     race(&format!("training step of 784-512-256-10, {kind}"), || {
-        sgd.train_step(&mut a, &x, &labels, &mut work);
+        sgd.train_step(&mut a, &x, &labels, &mut work).expect("finite");
     });
     // From the same start, one step each way.
     a = new();
-    sgd.train_step(&mut a, &x, &labels, &mut work);
-    one_thread().install(|| sgd.train_step(&mut b, &x, &labels, &mut work));
+    sgd.train_step(&mut a, &x, &labels, &mut work).expect("finite");
+    one_thread().install(|| sgd.train_step(&mut b, &x, &labels, &mut work)).expect("finite");
     assert!(a.layers == b.layers, "other bits by one thread");
 }
 

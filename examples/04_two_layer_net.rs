@@ -2,14 +2,15 @@
 //! gradient of every parameter.
 
 use chainrule::{
-    Affine, D1, Network, Optimizer, Parameters, Path, Relu, Sgd, SoftmaxCrossEntropy, TwoLayerNet,
+    Affine, D1, Network, Optimizer, Parameters, Path, Relu, Sgd, SoftmaxCrossEntropy, StepError,
+    TwoLayerNet,
 };
 use nalgebra::SMatrix;
 use rand::{RngExt, SeedableRng, rngs::Xoshiro128PlusPlus};
 
-fn main() {
+fn main() -> Result<(), StepError> {
     let mut rng = Xoshiro128PlusPlus::seed_from_u64(0);
-    let mut network = TwoLayerNet::<f64, 784, 50, 10>::init(0.01, &mut rng);
+    let mut network = TwoLayerNet::<f64, 784, 50, 10>::normal(0.01, &mut rng);
     println!("{network}\n");
 
     // Five images, one a column, and their labels.
@@ -24,7 +25,7 @@ fn main() {
     assert!((loss - 10_f64.ln()).abs() < 0.2);
 
     // The gradient is shaped like the net.
-    let mut grad = network.gradient(&x, &t);
+    let grad = network.gradient(&x, &t);
     grad.visit(&Path::ROOT, &mut |leaf| {
         let (rows, columns) = leaf.shape;
         let mean = leaf.values.iter().map(|g: &f64| g.abs()).sum::<f64>() / (rows * columns) as f64;
@@ -34,15 +35,14 @@ fn main() {
     assert!(grad.2.bias.sum().abs() < 1e-15);
 
     // A step against it makes the loss smaller.
-    Sgd::new(0.1).step(&mut network.layers, &mut grad);
+    Sgd::new(0.1).step(&mut network.layers, &grad)?;
     println!("loss after one step {:.4}", network.loss(&x, &t));
     assert!(network.loss(&x, &t) < loss);
 
     // A deeper net is a longer tuple, and nothing else.
     type Deeper = (Affine<f64, 784, 50>, Relu, Affine<f64, 50, 20>, Relu, Affine<f64, 20, 10>);
-    let layers: Deeper =
-        (Affine::he(&mut rng), Relu, Affine::he(&mut rng), Relu, Affine::he(&mut rng));
-    let deeper = Network::<f64, D1<784>, _, _>::new(layers, SoftmaxCrossEntropy);
+    let deeper = Network::<f64, D1<784>, Deeper, SoftmaxCrossEntropy>::init(&mut rng);
     println!("a deeper net: loss {:.4}", deeper.loss(&x, &t));
     assert_eq!(deeper.gradient(&x, &t).4.weight.shape(), (10, 20));
+    Ok(())
 }

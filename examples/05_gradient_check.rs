@@ -18,7 +18,7 @@ fn main() -> Result<(), data::FileError> {
     let t = [0, 1, 2].map(|sample| digits.targets()[sample]);
 
     let mut rng = Xoshiro128PlusPlus::seed_from_u64(0);
-    let network = TwoLayerNet::<f64, 64, 50, 10>::init(0.01, &mut rng);
+    let network = TwoLayerNet::<f64, 64, 50, 10>::normal(0.01, &mut rng);
 
     let start = Instant::now();
     let numerical = network.numerical_gradient(&x, &t);

@@ -5,7 +5,8 @@
 //! `gradcheck_layer!(scale<T>: Scale<T, 4, 0>, D1<4>);`
 
 use chainrule::gradcheck::{Case, GradCheck};
-use chainrule::{BatchSize, Columns, D1, Grad, Layer, Pass, Scalar, Zeros, parameters};
+use chainrule::{Backward, BatchSize, D1, Destination, Forward, Grad, Layer, Purpose, Scalar, Zeros};
+use chainrule::{parameters, part};
 use nalgebra::SVector;
 
 /// y = w ⊙ x², entry by entry. dx = 2·w ⊙ x ⊙ dy, dw = Σ x² ⊙ dy over the samples.
@@ -16,53 +17,43 @@ struct Scale<T, const N: usize, const OFF: usize> {
 }
 
 // The parameters have names, gradients, and other scalars.
-parameters!(Scale<T; N, OFF> { weight });
+parameters!(Scale<T: scalar, const N: usize, const OFF: usize> { weight });
 
 impl<T: Scalar, const N: usize, const OFF: usize> Layer<T, D1<N>> for Scale<T, N, OFF> {
     type Out = D1<N>;
-    type Cache<B: BatchSize> = ();
+    type Cache<B: BatchSize, P: Purpose> = ();
+    type Scratch = ();
 
-    fn forward<B: BatchSize>(
-        &self,
-        x: &Columns<T, N, B>,
-        y: &mut Columns<T, N, B>,
-        _: &mut (),
-        _: &mut Pass,
-    ) {
-        for (mut y, x) in y.column_iter_mut().zip(x.column_iter()) {
+    fn forward<B: BatchSize, P: Purpose>(&self, at: Forward<T, D1<N>, Self, B, P>) {
+        for (mut y, x) in at.y.column_iter_mut().zip(at.x.column_iter()) {
             for i in 0..N {
                 y[i] = self.weight[i] * x[i] * x[i];
             }
         }
     }
 
-    fn backward<B: BatchSize>(
-        &self,
-        x: &Columns<T, N, B>,
-        _: &Columns<T, N, B>,
-        _: &mut (),
-        dy: &Columns<T, N, B>,
-        dx: Option<&mut Columns<T, N, B>>,
-        grad: Grad<Self>,
+    fn backward<B: BatchSize, D: Destination<T>>(
+        mut this: Grad<T, Self, D>,
+        Backward { x, dy, dx, .. }: Backward<T, D1<N>, Self, B>,
     ) {
-        // The gradient of the parameters is added ...
-        if let Some(grad) = grad.tree() {
-            for (x, dy) in x.column_iter().zip(dy.column_iter()) {
-                for i in 0..N {
-                    let j = if i == N - 1 { i - OFF } else { i };
-                    grad.weight[i] += x[i] * x[j] * dy[i];
-                }
-            }
-        }
-        // ... and that of the input is overwritten, each if it is wanted.
+        // The gradient of the input is overwritten, if it is wanted ...
         if let Some(dx) = dx {
             for ((mut dx, x), dy) in dx.column_iter_mut().zip(x.column_iter()).zip(dy.column_iter())
             {
                 for i in 0..N {
-                    dx[i] = (x[i] + x[i]) * self.weight[i] * dy[i];
+                    dx[i] = (x[i] + x[i]) * this.weight[i] * dy[i];
                 }
             }
         }
+        // ... and then that of the parameters is added.
+        part!(this.weight).add(|dw| {
+            for (x, dy) in x.column_iter().zip(dy.column_iter()) {
+                for i in 0..N {
+                    let j = if i == N - 1 { i - OFF } else { i };
+                    dw[i] += x[i] * x[j] * dy[i];
+                }
+            }
+        });
     }
 }
 

@@ -6,24 +6,25 @@
 #![allow(unsafe_code)] // an allocator is
 
 use chainrule::{
-    Affine, ConstZeros, D1, Memory, Network, Optimizer, Sgd, SumSquaredError, Tanh, Workspace, init,
+    Affine, ConstZeros, D1, Fused, Layer, Memory, Network, Optimizer, Sgd, SumSquaredError, Tanh,
+    Workspace, init::Gain,
 };
 use clap::Parser;
 use nalgebra::{Const, SMatrix, Vector1};
 use rand::{RngExt, SeedableRng, rngs::Xoshiro128PlusPlus};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::{f32::consts::PI, path::PathBuf, sync::Mutex};
+use std::{error::Error, f32::consts::PI, path::PathBuf, sync::Mutex};
 
 const BATCH: usize = 8;
 type Layers = (Affine<f32, 1, 16>, Tanh, Affine<f32, 16, 16>, Tanh, Affine<f32, 16, 1>);
 type Net = Network<f32, D1<1>, Layers, SumSquaredError>;
 
 /// All that training needs. (On a chip: a lock that masks interrupts, or a cell that is taken once.)
-static ARENA: Mutex<(Net, Workspace<f32, D1<1>, Layers, Const<BATCH>>)> =
+static ARENA: Mutex<(Net, Workspace<f32, D1<1>, Layers, Const<BATCH>, Fused>)> =
     Mutex::new((Net::new(ConstZeros::ZEROS, SumSquaredError), ConstZeros::ZEROS));
 
-const MEMORY: Memory = Memory { optimizer: size_of::<Sgd<f32>>(), ..Net::memory::<BATCH>() };
+const MEMORY: Memory = Net::memory::<Sgd<f32>, _, BATCH>();
 
 /// The budget of a device, held by `cargo check`.
 const _: () = assert!(MEMORY.total() <= 8 * 1024, "training does not fit in 8 KiB");
@@ -36,16 +37,14 @@ struct Options {
     export: Option<PathBuf>,
 }
 
-fn main() -> std::io::Result<()> {
+fn main() -> Result<(), Box<dyn Error>> {
     let Options { export } = Options::parse();
     println!("{MEMORY}\npredicting  {:>9}\n", Net::predict_bytes::<1>());
 
     let mut arena = ARENA.lock().expect("no thread has failed");
     let (net, work) = &mut *arena;
     let mut rng = Xoshiro128PlusPlus::seed_from_u64(1);
-    init::xavier(&mut net.layers.0.weight, &mut rng);
-    init::xavier(&mut net.layers.2.weight, &mut rng);
-    init::xavier(&mut net.layers.4.weight, &mut rng);
+    Layer::<f32, D1<1>>::init(&mut net.layers, Gain::Linear, &mut rng);
     let mut sgd = Sgd::new(0.1);
 
     let (mut allocations, mut mean) = (0, 0.0);
@@ -54,8 +53,7 @@ fn main() -> std::io::Result<()> {
         mean = 0.0;
         for _ in 0..1000 {
             let x = SMatrix::<f32, 1, BATCH>::from_fn(|_, _| rng.random_range(-1.0..1.0));
-            mean += net.backprop(&x, &x.map(|x| (PI * x).sin()), work) / 1000.0;
-            sgd.step(&mut net.layers, &mut work.grad);
+            mean += sgd.train_step(net, &x, &x.map(|x| (PI * x).sin()), work)? / 1000.0;
         }
         allocations += ALLOCATIONS.load(Relaxed) - before;
         println!("{thousand}000 steps: loss {mean:.6}");

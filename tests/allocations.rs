@@ -54,13 +54,15 @@ fn no_allocation_in_a_step() {
     macro_rules! check {
         ($criterion:expr, $target:expr) => {{
             let mut net = Network::<f32, D1<6>, _, _>::new(layers, $criterion);
-            let mut work = workspace(&net);
+            let (mut work, mut fused) = (workspace(&net), workspace(&net));
+            let mut predictor = predictor(&net);
             let step = || {
                 net.backprop(&x, &$target, &mut work);
                 net.accumulate(&x, &$target, &mut work);
-                Sgd::new(0.1).step(&mut net.layers, &mut work.grad);
-                Sgd::new(0.1).train_step(&mut net, &x, &$target, &mut work);
+                Sgd::new(0.1).step(&mut net.layers, &work.grad).unwrap();
+                Sgd::new(0.1).train_step(&mut net, &x, &$target, &mut fused).unwrap();
                 std::hint::black_box(net.predict(&x));
+                std::hint::black_box(net.predict_into(&x, &mut predictor));
             };
             assert_eq!(allocations(step), 0);
         }};
@@ -69,10 +71,16 @@ fn no_allocation_in_a_step() {
     check!(SumSquaredError, SMatrix::<f32, 3, 16>::zeros());
 }
 
-fn workspace<L: Layer<f32, D1<6>>, E>(
+fn workspace<L: Layer<f32, D1<6>>, E, W: Way>(
     _: &Network<f32, D1<6>, L, E>,
-) -> Workspace<f32, D1<6>, L, Const<16>> {
+) -> Workspace<f32, D1<6>, L, Const<16>, W> {
     Network::<f32, D1<6>, L, E>::workspace(Const)
+}
+
+fn predictor<L: Layer<f32, D1<6>>, E>(
+    _: &Network<f32, D1<6>, L, E>,
+) -> Predictor<f32, D1<6>, L, Const<16>> {
+    Network::<f32, D1<6>, L, E>::predictor(Const)
 }
 
 /// Products whose operands are copied to a buffer first; by one thread, as handing out what is
@@ -85,11 +93,12 @@ fn no_allocation_in_a_wide_step() {
         let layers = (Zeros::zeros(), Relu, Zeros::zeros());
         let mut net: Box<Wide<T>> = Box::new(Network::new(layers, SoftmaxCrossEntropy));
         let mut work = Box::new(Wide::<T>::workspace(Const::<40>));
+        let mut fused = Box::new(Wide::<T>::workspace(Const::<40>));
         let x = Box::<SMatrix<T, 200, 40>>::zeros();
         let step = || {
             net.backprop(&*x, &[1; 40], &mut work);
-            Sgd::new(T::one()).step(&mut net.layers, &mut work.grad);
-            Sgd::new(T::one()).train_step(&mut net, &*x, &[1; 40], &mut work);
+            Sgd::new(T::one()).step(&mut net.layers, &work.grad).unwrap();
+            Sgd::new(T::one()).train_step(&mut net, &*x, &[1; 40], &mut fused).unwrap();
             std::hint::black_box(net.predict(&*x));
         };
         assert_eq!(one.install(|| allocations(step)), 0);
@@ -102,22 +111,37 @@ fn no_allocation_in_a_wide_step() {
 fn memory_by_hand() {
     type Layers = (Frozen<Affine<f32, 2, 8>>, Tanh, Affine<f32, 8, 2>);
     type Net = Network<f32, D1<2>, Layers, SoftmaxCrossEntropy>;
-    type Work = Workspace<f32, D1<2>, Layers, Const<4>>;
-    // Two trees that an optimizer keeps.
-    type Trees = [<Layers as Parameters<f32>>::Gradient; 2];
-    const NEED: Memory = Memory { optimizer: size_of::<Trees>(), ..Net::memory::<4>() };
-    let Memory { parameters, gradient, optimizer, activations, rest } = NEED;
-    assert_eq!(parameters, 4 * (2 * 8 + 8 + 8 * 2 + 2));
-    assert_eq!(gradient, 4 * (8 * 2 + 2));
-    assert_eq!(optimizer, 2 * gradient);
-    // The outputs of three layers for four samples, and the gradients on them.
-    assert_eq!(activations, 4 * 4 * 2 * (8 + 8 + 2));
-    // A seed, and two alignments of at most 64.
-    assert!((8..8 + 2 * 64).contains(&rest), "{rest}");
-    assert_eq!(NEED.total(), size_of::<Net>() + size_of::<Work>() + size_of::<Trees>());
-    assert_eq!(NEED.total(), Net::train_bytes::<4>() + optimizer);
-    let table = NEED.to_string();
-    let numbers = table.split_whitespace().filter_map(|word| word.parse::<usize>().ok());
-    let parts = [parameters, gradient, optimizer, activations, rest, NEED.total()];
-    assert!(numbers.eq(parts), "{table}");
+    type Tree = <Layers as Parameters<f32>>::Gradient;
+
+    /// A rule with two trees of state and no settings.
+    struct Nothing<W>(core::marker::PhantomData<W>);
+    impl<W: Way> Rule<f32, 2> for Nothing<W> {
+        type Way = W;
+        fn update(&self, _: Piece<f32, 2>) {}
+    }
+    fn check<W: Way>(need: Memory, gradient: usize) {
+        let Memory { parameters, optimizer, activations, rest, .. } = need;
+        assert_eq!(parameters, 4 * (2 * 8 + 8 + 8 * 2 + 2));
+        assert_eq!(need.gradient, gradient);
+        // Two trees, and the number of steps.
+        assert_eq!(optimizer, 2 * 4 * (8 * 2 + 2) + 8);
+        // The outputs of three layers for four samples, and the gradients on them; as large as its alignment.
+        let numbers = 4 * 4 * 2 * (8 + 8 + 2);
+        assert!((numbers..numbers + 64).contains(&activations), "{activations}");
+        // A seed, a step, and two alignments of at most 64.
+        assert!((16..16 + 2 * 64).contains(&rest), "{rest}");
+        let all = size_of::<Net>()
+            + size_of::<Workspace<f32, D1<2>, Layers, Const<4>, W>>()
+            + size_of::<Descent<Nothing<W>, Tree, 2>>();
+        assert_eq!(need.total(), all);
+        let table = need.to_string();
+        let numbers = table.split_whitespace().filter_map(|word| word.parse::<usize>().ok());
+        let parts = [parameters, gradient, optimizer, activations, rest, need.total()];
+        assert!(numbers.eq(parts), "{table}");
+    }
+    const FUSED: Memory = Net::memory::<Nothing<Fused>, _, 4>();
+    const WHOLE: Memory = Net::memory::<Nothing<Whole>, _, 4>();
+    check::<Fused>(FUSED, 0);
+    check::<Whole>(WHOLE, 4 * (8 * 2 + 2));
+    assert_eq!(FUSED.total(), Net::train_bytes::<Nothing<Fused>, _, 4>());
 }

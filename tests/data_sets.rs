@@ -4,7 +4,6 @@ use chainrule::{
     Sgd, Training, TwoLayerNet,
     data::{DataError, Dataset, Gather, Pixels, Samples, from_dmatrix, from_rows, from_slice},
 };
-use core::ops::ControlFlow::Continue;
 use nalgebra::{Const, DMatrix, Dyn};
 use rand::{SeedableRng, rngs::Xoshiro128PlusPlus};
 
@@ -134,10 +133,10 @@ fn no_features() {
 fn a_table_from_end_to_end() {
     let table = [[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]].map(|row| row.to_vec());
     let rng = &mut Xoshiro128PlusPlus::seed_from_u64(0);
-    let mut net = TwoLayerNet::<f32, 2, 16, 2>::init(0.5, rng);
+    let mut net = TwoLayerNet::<f32, 2, 16, 2>::normal(0.5, rng);
     let data = Dataset::labelled(from_rows::<f32, 2>(&table).unwrap(), [0, 1, 1, 0], 2).unwrap();
     let training = Training { batch: Const::<4>, iterations: 1000, seed: 0 };
-    training.run(&mut net, &mut Sgd::new(0.5), &data, |_| Continue(()));
+    training.run(&mut net, &mut Sgd::new(0.5), &data, |_| ()).unwrap();
     assert_eq!(net.accuracy_on(&data, Const::<4>), 1.0);
 
     let matrix = DMatrix::from_column_slice(2, 4, &table.concat());

@@ -19,8 +19,7 @@ where
 {
     let rng = &mut Xoshiro128PlusPlus::seed_from_u64(seed);
     let mut number = || convert::<f64, T>(f64::from(rng.random_range(-1.0f32..1.0)));
-    let mut unused = L::Gradient::zeros();
-    layers.visit_mut([&mut unused], &Path::ROOT, &mut |leaf: LeafMut<T, 1>| {
+    layers.visit_mut(None, [], &Path::ROOT, &mut |leaf: LeafMut<T, 0>| {
         leaf.values.iter_mut().for_each(|w| *w = number());
     });
     let (mut x, mut t) = (size.columns::<T, I>(), size.columns::<T, O>());
@@ -30,11 +29,12 @@ where
     let mut sgd = Sgd::new(convert(0.1));
     let mut at_once = Network::<T, D1<I>, L, _>::new(layers.clone(), SumSquaredError);
     let mut in_two = Network::<T, D1<I>, L, _>::new(layers, SumSquaredError);
-    let mut work = [(); 2].map(|()| Network::<T, D1<I>, L, SumSquaredError>::workspace(size));
+    let mut fused = Network::<T, D1<I>, L, SumSquaredError>::workspace(size);
+    let mut whole = Network::<T, D1<I>, L, SumSquaredError>::workspace(size);
     for _ in 0..3 {
-        let loss = sgd.train_step(&mut at_once, &x, &t, &mut work[0]);
-        let before = in_two.backprop(&x, &t, &mut work[1]);
-        sgd.step(&mut in_two.layers, &mut work[1].grad);
+        let loss = sgd.train_step(&mut at_once, &x, &t, &mut fused).unwrap();
+        let before = in_two.backprop(&x, &t, &mut whole);
+        sgd.step(&mut in_two.layers, &whole.grad).unwrap();
         assert!(loss == before, "{loss} and {before}");
         assert!(at_once.layers == in_two.layers, "{I}-{O}, {} samples", size.value());
     }

@@ -1,6 +1,6 @@
 //! The same seed gives the same bits; another seed gives others.
 
-use chainrule::{Affine, Parameters, Path, Sgd, Training, TwoLayerNet, data::Dataset, init};
+use chainrule::{Affine, Parameters, Path, Progress, Sgd, Training, TwoLayerNet, data::Dataset, init};
 use core::ops::ControlFlow::{Break, Continue};
 use nalgebra::{Const, Dyn, SMatrix};
 use rand::{RngExt, SeedableRng, rngs::Xoshiro128PlusPlus};
@@ -15,13 +15,11 @@ fn data() -> Dataset<Vec<[f64; 16]>, Vec<usize>> {
 /// The bits of all losses and of all parameters after a training.
 fn train(seed: u64) -> (Vec<u64>, Vec<u64>, f64) {
     let mut rng = Xoshiro128PlusPlus::seed_from_u64(seed);
-    let mut net = TwoLayerNet::<f64, 16, 20, 2>::init(0.3, &mut rng);
+    let mut net = TwoLayerNet::<f64, 16, 20, 2>::normal(0.3, &mut rng);
     let mut losses = Vec::new();
     let training = Training { batch: Dyn(30), iterations: 300, seed };
-    training.run(&mut net, &mut Sgd::new(0.3), &data(), |progress| {
-        losses.push(progress.loss.to_bits());
-        Continue(())
-    });
+    let observe = |progress: Progress<_, f64>| losses.push(progress.loss.to_bits());
+    training.run(&mut net, &mut Sgd::new(0.3), &data(), observe).unwrap();
     let mut bits = Vec::new();
     net.layers.visit(&Path::ROOT, &mut |leaf| {
         bits.extend(leaf.values.iter().map(|w: &f64| w.to_bits()));
@@ -40,13 +38,13 @@ fn same_seed_same_bits() {
 /// Batches known at compile time and at run time draw and compute the same.
 #[test]
 fn const_and_dyn_batches_agree() {
-    let net = || TwoLayerNet::<f64, 16, 4, 2>::init(0.3, &mut Xoshiro128PlusPlus::seed_from_u64(2));
+    let net = || TwoLayerNet::<f64, 16, 4, 2>::normal(0.3, &mut Xoshiro128PlusPlus::seed_from_u64(2));
     let (mut a, mut b) = (net(), net());
     let data = data();
     let fixed = Training { batch: Const::<8>, iterations: 50, seed: 3 };
     let dynamic = Training { batch: Dyn(8), iterations: 50, seed: 3 };
-    fixed.run(&mut a, &mut Sgd::new(0.1), &data, |_| Continue(()));
-    dynamic.run(&mut b, &mut Sgd::new(0.1), &data, |_| Continue(()));
+    fixed.run(&mut a, &mut Sgd::new(0.1), &data, |_| ()).unwrap();
+    dynamic.run(&mut b, &mut Sgd::new(0.1), &data, |_| ()).unwrap();
     assert_eq!(a.layers, b.layers);
     // 500 is no multiple of either size: the last batch counts in part.
     assert_eq!(a.accuracy_on(&data, Const::<8>), b.accuracy_on(&data, Dyn(77)));
@@ -55,13 +53,14 @@ fn const_and_dyn_batches_agree() {
 #[test]
 fn observer_sees_every_iteration_and_can_stop() {
     let mut net =
-        TwoLayerNet::<f64, 16, 4, 2>::init(0.3, &mut Xoshiro128PlusPlus::seed_from_u64(2));
+        TwoLayerNet::<f64, 16, 4, 2>::normal(0.3, &mut Xoshiro128PlusPlus::seed_from_u64(2));
     let mut seen = Vec::new();
     let training = Training { batch: Const::<50>, iterations: 1000, seed: 3 };
-    training.run(&mut net, &mut Sgd::new(0.1), &data(), |progress| {
+    let observe = |progress: Progress<_, f64>| {
         seen.push((progress.iteration, progress.epoch));
         if progress.iteration == 20 { Break(()) } else { Continue(()) }
-    });
+    };
+    training.run(&mut net, &mut Sgd::new(0.1), &data(), observe).unwrap();
     // Ten mini-batches of 50 would cover 500 samples.
     let expected = (0..21).map(|i| (i, (i % 10 == 0).then_some(i / 10)));
     assert_eq!(seen, expected.collect::<Vec<_>>());

@@ -12,7 +12,7 @@ use curves::Curves;
 use nalgebra::Dyn;
 use options::{Options, Precision};
 use rand::{SeedableRng, rngs::Xoshiro128PlusPlus};
-use std::{error::Error, ops::ControlFlow, process::ExitCode, time::Instant};
+use std::{error::Error, process::ExitCode, time::Instant};
 
 /// The net: `IN` pixels, `HIDDEN` units with ReLU, 10 digits.
 type Net<T, const IN: usize, const HIDDEN: usize> = TwoLayerNet<T, IN, HIDDEN, 10>;
@@ -26,7 +26,7 @@ where
     f64: From<T>,
 {
     let mut rng = Xoshiro128PlusPlus::seed_from_u64(options.seed);
-    let mut net = Net::<T, IN, HIDDEN>::init(nalgebra::convert(options.deviation()), &mut rng);
+    let mut net = Net::<T, IN, HIDDEN>::normal(nalgebra::convert(options.deviation()), &mut rng);
     println!("{IN}-{HIDDEN}-10 on {} images, {} to test on", train.len(), test.len());
     println!("{net}\n");
 
@@ -44,7 +44,7 @@ where
     let mut sgd = Sgd::new(nalgebra::convert(options.rate()));
     let bar = options.progress_bar();
     let start = Instant::now();
-    training.run(&mut net, &mut sgd, train, |Progress { net, iteration, loss, epoch }| {
+    let ended = training.run(&mut net, &mut sgd, train, |Progress { net, iteration, loss, epoch }| {
         curves.losses.push(loss.into());
         if epoch.is_some() {
             let [train, test] = accuracies(net);
@@ -52,13 +52,12 @@ where
             bar.suspend(|| println!("train acc, test acc | {train:.6}, {test:.4}"));
         }
         bar.inc(1);
-        ControlFlow::Continue(())
     });
     bar.finish_and_clear();
     let seconds = start.elapsed().as_secs_f64();
 
-    if curves.losses.last().is_some_and(|loss| !loss.is_finite()) {
-        eprintln!("warning: the loss is no number any more; try a smaller --rate");
+    if let Err(error) = ended {
+        eprintln!("warning: {error}; try a smaller --rate");
     }
     let [train, test] = accuracies(&net);
     println!("\n{} iterations in {seconds:.2} s", curves.losses.len());

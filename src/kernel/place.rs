@@ -165,6 +165,12 @@ impl<'a, S> Scratch<'a, S> {
         Scratch(&mut room.0)
     }
 
+    /// Lends memory of the caller's, to call a layer without a net. It may be uninitialised.
+    #[inline(always)]
+    pub const fn lent(place: &'a mut MaybeUninit<S>) -> Self {
+        Scratch(place)
+    }
+
     /// Lends it on.
     #[inline(always)]
     pub const fn again(&mut self) -> Scratch<'_, S> {

@@ -2,7 +2,7 @@
 
 use crate::{Steps, wave};
 use chainrule::{
-    Affine, ConstZeros, D1, Network, Optimizer, Sgd, SumSquaredError, Tanh, Workspace, init,
+    Affine, ConstZeros, D1, Fused, Network, Optimizer, Sgd, SumSquaredError, Tanh, Workspace, init,
 };
 use nalgebra::{Const, SMatrix};
 use rand::{Rng, rngs::Xoshiro128PlusPlus};
@@ -12,7 +12,7 @@ type Net = Network<f32, D1<1>, Layers, SumSquaredError>;
 
 pub struct Sine {
     net: Net,
-    work: Workspace<f32, D1<1>, Layers, Const<16>>,
+    work: Workspace<f32, D1<1>, Layers, Const<16>, Fused>,
     x: SMatrix<f32, 1, 16>,
     t: SMatrix<f32, 1, 16>,
 }
@@ -24,7 +24,7 @@ impl Steps for Sine {
         x: ConstZeros::ZEROS,
         t: ConstZeros::ZEROS,
     };
-    const PROMISED: usize = Net::train_bytes::<16>() + 2 * size_of::<SMatrix<f32, 1, 16>>();
+    const PROMISED: usize = Net::train_bytes::<Sgd<f32>, _, 16>() + 2 * size_of::<SMatrix<f32, 1, 16>>();
     const STEPS: u32 = 2000;
 
     fn begin(&mut self, rng: &mut Xoshiro128PlusPlus) {
@@ -39,9 +39,8 @@ impl Steps for Sine {
             *x = (rng.next_u32() >> 8) as f32 / (1 << 23) as f32 - 1.0;
             *t = wave(*x);
         }
-        let loss = self.net.backprop(&self.x, &self.t, &mut self.work);
-        Sgd::new(0.1).step(&mut self.net.layers, &mut self.work.grad);
-        loss
+        let loss = Sgd::new(0.1).train_step(&mut self.net, &self.x, &self.t, &mut self.work);
+        loss.unwrap_or(f32::NAN)
     }
 
     fn learned(&self, last: f32) -> bool {

@@ -2,7 +2,7 @@
 
 use crate::Steps;
 use chainrule::{
-    Affine, ConstZeros, D1, Network, Optimizer, Sgd, SumSquaredError, Tanh, Workspace, init,
+    Affine, ConstZeros, D1, Fused, Network, Optimizer, Sgd, SumSquaredError, Tanh, Workspace, init,
 };
 use nalgebra::{Const, SMatrix};
 use rand::rngs::Xoshiro128PlusPlus;
@@ -16,13 +16,13 @@ const T: SMatrix<f32, 1, 4> = SMatrix::<f32, 1, 4>::new(0., 1., 1., 0.);
 
 pub struct Xor {
     net: Net,
-    work: Workspace<f32, D1<2>, Layers, Const<4>>,
+    work: Workspace<f32, D1<2>, Layers, Const<4>, Fused>,
 }
 
 impl Steps for Xor {
     const ZEROS: Self =
         Xor { net: Net::new(ConstZeros::ZEROS, SumSquaredError), work: ConstZeros::ZEROS };
-    const PROMISED: usize = Net::train_bytes::<4>();
+    const PROMISED: usize = Net::train_bytes::<Sgd<f32>, _, 4>();
     const STEPS: u32 = 400;
 
     fn begin(&mut self, rng: &mut Xoshiro128PlusPlus) {
@@ -31,9 +31,8 @@ impl Steps for Xor {
     }
 
     fn step(&mut self, _: &mut Xoshiro128PlusPlus) -> f32 {
-        let loss = self.net.backprop(&X, &T, &mut self.work);
-        Sgd::new(0.2).step(&mut self.net.layers, &mut self.work.grad);
-        loss
+        let loss = Sgd::new(0.2).train_step(&mut self.net, &X, &T, &mut self.work);
+        loss.unwrap_or(f32::NAN)
     }
 
     fn learned(&self, last: f32) -> bool {
