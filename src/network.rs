@@ -43,6 +43,7 @@ use rand::Rng;
 /// assert_eq!(net.accuracy(&x, &labels), 1.0);
 /// ```
 // SIMD loads of the parameters should not cross cache lines; on a chip alignment only costs RAM.
+#[doc(alias("Sequential", "Module", "state_dict"))]
 #[cfg_attr(target_arch = "x86_64", repr(align(64)))]
 pub struct Network<T, In, L, E> {
     /// The parameters.
@@ -96,8 +97,8 @@ impl<T: Scalar, In: Shape, L, E> Network<T, In, L, E> {
     }
 
     /// A net with first weights: He's before ReLU and its like, Xavier's elsewhere, biases 0
-    /// ([`Layer::init`] has the details). The net lies on the stack while it is made; a larger one is
-    /// filled where it is: `Box::<Layers>::zeros()`, then `init`.
+    /// ([`Layer::init`] has the details). The net lies on the stack while it is made; a larger one, or one in a
+    /// `static`, is filled where it is by [`init_weights`](Self::init_weights).
     ///
     /// ```
     /// use chainrule::{Affine, D1, Network, Relu, SoftmaxCrossEntropy};
@@ -114,9 +115,18 @@ impl<T: Scalar, In: Shape, L, E> Network<T, In, L, E> {
         L: Layer<T, In> + Zeros,
         E: Default,
     {
-        let mut layers = L::zeros();
-        layers.init(Gain::Linear, rng);
-        Network::new(layers, E::default())
+        let mut net = Network::new(L::zeros(), E::default());
+        net.init_weights(rng);
+        net
+    }
+
+    /// The same for a net that is there: sets all parameters to their first values, in place.
+    pub fn init_weights(&mut self, rng: &mut (impl Rng + ?Sized))
+    where
+        L: Layer<T, In> + Zeros,
+    {
+        self.layers.set_zero();
+        self.layers.init(Gain::Linear, rng);
     }
 
     /// The outputs for a batch, in memory of their own; [`predict_into`](Self::predict_into) reuses memory.
