@@ -219,7 +219,7 @@ impl<T: Scalar, M: OneLeaf<T>, D: Destination<T>> Grad<'_, T, M, D> {
             if overwrite {
                 numbers.fill(T::zero());
             }
-            for dy in dy.chunks_exact(rows * columns) {
+            for dy in dy.chunks_exact((rows * columns).max(1)) {
                 let dy = dy.get(rows * part.start..rows * part.end).unwrap_or_default();
                 kernel::add_scaled(T::one(), dy, numbers);
             }

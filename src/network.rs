@@ -262,6 +262,7 @@ impl<T: Scalar, In: Shape, L, E> Network<T, In, L, E> {
     /// assert_eq!((y[0], dx), (321.0, Vector2::new(-2.0, -3.0)));
     /// assert_eq!(gradient.weight, Matrix1x2::new(-10.0, -100.0));
     /// ```
+    #[expect(clippy::type_complexity, reason = "three things, each of its type")]
     pub fn vjp<B: BatchSize>(
         &self,
         x: &In::Batch<T, B>,

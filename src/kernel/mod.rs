@@ -44,6 +44,7 @@ macro_rules! each {
             /// x ← ln(1 + x).
             fn ln_1p(x: &mut [T]);
             /// x = byte / 255.
+            #[cfg(feature = "alloc")]
             fn from_bytes(bytes: &[u8], x: &mut [T]);
         }
     };

@@ -475,6 +475,7 @@ pub fn prefetch(bytes: &[u8]) {
 }
 
 /// x = byte / 255, where there are as many of both.
+#[cfg(feature = "alloc")]
 pub fn from_bytes<T: Scalar>(bytes: &[u8], x: &mut [T]) -> bool {
     // A row of 16 is whole packs at every level.
     let ((rows, bytes), (to, x)) = (bytes.as_chunks::<16>(), x.as_chunks_mut::<16>());
