@@ -13,7 +13,9 @@ use crate::{
     shape::{
         AsBatch, Batch, BatchSize, Buffer, D1, Flat, Scalar, Scores, Shape, ToTrain, nan, number,
     },
-    step::{Activations, Prediction, PredictionInto, Predictor, Step, VectorJacobian, Way, Workspace},
+    step::{
+        Activations, Prediction, PredictionInto, Predictor, Step, VectorJacobian, Way, Workspace,
+    },
     zeros::Zeros,
 };
 use core::{fmt, marker::PhantomData};

@@ -22,11 +22,7 @@ pub trait Parameters<T: Scalar>: Sized + 'static {
     type Gradient: Parameters<T, Gradient = Self::Gradient> + Zeros;
 
     /// The same tree over another scalar.
-    type With<U: Scalar>: Parameters<
-            U,
-            With<T> = Self,
-            Gradient = <Self::Gradient as Parameters<T>>::With<U>,
-        >;
+    type With<U: Scalar>: Parameters<U, With<T> = Self, Gradient = <Self::Gradient as Parameters<T>>::With<U>>;
 
     /// How many numbers the leaves hold together.
     const COUNT: usize;

@@ -47,7 +47,13 @@ pub fn product_tn<T: Scalar>((outputs, inputs): Size, w: &[T], dy: &[T], dx: &mu
 }
 
 /// dW = dy·xᵀ, summed over the samples: put in the place of what is there, or added to it.
-pub fn product_nt<T: Scalar>((outputs, inputs): Size, dy: &[T], x: &[T], dw: &mut [T], overwrite: bool) {
+pub fn product_nt<T: Scalar>(
+    (outputs, inputs): Size,
+    dy: &[T],
+    x: &[T],
+    dw: &mut [T],
+    overwrite: bool,
+) {
     if !is_product(outputs, inputs, dw) || !same_batch((inputs, x), (outputs, dy)) {
         return refuse(dw);
     }

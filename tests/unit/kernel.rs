@@ -722,10 +722,18 @@ fn products_that_do_not_fit_are_nan() {
 fn parts_of_a_product_are_the_whole() {
     fn check<T: Scalar>() {
         // Parameters of more than 32 KiB, as only such are cut.
-        for (o, i, n) in [(1, 9001, 3), (1, 9003, 300), (5, 3001, 1), (16, 550, 129), (33, 261, 7), (50, 177, 100)] {
+        for (o, i, n) in [
+            (1, 9001, 3),
+            (1, 9003, 300),
+            (5, 3001, 1),
+            (16, 550, 129),
+            (33, 261, 7),
+            (50, 177, 100),
+        ] {
             let dy: Vec<T> = (0..o * n).map(|i| nalgebra::convert((i as f64).sin())).collect();
             // Some of it zero, so that zeros may be passed over.
-            let x: Vec<T> = (0..i * n).map(|i| nalgebra::convert((i as f64).cos().max(0.4) - 0.4)).collect();
+            let x: Vec<T> =
+                (0..i * n).map(|i| nalgebra::convert((i as f64).cos().max(0.4) - 0.4)).collect();
             let mut whole = vec![T::zero(); o * i];
             kernel::product_nt((o, i), &dy, &x, &mut whole, true);
             for most in [1, 8, 16, 64] {

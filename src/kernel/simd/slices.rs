@@ -298,7 +298,11 @@ fn product_nt_from<T: Scalar>(
 ) -> bool {
     let ((outputs, inputs), n) = (size, samples(size.1, x));
     let columns = part.len();
-    if n == 0 || part.end > inputs || !is_product(outputs, n, dy) || !is_product(outputs, columns, dw) {
+    if n == 0
+        || part.end > inputs
+        || !is_product(outputs, n, dy)
+        || !is_product(outputs, columns, dw)
+    {
         return false;
     }
     let Some(x) = x.get(part.start..) else { return false };
