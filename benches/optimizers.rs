@@ -2,8 +2,8 @@
 //! and 2-16-16-1 with 32 samples. ns of CPU time, the least of many.
 
 use chainrule::{
-    Adam, Affine, D1, Layer, Loss, Network, Optimizer, Relu, Scalar, Sgd, Shape, SoftmaxCrossEntropy,
-    SumSquaredError, Tanh,
+    Adam, Affine, D1, Layer, Loss, Network, Optimizer, Relu, Scalar, Sgd, Shape,
+    SoftmaxCrossEntropy, SumSquaredError, Tanh,
 };
 use cpu_time::ProcessTime;
 use nalgebra::{Const, SMatrix, convert};
@@ -50,11 +50,15 @@ fn workload<T: Scalar, In, L, E, Y, const B: usize>(
         }};
     }
     let rate = |rate: f64| convert::<f64, T>(rate);
-    compare(name, steps, &mut [
-        ("SGD", step!(Sgd::new(rate(0.01)))),
-        ("Adam", step!(Adam::new(rate(0.0001)))),
-        ("AdamW", step!(Adam::decoupled(rate(0.0001), rate(0.01)))),
-    ]);
+    compare(
+        name,
+        steps,
+        &mut [
+            ("SGD", step!(Sgd::new(rate(0.01)))),
+            ("Adam", step!(Adam::new(rate(0.0001)))),
+            ("AdamW", step!(Adam::decoupled(rate(0.0001), rate(0.01)))),
+        ],
+    );
 }
 
 fn main() {

@@ -6,8 +6,8 @@
 //! lines, `benches/instructions.sh` counts its instructions. `BENCH_ONLY=W1,W3`; `BENCH_MS` for a sample, 20; `BENCH_SAMPLES`, 9; `BENCH_CLOCK=wall`.
 
 use chainrule::{
-    Affine, D1, Network, Optimizer, Relu, Scalar, Sgd, SoftmaxCrossEntropy, StepError, SumSquaredError,
-    Tanh, TwoLayerNet, Zeros,
+    Affine, D1, Network, Optimizer, Relu, Scalar, Sgd, SoftmaxCrossEntropy, StepError,
+    SumSquaredError, Tanh, TwoLayerNet, Zeros,
 };
 use cpu_time::ProcessTime;
 use nalgebra::{Const, SMatrix, convert};
@@ -88,7 +88,12 @@ fn images<T: Scalar, const B: usize>() -> (Box<SMatrix<T, 784, B>>, [usize; B]) 
 }
 
 /// Measures a step, which gives its loss, and prints the first and the last.
-fn train<T: Scalar>(workload: &str, kind: &str, scale: f64, mut step: impl FnMut() -> Result<T, StepError>) {
+fn train<T: Scalar>(
+    workload: &str,
+    kind: &str,
+    scale: f64,
+    mut step: impl FnMut() -> Result<T, StepError>,
+) {
     if wanted(workload, kind) {
         let number = |loss: T| loss.to_subset().unwrap_or(f64::NAN) * scale;
         let first = number(step().expect("finite"));

@@ -5,7 +5,9 @@
 //! `gradcheck_layer!(scale<T>: Scale<T, 4, 0>, D1<4>);`
 
 use chainrule::gradcheck::{Case, GradCheck};
-use chainrule::{Backward, BatchSize, D1, Destination, Forward, Grad, Layer, Purpose, Scalar, Zeros};
+use chainrule::{
+    Backward, BatchSize, D1, Destination, Forward, Grad, Layer, Purpose, Scalar, Zeros,
+};
 use chainrule::{parameters, part};
 use nalgebra::SVector;
 

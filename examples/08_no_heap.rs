@@ -6,8 +6,8 @@
 #![allow(unsafe_code)] // an allocator is
 
 use chainrule::{
-    Affine, ConstZeros, D1, Fused, Layer, Memory, Network, Optimizer, Sgd, SumSquaredError, Tanh,
-    Workspace, init::Gain,
+    Affine, ConstZeros, D1, Fused, Memory, Network, Optimizer, Sgd, SumSquaredError, Tanh,
+    Workspace,
 };
 use clap::Parser;
 use nalgebra::{Const, SMatrix, Vector1};
@@ -44,7 +44,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut arena = ARENA.lock().expect("no thread has failed");
     let (net, work) = &mut *arena;
     let mut rng = Xoshiro128PlusPlus::seed_from_u64(1);
-    Layer::<f32, D1<1>>::init(&mut net.layers, Gain::Linear, &mut rng);
+    net.init_weights(&mut rng);
     let mut sgd = Sgd::new(0.1);
 
     let (mut allocations, mut mean) = (0, 0.0);

@@ -24,7 +24,8 @@
 //! fields too, `parameters!(Huber {})`. A box is exported as what is in it, since a `static` has none.
 
 use crate::{
-    D1, Frozen, Network, Parameters, Probabilities, Scalar, Shape, SoftmaxCrossEntropy, Statistic, SumSquaredError,
+    D1, Frozen, Network, Parameters, Probabilities, Scalar, Shape, SoftmaxCrossEntropy, Statistic,
+    SumSquaredError,
 };
 #[cfg(feature = "alloc")]
 use alloc::boxed::Box;
@@ -144,7 +145,9 @@ impl<L: Export, const N: usize> Export for [L; N] {
     fn source(value: Option<&Self>, f: &mut fmt::Formatter) -> fmt::Result {
         match value {
             None => write!(f, "[{:?}; {N}]", Source::<L>(None)),
-            Some(parts) => f.debug_list().entries(parts.iter().map(|part| Source(Some(part)))).finish(),
+            Some(parts) => {
+                f.debug_list().entries(parts.iter().map(|part| Source(Some(part)))).finish()
+            }
         }
     }
 }

@@ -219,7 +219,7 @@ impl<T: Scalar, M: OneLeaf<T>, D: Destination<T>> Grad<'_, T, M, D> {
             if overwrite {
                 numbers.fill(T::zero());
             }
-            for dy in dy.chunks_exact(rows * columns) {
+            for dy in dy.chunks_exact((rows * columns).max(1)) {
                 let dy = dy.get(rows * part.start..rows * part.end).unwrap_or_default();
                 kernel::add_scaled(T::one(), dy, numbers);
             }
@@ -446,8 +446,8 @@ impl<T: Scalar, R: Rule<T, N>, const N: usize> Destination<T> for Update<R, N> {
             held.by_columns::<T, 64>(path, f);
         } else if const { size_of::<M::Columns<16>>() <= PIECE } {
             held.by_columns::<T, 16>(path, f);
-        } else if const { size_of::<M::Columns<4>>() <= PIECE } {
-            held.by_columns::<T, 4>(path, f);
+        } else if const { size_of::<M::Columns<8>>() <= PIECE } {
+            held.by_columns::<T, 8>(path, f);
         } else {
             held.by_columns::<T, 1>(path, f);
         }
@@ -468,7 +468,7 @@ impl<M, R, const N: usize> Held<'_, M, M, R, N> {
         let mut memory = M::columns::<K>();
         let mut first = 0;
         while first < columns {
-            let last = columns.min(first + K);
+            let last = first + kernel::next_part(columns - first, K);
             if let Some(gradient) = memory.as_mut().get_mut(..rows * (last - first)) {
                 f(first..last, gradient, true);
                 self.apply(path, rows * first, gradient);

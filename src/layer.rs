@@ -4,7 +4,7 @@ use crate::{
     grad::{Destination, Grad},
     init::{self, Gain},
     kernel::Scratch,
-    params::{LeafMut, Parameters},
+    params::{LeafMut, Parameters, Role},
     pass::Pass,
     path::Path,
     shape::{Batch, BatchSize, Buffer, Purpose, Scalar, Shape, ToTrain},
@@ -58,11 +58,11 @@ pub trait Layer<T: Scalar, In: Shape>: Parameters<T> {
     );
 
     /// Gives parameters that are all zeros their first values; `next` is the [`GAIN`](Self::GAIN) of what
-    /// follows. The default draws each parameter of more than one column from a normal
-    /// distribution of variance `next`/columns ([`init::xavier`], [`init::he`]) and leaves the others 0.
+    /// follows. The default draws each parameter from a normal distribution of variance `next`/columns
+    /// ([`init::xavier`], [`init::he`]), and leaves what is called `bias` 0.
     fn init<R: Rng + ?Sized>(&mut self, next: Gain, rng: &mut R) {
         self.visit_mut(None, [], &Path::ROOT, &mut |leaf: LeafMut<T, 0>| {
-            if leaf.shape.1 > 1 {
+            if leaf.role == Role::Weight && leaf.path.name() != Some("bias") {
                 init::fill(next.std(leaf.shape.1), leaf.values, rng);
             }
         });

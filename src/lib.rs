@@ -180,7 +180,8 @@ pub use pass::Pass;
 pub use path::Path;
 pub use rule::{Piece, Rule};
 pub use shape::{
-    AsBatch, Batch, BatchSize, Buffer, Columns, D1, Flat, Labels, Probabilities, Purpose, Scalar, Scores, Shape, ToPredict, ToTrain,
+    AsBatch, Batch, BatchSize, Buffer, Columns, D1, Flat, Labels, Probabilities, Purpose, Scalar,
+    Scores, Shape, ToPredict, ToTrain,
 };
 pub use step::{Fused, Predictor, StepError, Way, Whole, Workspace};
 pub use trace::{ByValue, Trace};

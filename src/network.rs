@@ -13,7 +13,9 @@ use crate::{
     shape::{
         AsBatch, Batch, BatchSize, Buffer, D1, Flat, Scalar, Scores, Shape, ToTrain, nan, number,
     },
-    step::{Activations, Prediction, PredictionInto, Predictor, Step, VectorJacobian, Way, Workspace},
+    step::{
+        Activations, Prediction, PredictionInto, Predictor, Step, VectorJacobian, Way, Workspace,
+    },
     zeros::Zeros,
 };
 use core::{fmt, marker::PhantomData};
@@ -43,6 +45,7 @@ use rand::Rng;
 /// assert_eq!(net.accuracy(&x, &labels), 1.0);
 /// ```
 // SIMD loads of the parameters should not cross cache lines; on a chip alignment only costs RAM.
+#[doc(alias("Sequential", "Module", "state_dict"))]
 #[cfg_attr(target_arch = "x86_64", repr(align(64)))]
 pub struct Network<T, In, L, E> {
     /// The parameters.
@@ -96,8 +99,8 @@ impl<T: Scalar, In: Shape, L, E> Network<T, In, L, E> {
     }
 
     /// A net with first weights: He's before ReLU and its like, Xavier's elsewhere, biases 0
-    /// ([`Layer::init`] has the details). The net lies on the stack while it is made; a larger one is
-    /// filled where it is: `Box::<Layers>::zeros()`, then `init`.
+    /// ([`Layer::init`] has the details). The net lies on the stack while it is made; a larger one, or one in a
+    /// `static`, is filled where it is by [`init_weights`](Self::init_weights).
     ///
     /// ```
     /// use chainrule::{Affine, D1, Network, Relu, SoftmaxCrossEntropy};
@@ -114,9 +117,18 @@ impl<T: Scalar, In: Shape, L, E> Network<T, In, L, E> {
         L: Layer<T, In> + Zeros,
         E: Default,
     {
-        let mut layers = L::zeros();
-        layers.init(Gain::Linear, rng);
-        Network::new(layers, E::default())
+        let mut net = Network::new(L::zeros(), E::default());
+        net.init_weights(rng);
+        net
+    }
+
+    /// The same for a net that is there: sets all parameters to their first values, in place.
+    pub fn init_weights(&mut self, rng: &mut (impl Rng + ?Sized))
+    where
+        L: Layer<T, In> + Zeros,
+    {
+        self.layers.set_zero();
+        self.layers.init(Gain::Linear, rng);
     }
 
     /// The outputs for a batch, in memory of their own; [`predict_into`](Self::predict_into) reuses memory.
@@ -252,6 +264,7 @@ impl<T: Scalar, In: Shape, L, E> Network<T, In, L, E> {
     /// assert_eq!((y[0], dx), (321.0, Vector2::new(-2.0, -3.0)));
     /// assert_eq!(gradient.weight, Matrix1x2::new(-10.0, -100.0));
     /// ```
+    #[expect(clippy::type_complexity, reason = "three things, each of its type")]
     pub fn vjp<B: BatchSize>(
         &self,
         x: &In::Batch<T, B>,

@@ -15,17 +15,14 @@ use num_traits::ConstZero;
 ///
 /// [`parameters!`](crate::parameters) implements it for a struct. All methods go through the leaves
 /// in the same order.
+#[doc(alias("state_dict", "named_parameters"))]
 pub trait Parameters<T: Scalar>: Sized + 'static {
     /// The tree of gradients: the same leaves, without frozen ones. Optimizer state has this type
     /// too. It is `()` for a layer that has no parameters or is [`Frozen`](crate::Frozen).
     type Gradient: Parameters<T, Gradient = Self::Gradient> + Zeros;
 
     /// The same tree over another scalar.
-    type With<U: Scalar>: Parameters<
-            U,
-            With<T> = Self,
-            Gradient = <Self::Gradient as Parameters<T>>::With<U>,
-        >;
+    type With<U: Scalar>: Parameters<U, With<T> = Self, Gradient = <Self::Gradient as Parameters<T>>::With<U>>;
 
     /// How many numbers the leaves hold together.
     const COUNT: usize;

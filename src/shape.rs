@@ -110,7 +110,7 @@ impl BatchSize for Dyn {
 
     fn columns<T: Scalar, const N: usize>(self) -> Columns<T, N, Self> {
         // More than the address space has is refused by the allocator, as any other size that is not there.
-        let count = N.checked_mul(self.0).unwrap_or(usize::MAX);
+        let count = N.saturating_mul(self.0);
         // Zeros that nobody need write: memory comes as such where there is much of it.
         OMatrix::from_vec_generic(Const::<N>, self, vec![T::zero(); count])
     }

@@ -2,11 +2,11 @@
 
 use crate::{
     grad::{Destination, Grad},
-    kernel::{Scratch, Room, Work},
+    kernel::{Room, Scratch, Work},
     layer::{Backward, Forward, Layer},
     loss::Loss,
     pass::Pass,
-    shape::{Batch, BatchSize, Buffer, ToPredict, Purpose, Scalar, Shape, ToTrain},
+    shape::{Batch, BatchSize, Buffer, Purpose, Scalar, Shape, ToPredict, ToTrain},
     zeros::{ConstZeros, Zeros},
 };
 use core::fmt;

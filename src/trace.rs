@@ -2,7 +2,7 @@
 
 use crate::{
     grad::Grad,
-    kernel::{Scratch, Room},
+    kernel::{Room, Scratch},
     layer::{Backward, Forward, Layer},
     params,
     pass::Pass,

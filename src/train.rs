@@ -36,6 +36,7 @@ use rand::{Rng, SeedableRng, rngs::Xoshiro128PlusPlus};
 /// assert_eq!(net.accuracy_on(&data, Const::<4>), 1.0);
 /// # Ok::<_, Box<dyn std::error::Error>>(())
 /// ```
+#[doc(alias("fit", "DataLoader"))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Training<B> {
     /// Samples in a mini-batch: `Const::<100>`, or `Dyn(100)` on the heap.

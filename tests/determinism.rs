@@ -1,6 +1,8 @@
 //! The same seed gives the same bits; another seed gives others.
 
-use chainrule::{Affine, Parameters, Path, Progress, Sgd, Training, TwoLayerNet, data::Dataset, init};
+use chainrule::{
+    Affine, Parameters, Path, Progress, Sgd, Training, TwoLayerNet, data::Dataset, init,
+};
 use core::ops::ControlFlow::{Break, Continue};
 use nalgebra::{Const, Dyn, SMatrix};
 use rand::{RngExt, SeedableRng, rngs::Xoshiro128PlusPlus};
@@ -38,7 +40,8 @@ fn same_seed_same_bits() {
 /// Batches known at compile time and at run time draw and compute the same.
 #[test]
 fn const_and_dyn_batches_agree() {
-    let net = || TwoLayerNet::<f64, 16, 4, 2>::normal(0.3, &mut Xoshiro128PlusPlus::seed_from_u64(2));
+    let net =
+        || TwoLayerNet::<f64, 16, 4, 2>::normal(0.3, &mut Xoshiro128PlusPlus::seed_from_u64(2));
     let (mut a, mut b) = (net(), net());
     let data = data();
     let fixed = Training { batch: Const::<8>, iterations: 50, seed: 3 };

@@ -48,9 +48,11 @@ fn learns_as_the_book_does() {
     let mut net = TwoLayerNet::<f32, 784, 50, 10>::normal(0.01, &mut rng);
     let mut losses = Vec::new();
     let training = Training { batch: Dyn(100), iterations: 601, seed: 0 };
-    training.run(&mut net, &mut Sgd::new(0.1), &train, |progress| {
-        losses.push(progress.loss);
-    }).unwrap();
+    training
+        .run(&mut net, &mut Sgd::new(0.1), &train, |progress| {
+            losses.push(progress.loss);
+        })
+        .unwrap();
     // The book's three runs begin at a loss of 2.3013 to 2.3016 (after the first update), and stand
     // at 90.7 to 90.9 % after 600 more; their spread is 0.2 %, allowed are five times that.
     assert!((losses[0] - 10f32.ln()).abs() < 0.01, "{}", losses[0]);

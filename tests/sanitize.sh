@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The kernel's tests, and those of large nets and files, under AddressSanitizer: a read or write beyond
+# The kernel's tests, and those of large nets, files and threads, under AddressSanitizer: a read or write beyond
 # an end, on the heap or the stack, of which no number need tell. Every level of instructions is forced in turn.
 # Needs a nightly toolchain, as the sanitizer is no stable option; skipped without. The standard library is
 # not instrumented, and assembly neither.
@@ -18,4 +18,4 @@ esac
 export ASAN_OPTIONS=redzone=256:detect_stack_use_after_return=1:strict_string_checks=1 KERNEL_GUARD=0
 # With a target the flags are not those of build scripts and macros.
 RUSTFLAGS=-Zsanitizer=address CARGO_PROFILE_DEV_DEBUG=line-tables-only cargo +nightly test --target "$host" \
-  --lib --test large --test data -- "$@"
+  --lib --test large --test data --test threads -- "$@"

@@ -44,15 +44,16 @@ where
     let mut sgd = Sgd::new(nalgebra::convert(options.rate()));
     let bar = options.progress_bar();
     let start = Instant::now();
-    let ended = training.run(&mut net, &mut sgd, train, |Progress { net, iteration, loss, epoch }| {
-        curves.losses.push(loss.into());
-        if epoch.is_some() {
-            let [train, test] = accuracies(net);
-            curves.accuracies.push((iteration, train, test));
-            bar.suspend(|| println!("train acc, test acc | {train:.6}, {test:.4}"));
-        }
-        bar.inc(1);
-    });
+    let ended =
+        training.run(&mut net, &mut sgd, train, |Progress { net, iteration, loss, epoch }| {
+            curves.losses.push(loss.into());
+            if epoch.is_some() {
+                let [train, test] = accuracies(net);
+                curves.accuracies.push((iteration, train, test));
+                bar.suspend(|| println!("train acc, test acc | {train:.6}, {test:.4}"));
+            }
+            bar.inc(1);
+        });
     bar.finish_and_clear();
     let seconds = start.elapsed().as_secs_f64();
 

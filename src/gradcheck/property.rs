@@ -5,11 +5,7 @@ use super::{
     oracle::entries,
     subject::{OfLayer, Run, batch, forward, run},
 };
-use crate::{
-    layer::Layer,
-    pass::Pass,
-    shape::Flat,
-};
+use crate::{layer::Layer, pass::Pass, shape::Flat};
 use alloc::{vec, vec::Vec};
 use nalgebra::Dyn;
 

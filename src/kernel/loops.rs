@@ -47,7 +47,13 @@ pub fn product_tn<T: Scalar>((outputs, inputs): Size, w: &[T], dy: &[T], dx: &mu
 }
 
 /// dW = dy·xᵀ, summed over the samples: put in the place of what is there, or added to it.
-pub fn product_nt<T: Scalar>((outputs, inputs): Size, dy: &[T], x: &[T], dw: &mut [T], overwrite: bool) {
+pub fn product_nt<T: Scalar>(
+    (outputs, inputs): Size,
+    dy: &[T],
+    x: &[T],
+    dw: &mut [T],
+    overwrite: bool,
+) {
     if !is_product(outputs, inputs, dw) || !same_batch((inputs, x), (outputs, dy)) {
         return refuse(dw);
     }
@@ -71,7 +77,8 @@ pub fn product_nt<T: Scalar>((outputs, inputs): Size, dy: &[T], x: &[T], dw: &mu
 /// dW += dy·xᵀ, sample after sample.
 #[inline(always)]
 fn add_product_nt<T: Scalar>((outputs, inputs): Size, dy: &[T], x: &[T], dw: &mut [T]) {
-    for (dy, x) in pairs(dy.chunks_exact(outputs), x.chunks_exact(inputs)) {
+    let outputs = outputs.max(1);
+    for (dy, x) in pairs(dy.chunks_exact(outputs), x.chunks_exact(inputs.max(1))) {
         for (dw, &x) in pairs(dw.chunks_exact_mut(outputs), x) {
             axpy(x, dy, dw);
         }
@@ -166,13 +173,13 @@ fn product<T: Scalar>(
 ) {
     // Whole columns, or parts of one.
     let height = m.clamp(1, ENTRIES);
-    let width = ENTRIES.checked_div(height).unwrap_or(1);
+    let width = ENTRIES.checked_div(height).unwrap_or(1).max(1);
     for column in (0..n).step_by(width) {
         for row in (0..m).step_by(height) {
             let (rows, columns) = (height.min(m - row), width.min(n - column));
             let part = |from, to, sums: &mut [T; ENTRIES]| {
                 for k in from..to {
-                    for (j, sums) in sums.chunks_exact_mut(rows).enumerate().take(columns) {
+                    for (j, sums) in sums.chunks_exact_mut(rows.max(1)).enumerate().take(columns) {
                         let b = b.get(k, column + j);
                         match a.below(row, k) {
                             Some(a) => axpy(b, a, sums),
@@ -186,7 +193,7 @@ fn product<T: Scalar>(
                 true => part(0, k, &mut sums),
                 false => long(k, rows * columns, &part, &mut sums),
             }
-            for (j, sums) in sums.chunks_exact(rows).enumerate().take(columns) {
+            for (j, sums) in sums.chunks_exact(rows.max(1)).enumerate().take(columns) {
                 let to = c.iter_mut().skip((column + j) * c_column + row);
                 for (c, &sum) in to.zip(sums) {
                     *c = if overwrite { sum } else { *c + sum };
@@ -298,6 +305,7 @@ pub fn ln_1p<T: Scalar>(x: &mut [T]) {
 }
 
 /// x = byte / 255.
+#[cfg(feature = "alloc")]
 pub fn from_bytes<T: Scalar>(bytes: &[u8], x: &mut [T]) {
     if bytes.len() != x.len() {
         return refuse(x);

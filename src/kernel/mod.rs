@@ -44,6 +44,7 @@ macro_rules! each {
             /// x ← ln(1 + x).
             fn ln_1p(x: &mut [T]);
             /// x = byte / 255.
+            #[cfg(feature = "alloc")]
             fn from_bytes(bytes: &[u8], x: &mut [T]);
         }
     };
@@ -114,7 +115,21 @@ pub fn finite<T: Scalar>(numbers: &[T]) -> bool {
     numbers.iter().fold(true, |finite, number| finite & number.is_finite())
 }
 
-/// The columns in `part` of dW = dy·xᵀ, summed over the samples; the bits are those of `product_nt`.
+/// How many columns the next part of a matrix has, of which so many are left and `most` are one part: more than
+/// two, unless `most` is 1. Two columns by themselves are summed up in another order.
+#[inline(always)]
+pub const fn next_part(left: usize, most: usize) -> usize {
+    if left <= most {
+        left
+    } else if left < most + most / 2 {
+        left.div_ceil(2)
+    } else {
+        most
+    }
+}
+
+/// The columns in `part` of dW = dy·xᵀ, summed over the samples. The bits are those of `product_nt` if dW takes
+/// more than 32 KiB and is cut as `next_part` says.
 #[inline(always)]
 pub fn product_nt_part<T: Scalar>(
     size: Size,
@@ -125,10 +140,14 @@ pub fn product_nt_part<T: Scalar>(
     overwrite: bool,
 ) {
     if !simd::product_nt_part(size, dy, x, part.clone(), dw, overwrite) {
-        let Some(x) = x.get(part.start..) else { return loops::refuse(dw) };
-        let (outputs, samples) = (size.0, dy.len().checked_div(size.0).unwrap_or(0));
-        let (a, b) = ((1, outputs), (size.1, 1));
-        gemm([outputs, samples, part.len()], dy, a, x, b, dw, outputs, overwrite);
+        let (outputs, inputs) = size;
+        let fits = part.end <= inputs
+            && is_product(outputs, part.len(), dw)
+            && same_batch((inputs, x), (outputs, dy));
+        let Some(x) = x.get(part.start..).filter(|_| fits) else { return loops::refuse(dw) };
+        let (samples, n) = (dy.len().checked_div(outputs).unwrap_or(0), part.len());
+        let (dy_strides, x_strides) = ((1, outputs), (inputs, 1));
+        gemm([outputs, samples, n], dy, dy_strides, x, x_strides, dw, outputs, overwrite);
     }
 }
 

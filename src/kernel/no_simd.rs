@@ -14,6 +14,7 @@ pub fn prefetch(_: &[u8]) {}
 
 macro_rules! nothing {
     ($($(#[$doc:meta])* fn $name:ident($($argument:ident: $type:ty),*);)*) => { $(
+        $(#[$doc])*
         #[inline(always)]
         #[allow(clippy::too_many_arguments)] // of `gemm`
         pub fn $name<T: Scalar>($(_: $type),*) -> bool {

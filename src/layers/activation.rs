@@ -31,7 +31,11 @@ macro_rules! elementwise {
                 at: Backward<T, S, Self, B>,
             ) {
                 if let Some(dx) = at.dx {
-                    $back(S::flat::<T, B>(at.$from), S::flat::<T, B>(at.dy), S::flat_mut::<T, B>(dx));
+                    $back(
+                        S::flat::<T, B>(at.$from),
+                        S::flat::<T, B>(at.dy),
+                        S::flat_mut::<T, B>(dx),
+                    );
                 }
             }
         }

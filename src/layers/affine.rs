@@ -35,6 +35,7 @@ use rand::Rng;
 /// assert_eq!(grad.weight, Matrix2x3::new(1.0, 2.0, 3.0, -1.0, -2.0, -3.0));
 /// assert_eq!(grad.bias, Vector2::new(1.0, -1.0));
 /// ```
+#[doc(alias("Linear", "Dense"))]
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Affine<T, const I: usize, const O: usize> {
     /// W: one row an output, one column an input. Its memory is that of the book's `W`, which is

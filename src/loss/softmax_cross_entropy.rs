@@ -30,6 +30,7 @@ use crate::{
 /// assert!((loss - (0.40760596444 + 2000.0) / 2.0).abs() < 1e-10);
 /// assert_eq!(dy.column(1).as_slice(), [0.5, -0.5, 0.0]);
 /// ```
+#[doc(alias("CrossEntropyLoss", "SoftmaxWithLoss"))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SoftmaxCrossEntropy;
 

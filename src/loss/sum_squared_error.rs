@@ -26,6 +26,7 @@ use crate::{
 /// assert_eq!(loss, (9.0 / 2.0 + 4.0 / 2.0) / 2.0);
 /// assert_eq!(dy, Matrix2::new(0.0, 1.0, 1.5, 0.0));
 /// ```
+#[doc(alias("MSELoss", "mse"))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SumSquaredError;
 

@@ -27,6 +27,7 @@ use nalgebra::convert;
 /// assert!((weight - Vector2::new(0.9, 2.1)).amax() < 1e-5_f64);
 /// # Ok::<_, chainrule::StepError>(())
 /// ```
+#[doc(alias("AdamW"))]
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Adam<T> {
     /// η, the learning rate; PyTorch's default is 0.001.

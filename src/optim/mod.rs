@@ -164,7 +164,16 @@ where
             let LeafMut { path, role, shape, values, gradient, state } = leaf;
             match role {
                 Role::Weight => {
-                    rule.update(Piece { path, role, shape, first: 0, step, values, gradient, state });
+                    rule.update(Piece {
+                        path,
+                        role,
+                        shape,
+                        first: 0,
+                        step,
+                        values,
+                        gradient,
+                        state,
+                    });
                 }
                 Role::Statistic => kernel::add_scaled(T::one(), gradient, values),
                 Role::Frozen => {}
@@ -278,7 +287,17 @@ impl<T: Scalar, const N: usize> Train<T, N> for Whole {
 }
 
 /// Forward, loss, and a backward pass that hands the gradient to the rule.
-struct FusedStep<'a, T: Scalar, R, In: Shape, L: Layer<T, In>, E, B: BatchSize, Y: ?Sized, const N: usize> {
+struct FusedStep<
+    'a,
+    T: Scalar,
+    R,
+    In: Shape,
+    L: Layer<T, In>,
+    E,
+    B: BatchSize,
+    Y: ?Sized,
+    const N: usize,
+> {
     optimizer: &'a mut Descent<R, L::Gradient, N>,
     net: &'a mut Network<T, In, L, E>,
     x: &'a In::Batch<T, B>,

@@ -384,16 +384,16 @@ fn sizes_that_do_not_agree_give_nan() {
             refused("sum_columns", 3, &|db| kernel::sum_columns(&ones[..7], db, overwrite));
             refused("sum_columns", 3, &|db| kernel::sum_columns(&ones[..2], db, overwrite));
         }
-        for (size, dy, x, dw, w) in [
-            ((2, 3), 4, 6, 5, 6),
-            ((2, 3), 4, 6, 6, 5),
-            ((2, 3), 3, 6, 6, 6),
-            ((2, 3), 4, 5, 6, 6),
-            ((HUGE, 2), 0, 4, 1, 1),
+        for (size, dy, x, part, dw) in [
+            ((2, 3), 4, 6, 0..2, 5),
+            ((2, 3), 4, 6, 2..4, 4),
+            ((2, 3), 3, 6, 0..2, 4),
+            ((2, 3), 4, 5, 0..2, 4),
+            ((2, 3), 4, 6, 7..8, 2),
+            ((HUGE, 2), 0, 4, 0..1, 1),
         ] {
-            refused(&format!("descend {size:?} {dy} {x} {dw} {w}"), w, &|w| {
-                let dw = &mut [T::one(); 8][..dw];
-                kernel::descend(T::one(), size, &ones[..dy], &ones[..x], dw, w)
+            refused(&format!("product_nt_part {size:?} {dy} {x} {part:?} {dw}"), dw, &|dw| {
+                kernel::product_nt_part(size, &ones[..dy], &ones[..x], part.clone(), dw, true)
             });
         }
         macro_rules! elementwise {
@@ -709,6 +709,45 @@ fn products_that_do_not_fit_are_nan() {
         assert_eq!(run(([2, 0, 4], (1, 2), (1, 0), 2), [0, 0, 8]), [T::zero(); 8]);
         assert_eq!(run(([0, 3, 4], (1, 0), (1, 3), 0), [0, 12, 0]), []);
         assert_eq!(run(([2, 3, 0], (1, 2), (1, 3), 2), [6, 0, 1]), [T::one()]);
+    }
+    at_every_level(|| {
+        check::<f32>();
+        check::<f64>();
+        check::<Dual64>();
+    });
+}
+
+/// The parts of a product have the bits of the whole, whatever is cut where.
+#[test]
+fn parts_of_a_product_are_the_whole() {
+    fn check<T: Scalar>() {
+        // Parameters of more than 32 KiB, as only such are cut.
+        for (o, i, n) in [
+            (1, 9001, 3),
+            (1, 9003, 300),
+            (5, 3001, 1),
+            (16, 550, 129),
+            (33, 261, 7),
+            (50, 177, 100),
+        ] {
+            let dy: Vec<T> = (0..o * n).map(|i| nalgebra::convert((i as f64).sin())).collect();
+            // Some of it zero, so that zeros may be passed over.
+            let x: Vec<T> =
+                (0..i * n).map(|i| nalgebra::convert((i as f64).cos().max(0.4) - 0.4)).collect();
+            let mut whole = vec![T::zero(); o * i];
+            kernel::product_nt((o, i), &dy, &x, &mut whole, true);
+            for most in [1, 8, 16, 64] {
+                let mut first = 0;
+                while first < i {
+                    let part = first..first + kernel::next_part(i - first, most);
+                    first = part.end;
+                    let mut dw = vec![T::one(); o * part.len()];
+                    kernel::product_nt_part((o, i), &dy, &x, part.clone(), &mut dw, true);
+                    let same = dw.iter().zip(&whole[o * part.start..]).all(|(a, b)| a == b);
+                    assert!(same, "{o}×{i}, {n} samples, columns {part:?}");
+                }
+            }
+        }
     }
     at_every_level(|| {
         check::<f32>();

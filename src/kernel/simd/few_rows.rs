@@ -5,9 +5,9 @@
 #![allow(clippy::needless_range_loop, clippy::manual_memcpy, clippy::indexing_slicing)]
 
 use super::{
-    math::Constants,
-    pack::Pack,
-    tile::{Aligned, Product, Start, astray, load},
+    constants::Constants,
+    pack::{Pack, astray, load},
+    tile::{Aligned, Product, Start},
 };
 use core::mem::MaybeUninit;
 

@@ -7,74 +7,12 @@
 #![allow(unsafe_code)]
 
 use super::{
+    constants::Constants,
     lanes::Lanes,
-    tile::{astray, load, store},
+    pack::{astray, load, store},
 };
-use crate::Scalar;
 use core::f64::consts::{FRAC_1_SQRT_2, LOG2_E};
 use num_traits::ConstZero;
-
-/// What differs between f32 and f64. The polynomials are the work of `tests/goldens/minimax.py`,
-/// lowest coefficient first; their errors are those of the function, were nothing rounded but they.
-pub trait Constants: Scalar + ConstZero + num_traits::ConstOne {
-    /// ln 2 in two parts, of which the first times an exponent is exact.
-    const LN_2: [f64; 2];
-    /// From where on eˣ is 0, and from where on infinite.
-    const EXP_ENDS: [f64; 2];
-    const TANH_END: f64;
-    /// (eʳ - 1 - r) / r² for r from -0.29 to 0.493; f32 2^-29, f64 2^-58 of eʳ - 1.
-    const EXP: &[f64];
-    /// (2 artanh s - 2 s) / s³ in s², for |s| to 0.172; f32 2^-31, f64 2^-59 of artanh.
-    const LN: &[f64];
-    /// erf x / x - 1 in x², for x to `ERF_ENDS[0]`; f32 2^-27, f64 2^-56 of erf.
-    const ERF: &[f64];
-    /// ln(1 - erf x) in x - `ERF_ENDS[0]`, from there to where erf is 1; f32 2^-27, f64 2^-59 of 1.
-    const ERFC: &[f64];
-    const ERF_ENDS: [f64; 2];
-}
-
-#[rustfmt::skip]
-impl Constants for f32 {
-    const LN_2: [f64; 2] = [0.693145751953125, 1.428606820309417e-6];
-    const EXP_ENDS: [f64; 2] = [-104.0, 89.0];
-    const TANH_END: f64 = 9.1;
-    const EXP: &[f64] = &[0.5, 0.16666675, 0.041666698, 0.008330984, 0.0013904356, 0.0002163376];
-    const LN: &[f64] = &[0.6666666, 0.40000334, 0.28537276, 0.23582888];
-    const ERF_ENDS: [f64; 2] = [0.9375, 4.0];
-    const ERF: &[f64] = &[0.12837917, -0.37612632, 0.11283679, -0.026858497, 0.00519883, -0.0008118075, 8.267461e-05];
-    const ERFC: &[f64] = &[-1.6879531, -2.5340753, -0.8350862, -0.04408626, 0.0105262725, -0.0019285991, 0.00019295012];
-}
-
-#[rustfmt::skip]
-impl Constants for f64 {
-    const LN_2: [f64; 2] = [0.6931471803691238, 1.9082149292705877e-10];
-    const EXP_ENDS: [f64; 2] = [-746.0, 710.0];
-    const TANH_END: f64 = 19.1;
-    const EXP: &[f64] = &[
-        0.5, 0.1666666666666663, 0.04166666666666758, 0.008333333333369766,
-        0.0013888888888113013, 0.00019841269730960993, 2.4801590046867176e-05, 2.7557444910773183e-06,
-        2.75533061834518e-07, 2.5018035827091774e-08, 2.2906774693727182e-09,
-    ];
-    const LN: &[f64] = &[
-        0.666666666666671, 0.39999999999517893, 0.2857142872990705, 0.22222199012238253,
-        0.18183576227100076, 0.1531303236271634, 0.14811938429412744,
-    ];
-    const ERF_ENDS: [f64; 2] = [1.0, 6.0];
-    const ERF: &[f64] = &[
-        0.1283791670955126, -0.3761263890318375, 0.11283791670954857, -0.026866170645072896,
-        0.005223977624780868, -0.0008548326978742261, 0.00012055331036900577,
-        -1.4925593506888752e-05, 1.6460972816646909e-06, -1.635002521537597e-07,
-        1.4657879774672424e-08, -1.1365665641187057e-09, 5.945261124619931e-11,
-    ];
-    const ERFC: &[f64] = &[
-        -1.8496055099332482, -2.638967514234791, -0.8431072563585149, -0.041561098045761274,
-        0.010033825424136783, -0.0019779029404769378, 0.00023732429303645526, 2.627183022586354e-05,
-        -2.7144737000639583e-05, 9.583895630573011e-06, -2.0274010330379883e-06,
-        1.1135567723662675e-07, 1.2073253861364143e-07, -6.489921239480286e-08,
-        2.0244802746606693e-08, -4.487807024592421e-09, 7.197602121928839e-10,
-        -7.993102374483073e-11, 5.507384127413573e-12, -1.7716182436896173e-13,
-    ];
-}
 
 /// A function of one number.
 pub trait Function {

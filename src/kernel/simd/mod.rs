@@ -12,6 +12,7 @@ mod arch;
 #[cfg(target_arch = "x86_64")]
 #[path = "x86.rs"]
 mod arch;
+mod constants;
 mod few_rows;
 #[cfg(all(test, feature = "std"))]
 #[path = "../../../tests/unit/kernel.rs"]
@@ -33,9 +34,9 @@ mod zeros;
 
 use super::{Size, Work};
 use crate::Scalar;
+use constants::Constants;
 use core::any::TypeId;
 use lanes::Lanes;
-use math::Constants;
 use tile::{Product, Start};
 
 /// Hands on to `$for` what stands before it and the kernels for large work, which go through a table.

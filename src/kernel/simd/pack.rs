@@ -7,11 +7,9 @@
 //! inlined, and be a call for every instruction.
 #![allow(unsafe_code)]
 
-use super::arch;
-
 /// Some numbers in one register.
 pub trait Pack: Copy {
-    type Element: super::math::Constants;
+    type Element: super::constants::Constants;
     /// Some of the first lanes.
     type Mask: Copy;
     /// A pack of half the lanes, if there is one, else the same.
@@ -57,10 +55,7 @@ pub trait Pack: Copy {
         u16::MAX
     }
     /// Has the cache line of this address, which need not exist, fetched to the first-level cache.
-    #[inline(always)]
-    fn prefetch(from: *const Self::Element) {
-        arch::prefetch(from.cast());
-    }
+    fn prefetch(from: *const Self::Element);
     /// So many bytes as numbers.
     ///
     /// # Safety
@@ -74,6 +69,24 @@ pub trait Pack: Copy {
     fn block_sums(self, other: Self) -> Self;
     /// Of both halves, or `low` where a half is as large.
     fn whole(low: Self::Half, high: Self::Half) -> Self;
+}
+
+/// A pack, or what there is of it, if `left` is less.
+#[inline(always)]
+pub(super) unsafe fn load<P: Pack>(from: *const P::Element, left: usize) -> P {
+    unsafe { if left >= P::LANES { P::load(from) } else { P::load_part(from, P::mask(left)) } }
+}
+
+/// How many numbers `at` lies behind the last address that whole packs divide, from where none straddles two
+/// cache lines.
+#[inline(always)]
+pub(super) fn astray<P: Pack>(at: *const P::Element) -> usize {
+    at as usize / size_of::<P::Element>() % P::LANES
+}
+
+#[inline(always)]
+pub(super) unsafe fn store<P: Pack>(pack: P, to: *mut P::Element, left: usize) {
+    unsafe { if left >= P::LANES { pack.store(to) } else { pack.store_part(to, left) } }
 }
 
 macro_rules! pack {
@@ -98,6 +111,11 @@ macro_rules! pack {
             type Half = $half;
             const LANES: usize = $lanes;
             const PANEL: usize = $panel;
+
+            #[inline(always)]
+            fn prefetch(from: *const $e) {
+                super::arch::prefetch(from.cast());
+            }
             #[inline(always)]
             unsafe fn splat(value: $e) -> Self {
                 $name(unsafe { $splat(value) })

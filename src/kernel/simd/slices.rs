@@ -147,6 +147,9 @@ unsafe fn deep_product<E: Float>(level: Level, all: Product<E>) {
     }
 }
 
+/// A row of dW of more bytes than these may be wanted in parts, which have to have the bits of the whole.
+const LONG_ROW: usize = 32 * 1024;
+
 /// Ones for `deep_column`.
 const MOST: usize = 512;
 
@@ -295,7 +298,11 @@ fn product_nt_from<T: Scalar>(
 ) -> bool {
     let ((outputs, inputs), n) = (size, samples(size.1, x));
     let columns = part.len();
-    if n == 0 || part.end > inputs || !is_product(outputs, n, dy) || !is_product(outputs, columns, dw) {
+    if n == 0
+        || part.end > inputs
+        || !is_product(outputs, n, dy)
+        || !is_product(outputs, columns, dw)
+    {
         return false;
     }
     let Some(x) = x.get(part.start..) else { return false };
@@ -308,12 +315,12 @@ fn product_nt_from<T: Scalar>(
                 inlined!(level, product_nt<E>((outputs, columns), dy, x, dw, start));
             } else if n == 1 {
                 (E::table(level).product_nt)((outputs, columns), dy, x, dw, start);
-            } else if outputs == 1 || inputs == 1 {
+            } else if outputs == 1 && inputs * size_of::<E>() <= LONG_ROW || inputs == 1 {
                 // The only row or column of dW: the larger matrix, whose columns are so far apart, by the
                 // other, which is a column.
-                let (m, w, x) = match outputs {
-                    1 => (columns, (x, inputs), dy),
-                    _ => (outputs, (dy, outputs), x),
+                let (m, w, x) = match inputs {
+                    1 => (outputs, (dy, outputs), x),
+                    _ => (columns, (x, inputs), dy),
                 };
                 if n > SHORT {
                     deep_column(level, (m, n), w, (x, false), dw, matches!(start, Start::Zero));
@@ -472,6 +479,7 @@ pub fn prefetch(bytes: &[u8]) {
 }
 
 /// x = byte / 255, where there are as many of both.
+#[cfg(feature = "alloc")]
 pub fn from_bytes<T: Scalar>(bytes: &[u8], x: &mut [T]) -> bool {
     // A row of 16 is whole packs at every level.
     let ((rows, bytes), (to, x)) = (bytes.as_chunks::<16>(), x.as_chunks_mut::<16>());

@@ -2,7 +2,11 @@
 //! each of 22 intervals, with neither exponential nor division, in a third of their time.
 #![allow(unsafe_code)]
 
-use super::{arch::F32x16, pack::Pack};
+use super::{
+    arch::{BY_SIGN, F32x16},
+    lanes::{Lanes, lanes},
+    pack::Pack,
+};
 use core::arch::x86_64::*;
 
 /// From 0 to ¼, four to an octave up to 8, and to 10: the centre, and the polynomial around it, lowest
@@ -96,3 +100,18 @@ unsafe fn look_up(column: &[f32; 32], place: __m512i) -> F32x16 {
         F32x16(_mm512_permutex2var_ps(_mm512_load_ps(from), place, _mm512_load_ps(from.add(16))))
     }
 }
+
+lanes!(F32x16 of f32, _mm512_set1_ps;
+    neg_mul_add |a, b, c| _mm512_fnmadd_ps(a, b, c);
+    copysign |a, b| {
+        let (a, b) = (_mm512_castps_si512(a), _mm512_castps_si512(b));
+        _mm512_castsi512_ps(_mm512_ternarylogic_epi32::<BY_SIGN>(a, b, _mm512_set1_epi32(i32::MIN)))
+    };
+    at_most |a, b| _mm512_min_ps(b, a);
+    at_least |a, b| _mm512_max_ps(b, a);
+    round |a| _mm512_roundscale_ps::<0x08>(a);
+    scale |a, n| _mm512_scalef_ps(a, n);
+    exponent |a| _mm512_getexp_ps(a);
+    less |a, b, yes, no| _mm512_mask_blend_ps(_mm512_cmp_ps_mask::<_CMP_LT_OQ>(a, b), no, yes);
+    tanh |a| tanh_by_table(F32x16(a)).0;
+);

@@ -1,7 +1,7 @@
 //! Large work shared out to the threads of rayon's pool.
 #![allow(unsafe_code)]
 
-use super::{math::Constants, panels::WIDTH, tile::Product};
+use super::{constants::Constants, panels::WIDTH, tile::Product};
 use core::{
     hint::spin_loop,
     sync::atomic::{AtomicUsize, Ordering::*},

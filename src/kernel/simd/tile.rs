@@ -5,7 +5,7 @@
 #![allow(clippy::needless_range_loop, clippy::manual_memcpy, clippy::indexing_slicing)]
 #![allow(clippy::pointers_in_nomem_asm_block)] // of `opaque!`
 
-use super::{math::Constants, pack::Pack};
+use super::{constants::Constants, pack::Pack};
 use core::{arch::asm, ptr::null_mut};
 
 /// C = start + A·B, or C + factor·A·B, C of `m`×`n`, over `k`. Strides are in numbers; C's columns are
@@ -310,22 +310,4 @@ pub(super) unsafe fn part<P: Pack, const PACKS: usize>(
     mask: P::Mask,
 ) -> P {
     unsafe { if i + 1 < PACKS { P::load(from) } else { P::load_part(from, mask) } }
-}
-
-/// A pack, or what there is of it, if `left` is less.
-#[inline(always)]
-pub(super) unsafe fn load<P: Pack>(from: *const P::Element, left: usize) -> P {
-    unsafe { if left >= P::LANES { P::load(from) } else { P::load_part(from, P::mask(left)) } }
-}
-
-/// How many numbers `at` lies behind the last address that whole packs divide, from where none straddles two
-/// cache lines.
-#[inline(always)]
-pub(super) fn astray<P: Pack>(at: *const P::Element) -> usize {
-    at as usize / size_of::<P::Element>() % P::LANES
-}
-
-#[inline(always)]
-pub(super) unsafe fn store<P: Pack>(pack: P, to: *mut P::Element, left: usize) {
-    unsafe { if left >= P::LANES { pack.store(to) } else { pack.store_part(to, left) } }
 }

@@ -5,10 +5,10 @@
 #![allow(clippy::needless_range_loop, clippy::indexing_slicing)]
 
 use super::{
+    constants::Constants,
     few_rows::row_sums,
-    math::Constants,
-    pack::Pack,
-    tile::{Product, Start, load, store},
+    pack::{Pack, load, store},
+    tile::{Product, Start},
 };
 use num_traits::ConstZero;
 

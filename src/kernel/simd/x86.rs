@@ -6,7 +6,6 @@ use super::{
     lanes::{Lanes, lanes},
     math::tanh_by_exp,
     pack::{Pack, pack},
-    tanh::tanh_by_table,
 };
 use core::{
     arch::{asm, x86_64::*},
@@ -250,28 +249,13 @@ pack!(F64x4: __m256d of 4 f64, panels of 2,
 );
 
 /// Where the third is set: the second, else the first.
-const PICK: i32 = 0xD8;
-
-lanes!(F32x16 of f32, _mm512_set1_ps;
-    neg_mul_add |a, b, c| _mm512_fnmadd_ps(a, b, c);
-    copysign |a, b| {
-        let (a, b) = (_mm512_castps_si512(a), _mm512_castps_si512(b));
-        _mm512_castsi512_ps(_mm512_ternarylogic_epi32::<PICK>(a, b, _mm512_set1_epi32(i32::MIN)))
-    };
-    at_most |a, b| _mm512_min_ps(b, a);
-    at_least |a, b| _mm512_max_ps(b, a);
-    round |a| _mm512_roundscale_ps::<0x08>(a);
-    scale |a, n| _mm512_scalef_ps(a, n);
-    exponent |a| _mm512_getexp_ps(a);
-    less |a, b, yes, no| _mm512_mask_blend_ps(_mm512_cmp_ps_mask::<_CMP_LT_OQ>(a, b), no, yes);
-    tanh |a| tanh_by_table(F32x16(a)).0;
-);
+pub(super) const BY_SIGN: i32 = 0xD8;
 
 lanes!(F64x8 of f64, _mm512_set1_pd;
     neg_mul_add |a, b, c| _mm512_fnmadd_pd(a, b, c);
     copysign |a, b| {
         let (a, b) = (_mm512_castpd_si512(a), _mm512_castpd_si512(b));
-        _mm512_castsi512_pd(_mm512_ternarylogic_epi64::<PICK>(a, b, _mm512_set1_epi64(i64::MIN)))
+        _mm512_castsi512_pd(_mm512_ternarylogic_epi64::<BY_SIGN>(a, b, _mm512_set1_epi64(i64::MIN)))
     };
     at_most |a, b| _mm512_min_pd(b, a);
     at_least |a, b| _mm512_max_pd(b, a);

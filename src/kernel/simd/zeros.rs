@@ -6,20 +6,16 @@
 #![allow(clippy::needless_range_loop, clippy::indexing_slicing)]
 
 use super::{
-    math::Constants,
-    pack::Pack,
-    panels::{depth, panel},
-    tile::{Aligned, BLOCK, Product, astray, load},
+    constants::Constants,
+    pack::{Pack, astray, load},
+    panels::{HIGH, depth, panel},
+    tile::{Aligned, BLOCK, Product},
 };
 use core::mem::MaybeUninit;
 
 /// From so many multiplications on it is worth to look at B, at so many of its numbers.
 const WORTH: usize = 1 << 18;
 const LOOKS: usize = 128;
-
-/// From so many rows of a panel on, as AVX-512 has them, finding the k saves more than it costs; of 8 rows,
-/// f64 with AVX2, a training took 1.3 times as long.
-pub(super) const HIGH: usize = 24;
 
 /// The columns of a tile, of which all have to be zero: with more that is seldom so, with one each addition
 /// waits for the last.
