@@ -18,27 +18,17 @@ macro_rules! predicts {
     ([$($generics:tt)*] $name:ty, |$layer:ident, $x:ident, $y:ident| $body:expr) => {
         impl<T: Scalar, const N: usize $($generics)*> Layer<T, D1<N>> for $name {
             type Out = D1<N>;
-            type Cache<B: BatchSize> = ();
+            type Cache<B: BatchSize, P: Purpose> = ();
+            type Scratch = ();
 
-            fn forward<B: BatchSize>(
-                &self,
-                $x: &Columns<T, N, B>,
-                $y: &mut Columns<T, N, B>,
-                _: &mut (),
-                _: &mut Pass,
-            ) {
-                let $layer = self;
+            fn forward<B: BatchSize, P: Purpose>(&self, at: Forward<T, D1<N>, Self, B, P>) {
+                let ($layer, $x, $y) = (self, at.x, at.y);
                 $body
             }
 
-            fn backward<B: BatchSize>(
-                &self,
-                _: &Columns<T, N, B>,
-                _: &Columns<T, N, B>,
-                _: &mut (),
-                _: &Columns<T, N, B>,
-                _: Option<&mut Columns<T, N, B>>,
-                _: Grad<Self::Gradient>,
+            fn backward<B: BatchSize, D: Destination<T>>(
+                _: Grad<T, Self, D>,
+                _: Backward<T, D1<N>, Self, B>,
             ) {
                 unreachable!("nothing is trained here")
             }
@@ -63,7 +53,7 @@ struct Scale<T, const N: usize> {
     spare: SMatrix<T, 2, 6>,
 }
 
-parameters!(Scale<T; N> { weight, spare });
+parameters!(Scale<T: scalar, const N: usize> { weight, spare });
 predicts!([] Scale<T, N>, |layer, x, y| {
     for (mut y, x) in y.column_iter_mut().zip(x.column_iter()) {
         y.copy_from(&layer.weight.component_mul(&x));
@@ -76,8 +66,8 @@ struct Named<L> {
     inner: L,
 }
 
-parameters!(Named[L] { inner });
-predicts!([, I: Layer<T, D1<N>, Out = D1<N>>] Named<I>, |layer, x, y| layer.inner.predict::<B>(x, y));
+parameters!(Named<L: part> { inner });
+predicts!([, I: Layer<T, D1<N>, Out = D1<N>>] Named<I>, |layer, x, y| y.clone_from(&layer.inner.trace(x).y));
 
 type Nested = (Frozen<Affine<f32, 3, 3>>, Relu, Named<(Tanh, Affine<f32, 3, 3>)>);
 type AwkwardLayers =
