@@ -1,144 +1,243 @@
-//! What must hold of a backward pass whatever its layer computes.
+//! What must hold of a layer whatever it computes.
 
 use super::{
-    GradCheck, Real, Report, Worst,
-    oracle::entries,
-    subject::{OfLayer, Run, batch, forward, run},
+    GradCheck, Real,
+    case::Case,
+    guarded,
+    oracle::Tolerance,
+    report::Report,
+    run::{Run, batch, by_rule, forward, predict, run},
+    subject::{Along, OfLayer, Subject},
 };
 use crate::{
     layer::Layer,
+    params::Parameters,
     pass::Pass,
-    shape::Flat,
+    shape::{Batch, Flat, ToPredict, ToTrain, nan},
 };
-use alloc::{vec, vec::Vec};
-use nalgebra::Dyn;
+use alloc::{borrow::ToOwned, format, string::String, vec, vec::Vec};
+use nalgebra::{Const, Dyn};
+use num_dual::Dual64;
 
-pub(super) fn check<T: Real, In: Flat, L: Layer<T, In> + Sync>(
-    subject: &OfLayer<T, In, L>,
+/// The most memory that a batch of constant size may take of the stack.
+const STACK: usize = 128 << 10;
+
+pub(super) fn check<T: Real, In: Flat, L>(
+    subject: &mut OfLayer<T, In, L>,
     dy: &[f64],
-    scale: &[f64],
+    tolerance: &Tolerance,
     check: &GradCheck,
+    case: Case,
     report: &mut Report,
 ) where
+    L: Layer<T, In> + Parameters<T, With<T> = L> + Sync,
     L::Out: Flat,
+    L::With<f64>: Layer<f64, In, Out = L::Out>,
+    L::With<Dual64>: Layer<Dual64, In, Out = L::Out>,
 {
-    let OfLayer { layer, x, size, pass, .. } = subject;
-    let plain = Run::plain(pass);
+    let (layer, pass, inputs) = (subject.layer, subject.pass.clone(), subject.inputs());
+    let (x, size, learned) = (&subject.x, subject.size, subject.point.len());
+    let steps_end = subject.variables.last().map_or(0, |y| y.range.start);
+    let plain = Run::plain(&pass);
     let dy: Vec<T> = dy.iter().map(|&dy| T::narrow(dy)).collect();
-    let go = |dy: &[T], how: Run<T>| run::<T, In, L>(layer, x, dy, how);
-    let (y, gradient) = go(&dy, plain);
-    let tolerance = check.ulps.0 * T::ULP;
-
-    // For dy and another one: 2 and -½ times a number are exact.
-    let mut other = vec![T::zero(); dy.len()];
-    check.case.fill(6, &mut other);
-    let [two, half] = [2.0, -0.5].map(T::narrow);
-    let both: Vec<T> = dy.iter().zip(&other).map(|(&u, &v)| two * u + half * v).collect();
-    let (_, of_other) = go(&other, plain);
-    let sum: Vec<T> = gradient.iter().zip(&of_other).map(|(&u, &v)| two * u + half * v).collect();
-    let top = other.iter().fold(0.0, |top: f64, v| top.max(v.widen().abs()));
-    let scales = scale.iter().zip(&of_other).map(|(s, g)| 4.0 * s + g.widen().abs() + top);
-    let scales: Vec<f64> = scales.collect();
-
-    // Entry by entry, leaf by leaf; bit for bit where nothing may be rounded otherwise.
-    let mut same = |property, scales: &[f64], tolerance: f64, found: &[T], expected: &[T]| {
-        let found: Vec<f64> = found.iter().map(|g| g.widen()).collect();
-        for (variable, entry, at, &found) in entries(&subject.variables, &found) {
-            let expected = expected.get(at).map_or(f64::NAN, |g| g.widen());
-            let scale = scales.get(at).copied().unwrap_or(1.0);
-            let worst = Worst { entry, found, expected, scale, allowed: tolerance * scale };
-            report.entry(property, &variable.name).compare(worst);
-        }
+    let go = |dy: &[T], how: Run<T>| run::<T, In, L, Dyn>(layer, x, dy, how);
+    let all = go(&dy, plain);
+    let wide = |numbers: &[T]| -> Vec<f64> { numbers.iter().map(|v| v.widen()).collect() };
+    let expected = wide(&all);
+    let mut same = |property, factor, found: &[T]| {
+        tolerance.compare(report, property, factor, &wide(found), &expected, 0);
     };
-    same("linearity", &scales, tolerance, &go(&both, plain).1, &sum);
 
-    // The rest is of the gradient's own scale.
-    let zeros = vec![T::zero(); gradient.len()];
-    same("zero", scale, 0.0, &go(&vec![T::zero(); dy.len()], plain).1, &zeros);
-
-    // Parameters: twice added is twice as much; dx is not added to.
-    let twice = go(&dy, Run { times: 2, ..plain }).1;
-    let inputs = In::LEN * size.0;
-    let doubled = |(i, &g): (usize, &T)| if i < inputs { g } else { g + g };
-    let doubled: Vec<T> = gradient.iter().enumerate().map(doubled).collect();
-    same("accumulation", scale, 2.0 * tolerance, &twice, &doubled);
-
-    let nan = crate::shape::nan::<T>();
-    let poisoned = Run { before: nan, ..plain };
-    let overwritten = go(&dy, Run { overwrite: true, ..poisoned }).1;
-    same("overwriting", scale, tolerance, &overwritten, &gradient);
-    let used = go(&dy, Run { used_cache: true, ..poisoned }).1;
-    same("used memory", scale, 0.0, &used, &gradient);
-
+    // What must be the same to the last bit, as nothing may be computed otherwise.
+    let poisoned = Run { before: nan(), ..plain };
+    same("used memory", 0.0, &go(&dy, Run { used: true, ..poisoned }));
+    same("twice", 0.0, &go(&dy, Run { times: 2, overwrite: true, ..plain }));
     // Each half of what is asked for, alone.
-    let without_dw = go(&dy, Run { wanted: [true, false], ..plain }).1;
-    let without_dx = go(&dy, Run { wanted: [false, true], ..plain }).1;
+    let without_dw = go(&dy, Run { wanted: [true, false], ..plain });
+    let without_dx = go(&dy, Run { wanted: [false, true], ..plain });
     let dx_alone = without_dw.get(..inputs).unwrap_or_default();
-    let dw_alone = without_dx.get(inputs..).unwrap_or_default();
-    same("parts", scale, 0.0, &[dx_alone, dw_alone].concat(), &gradient);
+    let rest_alone = without_dx.get(inputs..).unwrap_or_default();
+    same("parts", 0.0, &[dx_alone, rest_alone].concat());
 
-    if check.per_sample && *pass == Pass::Predict {
-        let alone = subject.one_by_one(&dy);
-        same("batch", scale, tolerance, &alone, &gradient);
+    same("overwriting", 1.0, &go(&dy, Run { overwrite: true, ..poisoned }));
+    let mut moved = layer.map_scalar(&mut |w| w);
+    let rule = by_rule::<T, In, L>(&mut moved, x, &dy, &pass);
+    same("rule", 1.0, &rule.all);
+    let separate = check.per_sample && pass == Pass::Predict;
+    if separate {
+        let mut alone = one_by_one(subject, &dy);
+        // A statistic is one of the whole batch.
+        let steps = learned.min(alone.len())..steps_end.min(alone.len());
+        let own = all.get(steps.clone()).unwrap_or_default().to_vec();
+        alone.splice(steps, own);
+        same("batch", 1.0, &alone);
+    }
+    let constant = match size.0 {
+        1 => constant::<T, In, L, 1>(subject, &dy),
+        2 => constant::<T, In, L, 2>(subject, &dy),
+        3 => constant::<T, In, L, 3>(subject, &dy),
+        7 => constant::<T, In, L, 7>(subject, &dy),
+        _ => Err("only 1, 2, 3 and 7 samples are tried at a constant size"),
+    };
+    if let Ok((trained, _)) = &constant {
+        same("constant batch", 1.0, trained);
     }
 
-    let bits = |(y, gradient): (Vec<T>, Vec<T>)| -> Vec<u64> {
-        y.iter().chain(&gradient).map(|v| v.widen().to_bits()).collect()
-    };
-    let here = bits((y, gradient));
-    let numbers: Vec<T> = In::flat::<T, Dyn>(x).to_vec();
-    let elsewhere = || {
-        let x = batch::<T, In, _>(*size, numbers.iter().copied());
-        bits(run::<T, In, L>(layer, &x, &dy, plain))
-    };
-    let threads = std::thread::scope(|scope| {
-        let both = [scope.spawn(elsewhere), scope.spawn(elsewhere)];
-        both.map(|thread| thread.join().ok())
-    });
-    let agree = bits(go(&dy, plain)) == here && threads.iter().all(|t| t.as_ref() == Some(&here));
-    flag(report, "determinism", agree);
+    if let Err(reason) = &constant {
+        report.entry("constant batch", "all").skip(reason);
+    }
+    if check.per_sample && !separate {
+        report.entry("batch", "all").skip("what is drawn for a sample depends on its batch");
+    }
 
-    flag(report, "NaN", subject.nan_arrives());
+    let counts: Vec<T> = [vec![T::one(); inputs], rule.counts].concat();
+    tolerance.compare(report, "delivered once", 0.0, &wide(&counts), &vec![1.0; learned], inputs);
+    report.holds("names", names(subject, &rule.names));
+
+    // Twice added is twice as much; dx and y are not added to.
+    let twice = go(&dy, Run { times: 2, ..plain });
+    let doubled = |(i, &g): (usize, &f64)| if (inputs..steps_end).contains(&i) { g + g } else { g };
+    let doubled: Vec<f64> = expected.iter().enumerate().map(doubled).collect();
+    tolerance.compare(report, "accumulation", 2.0, &wide(&twice), &doubled, 0);
+
+    // For dy and another one: 2 and -½ times a number are exact. Steps and outputs do not depend on dy.
+    let gradient = |all: Vec<T>| wide(all.get(..learned).unwrap_or_default());
+    let nothing = gradient(go(&vec![T::zero(); dy.len()], plain));
+    tolerance.compare(report, "zero", 0.0, &nothing, &vec![0.0; learned], 0);
+    let mut other = vec![T::zero(); dy.len()];
+    case.ordinary().fill(6, &mut other);
+    let [two, half] = [2.0, -0.5].map(T::narrow);
+    let both: Vec<T> = dy.iter().zip(&other).map(|(&u, &v)| two * u + half * v).collect();
+    let of_other = gradient(go(&other, plain));
+    let sum: Vec<f64> = expected.iter().zip(&of_other).map(|(u, v)| 2.0 * u - 0.5 * v).collect();
+    tolerance.compare(report, "linearity", 8.0, &gradient(go(&both, plain)), &sum, 0);
+
+    // A prediction is what a predicting pass for training gives. Outputs come behind all others.
+    let outputs = |y: &[T]| [vec![0.0; steps_end], wide(y)].concat();
+    let expected = outputs(&forward::<T, In, L>(layer, x, &Pass::Predict));
+    let predicted = [Some(predict::<T, In, L, Dyn>(layer, x)), constant.ok().map(|(_, y)| y)];
+    for found in predicted.into_iter().flatten() {
+        tolerance.compare(report, "prediction", 1.0, &outputs(&found), &expected, steps_end);
+    }
+    report.holds("determinism", determinism(subject, &dy, &all));
+    nan_arrives(subject, report);
 }
 
-impl<T: Real, In: Flat, L: Layer<T, In>> OfLayer<'_, T, In, L>
+/// As [`run`] returns it, of each sample alone; the gradients of the parameters added up.
+fn one_by_one<T: Real, In: Flat, L: Layer<T, In>>(subject: &OfLayer<T, In, L>, dy: &[T]) -> Vec<T>
 where
     L::Out: Flat,
 {
-    /// dx and the parameters' gradient of each sample alone, the latter added up.
-    fn one_by_one(&self, dy: &[T]) -> Vec<T> {
-        let (mut dx, mut dw) = (Vec::new(), Vec::new());
-        let samples = In::flat::<T, Dyn>(&self.x).chunks_exact(In::LEN.max(1));
-        for (x, dy) in samples.zip(dy.chunks_exact(L::Out::LEN.max(1))).take(self.size.0) {
-            let x = batch::<T, In, _>(Dyn(1), x.iter().copied());
-            let (_, mut all) = run::<T, In, L>(self.layer, &x, dy, Run::plain(&Pass::Predict));
-            let of_sample = all.split_off(In::LEN.min(all.len()));
-            dx.append(&mut all);
-            dw.resize(of_sample.len(), T::zero());
-            dw.iter_mut().zip(of_sample).for_each(|(sum, dw)| *sum += dw);
-        }
-        dx.append(&mut dw);
-        dx
+    let (mut dx, mut dw, mut y) = (Vec::new(), Vec::<T>::new(), Vec::new());
+    for sample in 0..subject.size.0 {
+        let part = |numbers: &[T], len: usize| -> Vec<T> {
+            numbers.iter().skip(sample * len).take(len).copied().collect()
+        };
+        let x = part(In::flat::<T, Dyn>(&subject.x), In::LEN);
+        let x = batch::<T, In, _>(Dyn(1), x.into_iter());
+        let dy = part(dy, L::Out::LEN);
+        let mut all = run::<T, In, L, Dyn>(subject.layer, &x, &dy, Run::plain(&Pass::Predict));
+        y.extend(all.split_off(all.len() - L::Out::LEN));
+        let of_sample = all.split_off(In::LEN);
+        dx.append(&mut all);
+        dw.resize(of_sample.len(), T::zero());
+        dw.iter_mut().zip(of_sample).for_each(|(sum, dw)| *sum += dw);
     }
+    [dx, dw, y].concat()
+}
 
-    /// Whether NaN in a number of the input is NaN somewhere in the output: in each of them in turn,
-    /// or if there are more than 64, in as many that are spread over all.
-    fn nan_arrives(&self) -> bool {
-        let numbers = In::flat::<T, Dyn>(&self.x);
-        // What a layer that draws drops cannot arrive.
-        let all = 0..if self.pass == Pass::Predict { numbers.len() } else { 0 };
-        all.step_by(numbers.len().div_ceil(64).max(1)).all(|at| {
-            let of = |(i, &x)| if i == at { crate::shape::nan() } else { x };
-            let x = batch::<T, In, _>(self.size, numbers.iter().enumerate().map(of));
-            let y = forward::<T, In, L>(self.layer, &x, &self.pass);
-            y.iter().any(|y| y.partial_cmp(y).is_none())
-        })
+/// As [`run`] and [`predict`] return it, in memory for `B` samples, unless that is too much for the stack.
+fn constant<T: Real, In: Flat, L: Layer<T, In>, const B: usize>(
+    subject: &OfLayer<T, In, L>,
+    dy: &[T],
+) -> Result<(Vec<T>, Vec<T>), &'static str>
+where
+    L::Out: Flat,
+{
+    let batches = 3 * size_of::<In::Batch<T, Const<B>>>()
+        + 3 * size_of::<Batch<T, L::Out, Const<B>>>();
+    let caches = size_of::<L::Cache<Const<B>, ToTrain>>() + size_of::<L::Cache<Const<B>, ToPredict>>();
+    if batches + caches + size_of::<L::Scratch>() > STACK {
+        return Err("memory for a batch of constant size is too large for the stack");
+    }
+    let numbers = In::flat::<T, Dyn>(&subject.x).iter().copied();
+    let x = batch::<T, In, _>(Const::<B>, numbers);
+    let trained = run::<T, In, L, _>(subject.layer, &x, dy, Run::plain(&subject.pass));
+    Ok((trained, predict::<T, In, L, _>(subject.layer, &x)))
+}
+
+type Holds = Result<(), (String, String)>;
+
+/// Whether the backward pass calls the parameters what `visit` calls them.
+fn names<T: Real, In: Flat, L: Layer<T, In>>(subject: &OfLayer<T, In, L>, found: &[String]) -> Holds {
+    let missing = subject.weights().find(|name| !found.iter().any(|found| found == name));
+    missing.map_or(Ok(()), |name| {
+        let cause = format!("the backward pass does not deliver it by this name, but {found:?}");
+        Err((name.to_owned(), cause))
+    })
+}
+
+/// Whether two runs, and two threads at once, agree bit for bit.
+fn determinism<T: Real, In: Flat, L: Layer<T, In> + Sync>(
+    subject: &OfLayer<T, In, L>,
+    dy: &[T],
+    all: &[T],
+) -> Holds
+where
+    L::Out: Flat,
+{
+    let bits = |all: &[T]| -> Vec<u64> { all.iter().map(|v| v.widen().to_bits()).collect() };
+    let (layer, pass, size) = (subject.layer, &subject.pass, subject.size);
+    let numbers: Vec<T> = In::flat::<T, Dyn>(&subject.x).to_vec();
+    let again = || {
+        let x = batch::<T, In, _>(size, numbers.iter().copied());
+        bits(&run::<T, In, L, Dyn>(layer, &x, dy, Run::plain(pass)))
+    };
+    let here = bits(all);
+    let threads = std::thread::scope(|scope| {
+        let both = [scope.spawn(again), scope.spawn(again)];
+        both.map(|thread| thread.join().ok())
+    });
+    let wrong = |cause: &str| Err((String::from("all"), String::from(cause)));
+    match () {
+        () if again() != here => wrong("two runs give other numbers"),
+        () if threads.iter().any(|t| t.as_ref() != Some(&here)) => {
+            wrong("two threads at once give other numbers")
+        }
+        () => Ok(()),
     }
 }
 
-/// A property that holds or not, as a whole.
-fn flag(report: &mut Report, property: &'static str, holds: bool) {
-    let found = f64::from(u8::from(holds));
-    let (entry, expected, scale, allowed) = ((0, 0), 1.0, 1.0, 0.0);
-    report.entry(property, "all").compare(Worst { entry, found, expected, scale, allowed });
+/// Whether NaN in a number of the input is NaN somewhere in the output: in each number in turn that the
+/// output depends on, or if there are more than 64, in as many that are spread over all.
+fn nan_arrives<T: Real, In: Flat, L>(subject: &mut OfLayer<T, In, L>, report: &mut Report)
+where
+    L: Layer<T, In> + Parameters<T, With<T> = L>,
+    L::Out: Flat,
+    L::With<f64>: Layer<f64, In, Out = L::Out>,
+    L::With<Dual64>: Layer<Dual64, In, Out = L::Out>,
+{
+    let numbers = In::flat::<T, Dyn>(&subject.x).to_vec();
+    if subject.pass != Pass::Predict {
+        return report.entry("NaN", "all").skip("what a layer that draws drops cannot arrive");
+    }
+    for at in (0..numbers.len()).step_by(numbers.len().div_ceil(64).max(1)) {
+        let of = |(i, &x)| if i == at { nan() } else { x };
+        let x = batch::<T, In, _>(subject.size, numbers.iter().enumerate().map(of));
+        let y = forward::<T, In, L>(subject.layer, &x, &subject.pass);
+        if y.iter().any(|y| y.partial_cmp(y).is_none()) {
+            report.holds("NaN", Ok(()));
+            continue;
+        }
+        // A layer may ignore an input: then its slope is zero.
+        match guarded(|| subject.derivative(Along::Entry(at))) {
+            Ok(slopes) if slopes.iter().all(|y| y.eps == 0.0) => {}
+            Ok(_) => {
+                let (row, column) = (at % In::LEN.max(1), at / In::LEN.max(1));
+                let cause = format!("NaN in x[{row},{column}] is nowhere in the output");
+                return report.holds("NaN", Err((String::from("all"), cause)));
+            }
+            Err(reason) => report.entry("NaN", "all").skip(&reason),
+        }
+    }
 }
