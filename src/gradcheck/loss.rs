@@ -3,7 +3,7 @@
 use super::{
     Case, Real,
     run::batch,
-    subject::{Along, Subject, Variable},
+    subject::{Along, Subject, Variable, rounded},
 };
 use crate::{
     loss::Loss,
@@ -61,12 +61,20 @@ where
         + Loss<f64, S, Dyn, <Y as Target<f64>>::As>
         + Loss<Dual64, S, Dyn, <Y as Target<Dual64>>::As>,
 {
+    fn precision(&self) -> [f64; 2] {
+        [T::ULP, T::MAX]
+    }
+
     fn point(&self) -> &[f64] {
         &self.point
     }
 
     fn variables(&self) -> &[Variable] {
         &self.variables
+    }
+
+    fn representable(&self, by: &[f64]) -> Vec<f64> {
+        rounded::<T>(&self.point, by)
     }
 
     fn found(&mut self, _: &[f64], by: &[f64]) -> Vec<f64> {
@@ -79,8 +87,8 @@ where
         vec![self.criterion.loss(&y, &Target::<f64>::over(self.target), None)]
     }
 
-    fn derivative(&mut self, along: Along) -> Vec<Dual64> {
-        let y = self.at(|y, i| Dual64::new(y, along.of(i)));
+    fn derivative(&mut self, along: Along, by: &[f64]) -> Vec<Dual64> {
+        let y = self.at(|y, i| Dual64::new(y + Along::All(by).of(i), along.of(i)));
         vec![self.criterion.loss(&y, &Target::<Dual64>::over(self.target), None)]
     }
 
@@ -88,8 +96,9 @@ where
         self.both::<f64>(&self.at(|y, i| y + step * Along::All(along).of(i)))
     }
 
-    fn curvature(&mut self, _: &[f64], along: &[f64]) -> Vec<f64> {
-        let y = self.at(|y, i| Dual64::new(y, Along::All(along).of(i)));
+    fn curvature(&mut self, _: &[f64], along: &[f64], by: &[f64]) -> Vec<f64> {
+        let [along, by] = [along, by].map(Along::All);
+        let y = self.at(|y, i| Dual64::new(y + by.of(i), along.of(i)));
         self.both::<Dual64>(&y).into_iter().map(|g| g.eps).collect()
     }
 }

@@ -83,7 +83,7 @@ use alloc::{
 use core::fmt;
 use nalgebra::Dyn;
 use num_dual::Dual64;
-use subject::{OfLayer, each_weight};
+use subject::{OfLayer, Passes, Subject, each_weight};
 
 /// What can be checked: f32 and f64.
 pub trait Real: Scalar {
@@ -260,33 +260,42 @@ impl GradCheck {
         L::With<f64>: Layer<f64, In, Out = L::Out>,
         L::With<Dual64>: Layer<Dual64, In, Out = L::Out>,
     {
-        let mut report = self.report::<T, L>();
-        let result = guarded(|| {
-            let case = self.case();
+        self.guarded(self.report::<T, L>(), &mut |report| {
             let parameters = tree::check(layer);
             let sound = parameters.is_ok();
             report.holds("parameters", parameters);
             // Where leaves are mixed up no number can be named.
-            if !sound {
-                return;
+            if sound {
+                let case = self.case();
+                let mut drawn = layer.map_scalar(&mut |w| w);
+                if !self.keep {
+                    let mut values = vec![T::zero(); L::COUNT];
+                    case.ordinary().fill(1, &mut values);
+                    each_weight(&mut drawn, |i, w| *w = values.get(i).copied().unwrap_or(*w));
+                }
+                let mut dy = vec![T::zero(); L::Out::LEN * case.batch];
+                case.ordinary().fill(2, &mut dy);
+                let dy: Vec<f64> = dy.into_iter().map(T::widen).collect();
+                let x = case.batch::<T, In>(0);
+                let mut subject = OfLayer::<T, In, L>::new(&drawn, x, self.pass.clone());
+                self.look(&mut subject, &dy, report);
             }
-            let mut drawn = layer.map_scalar(&mut |w| w);
-            if !self.keep {
-                let mut values = vec![T::zero(); L::COUNT];
-                case.ordinary().fill(1, &mut values);
-                each_weight(&mut drawn, |i, w| *w = values.get(i).copied().unwrap_or(*w));
-            }
-            let x = case.batch::<T, In>(0);
-            let mut subject = OfLayer::<T, In, L>::new(&drawn, x, self.pass.clone());
-            let mut dy = vec![T::zero(); L::Out::LEN * case.batch];
-            case.ordinary().fill(2, &mut dy);
-            let dy: Vec<f64> = dy.into_iter().map(T::widen).collect();
-            if let Some(tolerance) =
-                oracle::compare::<T>(&mut subject, &dy, self, case, &mut report)
-            {
-                property::check(&mut subject, &dy, &tolerance, self, case, &mut report);
-            }
-        });
+        })
+    }
+
+    fn look(&self, layer: &mut dyn Passes, dy: &[f64], report: &mut Report) {
+        let case = self.case();
+        if let Some(tolerance) = oracle::compare(layer, dy, self, case, report) {
+            property::check(layer, dy, &tolerance, self, case, report);
+        }
+    }
+
+    fn guarded(
+        &self,
+        mut report: Report,
+        f: &mut dyn FnMut(&mut Report),
+    ) -> Result<Report, Report> {
+        let result = guarded(|| f(&mut report));
         report.of_panic(result).verdict()
     }
 
@@ -306,12 +315,11 @@ impl GradCheck {
             + Loss<f64, S, Dyn, <Y as Target<f64>>::As>
             + Loss<Dual64, S, Dyn, <Y as Target<Dual64>>::As>,
     {
-        let mut report = self.report::<T, E>();
-        let result = guarded(|| {
+        self.guarded(self.report::<T, E>(), &mut |report| {
             let mut subject = loss::OfLoss::<T, S, E, Y>::new(criterion, target, &self.case());
-            oracle::compare::<T>(&mut subject, &[1.0], self, self.case(), &mut report);
-        });
-        report.of_panic(result).verdict()
+            let subject: &mut dyn Subject = &mut subject;
+            oracle::compare(subject, &[1.0], self, self.case(), report);
+        })
     }
 
     /// Checks a layer in many cases, the simplest first: those of [`Case::numbered`], with the seed,
@@ -326,11 +334,20 @@ impl GradCheck {
         L::With<f64>: Layer<f64, In, Out = L::Out>,
         L::With<Dual64>: Layer<Dual64, In, Out = L::Out>,
     {
-        let mut all = Report { cases: 0, ..self.report::<T, L>() };
+        let all = Report { cases: 0, ..self.report::<T, L>() };
+        self.many(all, cases, &mut |check| check.check::<T, In, L>(layer))
+    }
+
+    fn many(
+        &self,
+        mut all: Report,
+        cases: u64,
+        check: &mut dyn FnMut(Self) -> Result<Report, Report>,
+    ) -> Result<Report, Report> {
         for n in 0..cases {
-            let check = self.clone().at(self.case_numbered(n));
-            let mode = if check.case().batch > 7 { Mode::Directional } else { self.mode };
-            all.merge(check.mode(mode).check::<T, In, L>(layer)?);
+            let at = self.clone().at(self.case_numbered(n));
+            let mode = if at.case().batch > 7 { Mode::Directional } else { self.mode };
+            all.merge(check(at.mode(mode))?);
         }
         Ok(all)
     }

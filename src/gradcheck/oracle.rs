@@ -2,7 +2,7 @@
 //! derivative.
 
 use super::{
-    GradCheck, Mode, Real, Values,
+    GradCheck, Mode, Values,
     case::{Case, unit},
     guarded,
     report::{Report, Worst},
@@ -17,6 +17,9 @@ const BENT: f64 = 1e-3;
 
 /// How many times the measured rounding is allowed.
 const NOISE: f64 = 16.0;
+
+/// At how many entries of a case rounding is measured once more.
+const LOOKS: usize = 64;
 
 const KINK: &str = "a branch changes inside the step";
 const NOISY: &str = "rounding is amplified too much here";
@@ -87,13 +90,14 @@ fn judge(
 
 /// Compares the values, and the gradient of Σ dy·y; `None` if numbers are not finite, so that nothing else
 /// can be said.
-pub(super) fn compare<T: Real>(
-    subject: &mut impl Subject,
+pub(super) fn compare<S: Subject + ?Sized>(
+    subject: &mut S,
     dy: &[f64],
     check: &GradCheck,
     case: Case,
     report: &mut Report,
 ) -> Option<Tolerance> {
+    let [ulp, most] = subject.precision();
     let still = vec![0.0; subject.point().len()];
     let found = subject.found(dy, &still);
     let exact = subject.outputs(Along::All(&still), 0.0);
@@ -108,15 +112,17 @@ pub(super) fn compare<T: Real>(
         at if at < first_output => found.abs() + 1.0,
         _ => found.abs() + size,
     });
-    let units = check.ulps.0 * T::ULP;
+    let units = check.ulps.0 * ulp;
     let tolerance = Tolerance { variables, units, scale: scale.collect(), noise: Vec::new() };
-    let mut all =
-        Comparison { subject, point, dy, found, exact, case, tolerance, report, no_duals: None };
-    if !all.finite::<T>() {
+    let (no_duals, near, looked_near) = (None, Vec::new(), 0);
+    let mut all = Comparison {
+        subject, point, dy, found, exact, case, tolerance, report, no_duals, near, looked_near,
+    };
+    if !all.finite(most) {
         return None;
     }
-    all.measure_noise(T::ULP);
-    all.values(T::ULP);
+    all.measure_noise(ulp);
+    all.values(ulp);
     if check.mode == Mode::Full || !all.directional() {
         all.every_entry(floor);
     }
@@ -128,7 +134,7 @@ pub(super) fn compare<T: Real>(
 }
 
 /// What was found, and all that it takes to judge it.
-struct Comparison<'a, S> {
+struct Comparison<'a, S: ?Sized> {
     subject: &'a mut S,
     point: Vec<f64>,
     dy: &'a [f64],
@@ -139,13 +145,17 @@ struct Comparison<'a, S> {
     report: &'a mut Report,
     /// Why the layer does not run over dual numbers.
     no_duals: Option<String>,
+    /// Amounts that move the point a little, and what is found there.
+    near: Vec<(Vec<f64>, Vec<f64>)>,
+    /// At how many entries this was asked.
+    looked_near: usize,
 }
 
-impl<S: Subject> Comparison<'_, S> {
+impl<S: Subject + ?Sized> Comparison<'_, S> {
     /// The outputs over dual numbers, unless the layer calls what these do not have.
-    fn duals(&mut self, along: Along) -> Option<Vec<Dual64>> {
+    fn duals(&mut self, along: Along, by: &[f64]) -> Option<Vec<Dual64>> {
         if self.no_duals.is_none() {
-            match guarded(|| self.subject.derivative(along)) {
+            match guarded(|| self.subject.derivative(along, by)) {
                 Ok(outputs) => return Some(outputs),
                 Err(reason) => self.no_duals = Some(reason),
             }
@@ -154,21 +164,21 @@ impl<S: Subject> Comparison<'_, S> {
     }
 
     /// The exact derivative, and the sizes of its terms.
-    fn slope(&mut self, along: Along) -> Option<(f64, f64)> {
-        let outputs = self.duals(along)?;
+    fn slope(&mut self, along: Along, by: &[f64]) -> Option<(f64, f64)> {
+        let outputs = self.duals(along, by)?;
         let terms = outputs.iter().zip(self.dy).map(|(y, dy)| dy * y.eps);
         Some((terms.clone().sum(), terms.map(f64::abs).sum()))
     }
 
-    /// Numbers that move every number of the point by one unit in the last place, up or down.
-    fn jitter(&self, salt: u64, ulp: f64) -> Vec<f64> {
+    /// Amounts that move every number of the point by this part of it, up or down.
+    fn jitter(&self, salt: u64, part: f64) -> Vec<f64> {
         let mut rng = self.case.rng(salt);
-        let sign = |p: &f64| if rng.next_u32() & 1 == 0 { p * ulp } else { -p * ulp };
+        let sign = |p: &f64| if rng.next_u32() & 1 == 0 { p * part } else { -p * part };
         self.point.iter().map(sign).collect()
     }
 
     /// Whether outputs and gradients are finite; the first that is not is reported, with the cause.
-    fn finite<T: Real>(&mut self) -> bool {
+    fn finite(&mut self, most: f64) -> bool {
         let first_output = self.found.len() - self.exact.len().min(self.found.len());
         // A gradient of an output that is not finite says nothing.
         let (gradient, outputs) = self.found.split_at(first_output);
@@ -180,7 +190,7 @@ impl<S: Subject> Comparison<'_, S> {
         };
         let expected = match at.checked_sub(first_output) {
             Some(output) => self.exact.get(output).copied(),
-            None if at < self.point.len() => self.slope(Along::Entry(at)).map(|(slope, _)| slope),
+            None if at < self.point.len() => self.slope(Along::Entry(at), &[]).map(|(slope, _)| slope),
             None => Some(0.0),
         };
         let expected = expected.unwrap_or(0.0);
@@ -202,7 +212,7 @@ impl<S: Subject> Comparison<'_, S> {
                     "{what} is NaN in {count} places though all it comes from is finite, and in f64 \
                      too: give the check other values or a start layer"
                 ),
-                e if e.abs() > T::MAX => {
+                e if e.abs() > most => {
                     check.skip("the exact number is too large for the scalar");
                     continue;
                 }
@@ -229,6 +239,33 @@ impl<S: Subject> Comparison<'_, S> {
         self.tolerance.noise = noise;
     }
 
+    /// The noise of one number. If that does not excuse it, how much its error changes near the point: a
+    /// fault's is the same there, but rounding is drawn anew.
+    fn noise(&mut self, at: usize, worst: &Worst) -> f64 {
+        let noise = self.tolerance.noise(at);
+        if worst.absolute() <= worst.allowed + noise || self.looked_near >= LOOKS {
+            return noise;
+        }
+        self.looked_near += 1;
+        if self.near.is_empty() {
+            let [ulp, _] = self.subject.precision();
+            for salt in 20..26 {
+                let by = self.subject.representable(&self.jitter(salt, 128.0 * ulp));
+                let found = self.subject.found(self.dy, &by);
+                self.near.push((by, found));
+            }
+        }
+        let near = core::mem::take(&mut self.near);
+        let error = worst.found - worst.expected;
+        let change = near.iter().filter_map(|(by, found)| {
+            let (expected, _) = self.slope(Along::Entry(at), by)?;
+            Some((found.get(at)? - expected - error).abs())
+        });
+        let change = change.fold(0.0, f64::max);
+        self.near = near;
+        noise.max(NOISE * change)
+    }
+
     /// The output against that in f64. Its conditioning is measured in f64: an unstable formula is not
     /// excused.
     fn values(&mut self, ulp: f64) {
@@ -252,7 +289,7 @@ impl<S: Subject> Comparison<'_, S> {
     /// Whether the gradient along one random direction is right; reported if it is.
     fn directional(&mut self) -> bool {
         let along = direction(&self.case, 3, self.point.len());
-        let Some((expected, _)) = self.slope(Along::All(&along)) else { return false };
+        let Some((expected, _)) = self.slope(Along::All(&along), &[]) else { return false };
         let found: f64 = self.found.iter().zip(&along).map(|(g, d)| g * d).sum();
         // The errors of the entries are independent: their squares add up.
         let norm = |sizes: &[f64]| -> f64 {
@@ -271,7 +308,7 @@ impl<S: Subject> Comparison<'_, S> {
     /// Every entry against the exact derivative, whose terms become its scale.
     fn every_entry(&mut self, floor: f64) {
         for (variable, entry, at, found) in self.gradient() {
-            let Some((expected, terms)) = self.slope(Along::Entry(at)) else {
+            let Some((expected, terms)) = self.slope(Along::Entry(at), &[]) else {
                 let reason = self.no_duals.clone().unwrap_or_default();
                 self.report.entry("dual numbers", &variable.name).skip(&reason);
                 continue;
@@ -282,7 +319,7 @@ impl<S: Subject> Comparison<'_, S> {
             }
             let allowed = self.tolerance.units * scale;
             let worst = Worst { entry, found, expected, scale, allowed };
-            let noise = self.tolerance.noise(at);
+            let noise = self.noise(at, &worst);
             let wrong = worst.absolute() > worst.allowed + noise;
             let kink = if wrong { self.kink(at) } else { None };
             judge(self.report, "dual numbers", &variable, worst, noise, kink);
@@ -330,7 +367,7 @@ impl<S: Subject> Comparison<'_, S> {
             let scale = self.tolerance.scale.get(at).copied().unwrap_or(1.0);
             let allowed = self.tolerance.units * scale + error;
             let worst = Worst { entry, found, expected, scale, allowed };
-            let noise = self.tolerance.noise(at);
+            let noise = self.noise(at, &worst);
             judge(self.report, "differences", &variable, worst, noise, None);
         }
     }
@@ -339,11 +376,9 @@ impl<S: Subject> Comparison<'_, S> {
     /// differences of gradients; and as the second derivatives are symmetric, u·Hv is v·Hu.
     fn second_order(&mut self, ulps: f64) {
         let [u, v] = [4, 5].map(|salt| direction(&self.case, salt, self.point.len()));
-        // Another length rounds otherwise.
-        let longer = |along: &[f64]| along.iter().map(|d| 1.1 * d).collect::<Vec<f64>>();
-        let (dy, lines) = (self.dy, [&u, &v, &longer(&u), &longer(&v)]);
-        let curvatures = guarded(|| lines.map(|along| self.subject.curvature(dy, along)));
-        let [hu, hv, hu_longer, hv_longer] = match curvatures {
+        let dy = self.dy;
+        let curvatures = guarded(|| [&u, &v].map(|along| self.subject.curvature(dy, along, &[])));
+        let [hu, hv] = match curvatures {
             Ok(curvatures) => curvatures,
             Err(reason) => {
                 self.report.entry("second order", "all").skip(&reason);
@@ -378,12 +413,16 @@ impl<S: Subject> Comparison<'_, S> {
         let terms: f64 = left.iter().chain(&right).map(|term| term.abs()).sum();
         let scales = dot(&u, &self.tolerance.scale);
         let scale = terms + scales.iter().map(|s| s.abs()).fold(0.0, f64::max);
-        let off = |terms: &[f64], again: &[f64]| -> f64 {
-            terms.iter().zip(again).map(|(term, again)| (term - again / 1.1).abs()).sum()
-        };
-        let noise = off(&left, &dot(&u, &hv_longer)) + off(&right, &dot(&v, &hu_longer));
-        let allowed = ulps * f64::EPSILON * scale + NOISE * noise;
-        let worst = Worst { entry: (0, 0), found, expected, scale, allowed };
+        let mut worst = Worst { entry: (0, 0), found, expected, scale, allowed: ulps * f64::EPSILON * scale };
+        if !worst.right() {
+            // As in `noise`: rounding is drawn anew near the point.
+            for salt in 20..26 {
+                let by = self.jitter(salt, 128.0 * f64::EPSILON);
+                let [hu, hv] = [&u, &v].map(|along| self.subject.curvature(dy, along, &by));
+                let off = dot(&u, &hv).iter().sum::<f64>() - dot(&v, &hu).iter().sum::<f64>();
+                worst.allowed = worst.allowed.max(NOISE * (off - (found - expected)).abs());
+            }
+        }
         self.report.entry("symmetry", "all").compare(worst);
     }
 }

@@ -53,6 +53,9 @@ pub enum Verdict {
     Unchecked,
 }
 
+/// That something holds; or the leaf, and the cause.
+pub(super) type Holds = Result<(), (String, String)>;
+
 /// The entry of a leaf that is worst.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Worst {
@@ -132,7 +135,7 @@ impl Report {
     }
 
     /// A property that holds as a whole, or does not for this cause.
-    pub(super) fn holds(&mut self, property: &'static str, result: Result<(), (String, String)>) {
+    pub(super) fn holds(&mut self, property: &'static str, result: Holds) {
         match result {
             Ok(()) => self.entry(property, "all").compared += 1,
             Err((leaf, cause)) => {

@@ -2,7 +2,7 @@
 
 use super::Real;
 use crate::{
-    grad::Grad,
+    grad::{Destination, Grad},
     kernel::{Room, Scratch},
     layer::{Backward, Forward, Layer},
     params::{self, Leaf, Parameters, Role},
@@ -33,26 +33,22 @@ pub(super) fn batch<U: Scalar, S: Flat, B: BatchSize>(
 
 /// What a backward pass is asked for and what it finds in its memory.
 #[derive(Clone, Copy)]
-pub(super) struct Run<'a, U> {
-    pub pass: &'a Pass,
-    /// What y, dx and an overwritten gradient held before.
-    pub before: U,
+pub(super) struct How {
+    /// Whether y, dx and an overwritten gradient held NaN before; else zeros.
+    pub poisoned: bool,
     /// Whether the gradient is overwritten; else added to zeros.
     pub overwrite: bool,
     /// How many backward passes follow the forward pass.
     pub times: usize,
-    /// Whether dx is wanted, and the gradient of the parameters.
-    pub wanted: [bool; 2],
+    /// Whether dx is wanted.
+    pub dx: bool,
     /// Whether cache and working memory have served another input before.
     pub used: bool,
 }
 
-impl<'a, U: Scalar> Run<'a, U> {
-    pub fn plain(pass: &'a Pass) -> Self {
-        let before = U::zero();
-        Run { pass, before, overwrite: false, times: 1, wanted: [true; 2], used: false }
-    }
-}
+/// Everything is wanted, once, in fresh memory.
+pub(super) const PLAIN: How =
+    How { poisoned: false, overwrite: false, times: 1, dx: true, used: false };
 
 /// The memory of a pass.
 struct Memory<U: Scalar, In: Flat, L: Layer<U, In>, B: BatchSize, P: Purpose> {
@@ -70,6 +66,7 @@ where
     }
 
     /// A forward pass; y holds `before` when it begins.
+    #[inline(never)] // one instance of the layer, which has to be compiled
     fn forward(&mut self, layer: &L, x: &In::Batch<U, B>, pass: &Pass, before: U) {
         let Memory { y, cache, room } = self;
         L::Out::flat_mut::<U, B>(y).fill(before);
@@ -79,6 +76,21 @@ where
 
     fn outputs(&self) -> &[U] {
         L::Out::flat::<U, B>(&self.y)
+    }
+}
+
+impl<U: Scalar, In: Flat, L: Layer<U, In>, B: BatchSize> Memory<U, In, L, B, ToTrain> {
+    #[inline(never)]
+    fn backward<D: Destination<U>>(
+        &mut self,
+        this: Grad<U, L, D>,
+        x: &In::Batch<U, B>,
+        dy: &Batch<U, L::Out, B>,
+        dx: Option<&mut In::Batch<U, B>>,
+    ) {
+        let Memory { y, cache, room } = self;
+        let scratch = Scratch::new(room.as_mut());
+        L::backward::<B, D>(this, Backward { x, y, cache, scratch, dy, dx });
     }
 }
 
@@ -93,7 +105,8 @@ pub(super) fn run<U: Scalar, In: Flat, L: Layer<U, In>, B: BatchSize>(
     layer: &L,
     x: &In::Batch<U, B>,
     dy: &[U],
-    how: Run<U>,
+    pass: &Pass,
+    how: How,
 ) -> Vec<U>
 where
     L::Out: Flat,
@@ -103,26 +116,20 @@ where
     let mut memory = Memory::<U, In, L, B, ToTrain>::new(size);
     let mut dx: In::Batch<U, B> = Buffer::new(size);
     let mut grad = Box::<L::Gradient>::zeros();
-    if how.used {
-        let x = other::<U, In, B>(x);
-        memory.forward(layer, &x, how.pass, how.before);
-        let Memory { y, cache, room } = &mut memory;
-        let (x, scratch) = (&x, Scratch::new(room.as_mut()));
-        let at = Backward { x, y, cache, scratch, dy: &dy, dx: Some(&mut dx) };
-        L::backward::<B, _>(Grad::set(layer, &mut *grad), at);
-    }
-    params::fill(&mut *grad, if how.overwrite { how.before } else { U::zero() });
-    memory.forward(layer, x, how.pass, how.before);
-    for _ in 0..how.times {
-        In::flat_mut::<U, B>(&mut dx).fill(how.before);
-        let Memory { y, cache, room } = &mut memory;
-        let scratch = Scratch::new(room.as_mut());
-        let dx = if how.wanted[0] { Some(&mut dx) } else { None };
-        let at = Backward { x, y, cache, scratch, dy: &dy, dx };
-        match (how.wanted, how.overwrite) {
-            ([_, false], _) => L::backward::<B, _>(Grad::nowhere(layer), at),
-            (_, true) => L::backward::<B, _>(Grad::set(layer, &mut *grad), at),
-            (_, false) => L::backward::<B, _>(Grad::add_to(layer, &mut *grad), at),
+    let before = if how.poisoned { nan() } else { U::zero() };
+    let other = if how.used { Some(other::<U, In, B>(x)) } else { None };
+    let passes = other.iter().map(|x| (x, 1)).chain([(x, how.times)]);
+    for (x, times) in passes {
+        params::fill(&mut *grad, if how.overwrite { before } else { U::zero() });
+        memory.forward(layer, x, pass, before);
+        for _ in 0..times {
+            In::flat_mut::<U, B>(&mut dx).fill(before);
+            let this = if how.overwrite {
+                Grad::set(layer, &mut *grad)
+            } else {
+                Grad::add_to(layer, &mut *grad)
+            };
+            memory.backward(this, x, &dy, if how.dx { Some(&mut dx) } else { None });
         }
     }
     let mut all = In::flat::<U, B>(&dx).to_vec();
@@ -131,6 +138,25 @@ where
     }
     all.extend_from_slice(memory.outputs());
     all
+}
+
+/// dx of a backward pass that is not asked for the gradient of the parameters.
+pub(super) fn dx_alone<U: Scalar, In: Flat, L: Layer<U, In>>(
+    layer: &L,
+    x: &In::Batch<U, Dyn>,
+    dy: &[U],
+    pass: &Pass,
+) -> Vec<U>
+where
+    L::Out: Flat,
+{
+    let size = In::size::<U, Dyn>(x);
+    let dy = batch::<U, L::Out, _>(size, dy.iter().copied());
+    let mut memory = Memory::<U, In, L, Dyn, ToTrain>::new(size);
+    let mut dx: In::Batch<U, Dyn> = Buffer::new(size);
+    memory.forward(layer, x, pass, U::zero());
+    memory.backward(Grad::nowhere(layer), x, &dy, Some(&mut dx));
+    In::flat::<U, Dyn>(&dx).to_vec()
 }
 
 /// Adds the leaves of a role.
@@ -189,11 +215,11 @@ impl<T: Scalar> Rule<T, 2> for Keeps {
 }
 
 /// What a backward pass gives to a rule.
-pub(super) struct ByRule<T> {
+pub(super) struct ByRule {
     /// As [`run`] returns it.
-    pub all: Vec<T>,
+    pub all: Vec<f64>,
     /// How often each number of the parameters was given.
-    pub counts: Vec<T>,
+    pub counts: Vec<f64>,
     /// The names that the backward pass gave to the parameters.
     pub names: Vec<String>,
 }
@@ -204,7 +230,7 @@ pub(super) fn by_rule<T: Real, In: Flat, L: Layer<T, In>>(
     x: &In::Batch<T, Dyn>,
     dy: &[T],
     pass: &Pass,
-) -> ByRule<T>
+) -> ByRule
 where
     L::Out: Flat,
 {
@@ -216,12 +242,10 @@ where
     let [mut before, mut after] = [Vec::new(), Vec::new()];
     extend(&mut before, layer, Role::Statistic);
     memory.forward(layer, x, pass, T::zero());
-    let Memory { y, cache, room } = &mut memory;
     let (rule, mut finite) = (Keeps(RefCell::default()), true);
     let state = [&mut *kept, &mut *count];
     let this = Grad::update(&mut *layer, state, &rule, 1, &mut finite);
-    let scratch = Scratch::new(room.as_mut());
-    L::backward::<Dyn, _>(this, Backward { x, y, cache, scratch, dy: &dy, dx: Some(&mut dx) });
+    memory.backward(this, x, &dy, Some(&mut dx));
     let mut all = In::flat::<T, Dyn>(&dx).to_vec();
     extend(&mut all, &*kept, Role::Weight);
     extend(&mut after, layer, Role::Statistic);
@@ -230,5 +254,6 @@ where
     all.extend_from_slice(memory.outputs());
     let mut counts = Vec::new();
     extend(&mut counts, &*count, Role::Weight);
+    let [all, counts] = [all, counts].map(|numbers| numbers.into_iter().map(T::widen).collect());
     ByRule { all, counts, names: rule.0.into_inner() }
 }

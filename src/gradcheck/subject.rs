@@ -7,7 +7,7 @@ use crate::{
     params::{LeafMut, Parameters, Role},
     pass::Pass,
     path::Path,
-    shape::{Flat, Scalar},
+    shape::{Batch, Flat, Scalar, ToPredict, ToTrain, nan},
 };
 use alloc::{
     string::{String, ToString},
@@ -15,7 +15,7 @@ use alloc::{
     vec::Vec,
 };
 use core::ops::Range;
-use nalgebra::Dyn;
+use nalgebra::{Const, Dyn};
 use num_dual::Dual64;
 
 /// Numbers that belong together: the input, a parameter, the output. What it is called, its rows, and
@@ -44,12 +44,20 @@ impl Along<'_> {
     }
 }
 
+/// A function at a point. Whatever does not depend on the layer's type is computed in f64 behind this
+/// trait, and so is compiled once.
 pub(super) trait Subject {
+    /// The unit in the last place of 1, and the largest number, of `T`.
+    fn precision(&self) -> [f64; 2];
+
     /// All numbers that the output depends on.
     fn point(&self) -> &[f64];
 
     /// What the numbers of [`found`](Self::found) are called: those of the point come first.
     fn variables(&self) -> &[Variable];
+
+    /// These amounts, rounded so that the point moved by them is one over `T`.
+    fn representable(&self, by: &[f64]) -> Vec<f64>;
 
     /// What is found over `T`: the gradient of Σ dy·y at each number of the point, then the steps of
     /// statistics, then the output. The point is moved by these amounts.
@@ -58,14 +66,59 @@ pub(super) trait Subject {
     /// The outputs at the point moved by `step` in a direction, in f64.
     fn outputs(&mut self, along: Along, step: f64) -> Vec<f64>;
 
-    /// The outputs and their exact derivatives in a direction.
-    fn derivative(&mut self, along: Along) -> Vec<Dual64>;
+    /// The outputs and their exact derivatives in a direction, at the point moved by these amounts.
+    fn derivative(&mut self, along: Along, by: &[f64]) -> Vec<Dual64>;
 
     /// The gradient by the backward pass over f64 at the point moved by `step` in a direction.
     fn gradient_near(&mut self, dy: &[f64], along: &[f64], step: f64) -> Vec<f64>;
 
-    /// The derivative of the gradient in a direction: the backward pass over dual numbers.
-    fn curvature(&mut self, dy: &[f64], along: &[f64]) -> Vec<f64>;
+    /// The derivative of the gradient in a direction, at the point moved by these amounts: the backward
+    /// pass over dual numbers.
+    fn curvature(&mut self, dy: &[f64], along: &[f64], by: &[f64]) -> Vec<f64>;
+}
+
+/// How the numbers that are found lie: inputs, parameters that learn, steps of statistics, outputs.
+#[derive(Clone, Copy)]
+pub(super) struct Layout {
+    /// Where the inputs end.
+    pub inputs: usize,
+    /// Where the parameters end.
+    pub learned: usize,
+    /// Where the steps end.
+    pub steps: usize,
+    /// How many numbers a sample has, and its output.
+    pub sample: [usize; 2],
+    pub samples: usize,
+}
+
+/// The passes of a layer over `T`. All take dy, and return what [`found`](Subject::found) does, if nothing
+/// else is said.
+pub(super) trait Passes: Subject {
+    fn layout(&self) -> Layout;
+
+    fn pass(&self) -> &Pass;
+
+    fn run(&self, dy: &[f64], how: How) -> Vec<f64>;
+
+    /// dx alone.
+    fn dx_alone(&self, dy: &[f64]) -> Vec<f64>;
+
+    fn by_rule(&self, dy: &[f64]) -> ByRule;
+
+    /// For one sample, in a predicting pass.
+    fn sample(&self, sample: usize, dy: &[f64]) -> Vec<f64>;
+
+    /// In memory for a batch of constant size; and what is predicted there.
+    fn constant(&self, dy: &[f64]) -> Result<[Vec<f64>; 2], &'static str>;
+
+    /// In two threads at once.
+    fn in_threads(&self, dy: &[f64]) -> [Option<Vec<f64>>; 2];
+
+    /// The output alone in a predicting pass for training, with NaN at this input.
+    fn output(&self, nan_at: Option<usize>) -> Vec<f64>;
+
+    /// The output of a pass that only predicts.
+    fn predict(&self) -> Vec<f64>;
 }
 
 /// Each parameter that learns, with its place among all of them.
@@ -86,32 +139,16 @@ pub(super) fn each_weight<U: Scalar, L: Parameters<U>>(
 
 /// A layer at a point.
 pub(super) struct OfLayer<'a, T: Real, In: Flat, L: Layer<T, In>> {
-    pub layer: &'a L,
-    pub x: In::Batch<T, Dyn>,
-    pub size: Dyn,
-    pub pass: Pass,
-    pub variables: Vec<Variable>,
+    layer: &'a L,
+    x: In::Batch<T, Dyn>,
+    size: Dyn,
+    pass: Pass,
+    variables: Vec<Variable>,
     /// The input and the parameters that learn.
-    pub point: Vec<f64>,
+    point: Vec<f64>,
     moved: L,
     wide: L::With<f64>,
     dual: L::With<Dual64>,
-}
-
-impl<T: Real, In: Flat, L: Layer<T, In>> OfLayer<'_, T, In, L> {
-    /// How many of the numbers are inputs.
-    pub fn inputs(&self) -> usize {
-        In::LEN * self.size.0
-    }
-
-    /// The names of the parameters that learn.
-    pub fn weights(&self) -> impl Iterator<Item = &str> {
-        let here = |variable: &&Variable| {
-            let Range { start, end } = variable.range;
-            (start < end) && (self.inputs()..self.point.len()).contains(&start)
-        };
-        self.variables.iter().filter(here).map(|variable| &*variable.name)
-    }
 }
 
 impl<'a, T: Real, In: Flat, L> OfLayer<'a, T, In, L>
@@ -144,6 +181,10 @@ where
         OfLayer { layer, x, size, pass, variables, point, moved, wide, dual }
     }
 
+    fn inputs(&self) -> usize {
+        In::LEN * self.size.0
+    }
+
     /// The inputs, each made a number of `U` by its value and its place.
     fn x<U: Scalar>(&self, f: impl Fn(f64, usize) -> U) -> In::Batch<U, Dyn> {
         let numbers = self.point.iter().take(self.inputs()).enumerate();
@@ -160,10 +201,13 @@ where
         self.x(|x, i| x + step * along.of(i))
     }
 
-    fn move_dual(&mut self, along: Along) -> In::Batch<Dual64, Dyn> {
-        let inputs = self.inputs();
-        each_weight(&mut self.dual, |i, w| w.eps = along.of(inputs + i));
-        self.x(|x, i| Dual64::new(x, along.of(i)))
+    fn move_dual(&mut self, along: Along, by: &[f64]) -> In::Batch<Dual64, Dyn> {
+        let (point, inputs, by) = (&self.point, self.inputs(), Along::All(by));
+        each_weight(&mut self.dual, |i, w| {
+            let value = point.get(inputs + i).copied().unwrap_or(f64::NAN);
+            *w = Dual64::new(value + by.of(inputs + i), along.of(inputs + i));
+        });
+        self.x(|x, i| Dual64::new(x + by.of(i), along.of(i)))
     }
 }
 
@@ -174,12 +218,20 @@ where
     L::With<f64>: Layer<f64, In, Out = L::Out>,
     L::With<Dual64>: Layer<Dual64, In, Out = L::Out>,
 {
+    fn precision(&self) -> [f64; 2] {
+        [T::ULP, T::MAX]
+    }
+
     fn point(&self) -> &[f64] {
         &self.point
     }
 
     fn variables(&self) -> &[Variable] {
         &self.variables
+    }
+
+    fn representable(&self, by: &[f64]) -> Vec<f64> {
+        rounded::<T>(&self.point, by)
     }
 
     fn found(&mut self, dy: &[f64], by: &[f64]) -> Vec<f64> {
@@ -189,9 +241,7 @@ where
             *w = T::narrow(value + by.of(inputs + i));
         });
         let x = self.x(|x, i| T::narrow(x + by.of(i)));
-        let dy: Vec<T> = dy.iter().map(|&dy| T::narrow(dy)).collect();
-        let all = run::<T, In, L, Dyn>(&self.moved, &x, &dy, Run::plain(&self.pass));
-        all.into_iter().map(T::widen).collect()
+        wide(run::<T, In, L, Dyn>(&self.moved, &x, &narrow(dy), &self.pass, PLAIN))
     }
 
     fn outputs(&mut self, along: Along, step: f64) -> Vec<f64> {
@@ -199,20 +249,121 @@ where
         forward::<f64, In, _>(&self.wide, &x, &self.pass)
     }
 
-    fn derivative(&mut self, along: Along) -> Vec<Dual64> {
-        let x = self.move_dual(along);
+    fn derivative(&mut self, along: Along, by: &[f64]) -> Vec<Dual64> {
+        let x = self.move_dual(along, by);
         forward::<Dual64, In, _>(&self.dual, &x, &self.pass)
     }
 
     fn gradient_near(&mut self, dy: &[f64], along: &[f64], step: f64) -> Vec<f64> {
         let x = self.move_wide(Along::All(along), step);
-        run::<f64, In, _, Dyn>(&self.wide, &x, dy, Run::plain(&self.pass))
+        run::<f64, In, _, Dyn>(&self.wide, &x, dy, &self.pass, PLAIN)
     }
 
-    fn curvature(&mut self, dy: &[f64], along: &[f64]) -> Vec<f64> {
-        let x = self.move_dual(Along::All(along));
+    fn curvature(&mut self, dy: &[f64], along: &[f64], by: &[f64]) -> Vec<f64> {
+        let x = self.move_dual(Along::All(along), by);
         let dy: Vec<_> = dy.iter().map(|&dy| Dual64::from(dy)).collect();
-        let all = run::<Dual64, In, _, Dyn>(&self.dual, &x, &dy, Run::plain(&self.pass));
+        let all = run::<Dual64, In, _, Dyn>(&self.dual, &x, &dy, &self.pass, PLAIN);
         all.into_iter().map(|g| g.eps).collect()
     }
+}
+
+/// The most memory that a batch of constant size may take of the stack.
+const STACK: usize = 128 << 10;
+
+impl<T: Real, In: Flat, L> OfLayer<'_, T, In, L>
+where
+    L: Layer<T, In> + Parameters<T, With<T> = L>,
+    L::Out: Flat,
+{
+    fn constant_of<const B: usize>(&self, dy: &[f64]) -> Result<[Vec<f64>; 2], &'static str> {
+        let batches = size_of::<In::Batch<T, Const<B>>>() + size_of::<Batch<T, L::Out, Const<B>>>();
+        let caches =
+            size_of::<L::Cache<Const<B>, ToTrain>>() + size_of::<L::Cache<Const<B>, ToPredict>>();
+        if 3 * batches + caches + size_of::<L::Scratch>() > STACK {
+            return Err("memory for a batch of constant size is too large for the stack");
+        }
+        let x = batch::<T, In, _>(Const::<B>, In::flat::<T, Dyn>(&self.x).iter().copied());
+        let trained = run::<T, In, L, _>(self.layer, &x, &narrow(dy), &self.pass, PLAIN);
+        Ok([trained, predict::<T, In, L, _>(self.layer, &x)].map(wide))
+    }
+}
+
+impl<T: Real, In: Flat, L> Passes for OfLayer<'_, T, In, L>
+where
+    L: Layer<T, In> + Parameters<T, With<T> = L> + Sync,
+    L::Out: Flat,
+    L::With<f64>: Layer<f64, In, Out = L::Out>,
+    L::With<Dual64>: Layer<Dual64, In, Out = L::Out>,
+{
+    fn layout(&self) -> Layout {
+        let (inputs, learned) = (self.inputs(), self.point.len());
+        let steps = self.variables.last().map_or(learned, |y| y.range.start);
+        Layout { inputs, learned, steps, sample: [In::LEN, L::Out::LEN], samples: self.size.0 }
+    }
+
+    fn pass(&self) -> &Pass {
+        &self.pass
+    }
+
+    fn run(&self, dy: &[f64], how: How) -> Vec<f64> {
+        wide(run::<T, In, L, Dyn>(self.layer, &self.x, &narrow(dy), &self.pass, how))
+    }
+
+    fn dx_alone(&self, dy: &[f64]) -> Vec<f64> {
+        wide(dx_alone::<T, In, L>(self.layer, &self.x, &narrow(dy), &self.pass))
+    }
+
+    fn by_rule(&self, dy: &[f64]) -> ByRule {
+        let mut spoilt = self.layer.map_scalar(&mut |w| w);
+        by_rule::<T, In, L>(&mut spoilt, &self.x, &narrow(dy), &self.pass)
+    }
+
+    fn sample(&self, sample: usize, dy: &[f64]) -> Vec<f64> {
+        let numbers = In::flat::<T, Dyn>(&self.x).iter().skip(sample * In::LEN);
+        let x = batch::<T, In, _>(Dyn(1), numbers.copied());
+        wide(run::<T, In, L, Dyn>(self.layer, &x, &narrow(dy), &Pass::Predict, PLAIN))
+    }
+
+    fn constant(&self, dy: &[f64]) -> Result<[Vec<f64>; 2], &'static str> {
+        match self.size.0 {
+            1 => self.constant_of::<1>(dy),
+            3 => self.constant_of::<3>(dy),
+            _ => Err("only 1 and 3 samples are tried at a constant size"),
+        }
+    }
+
+    fn in_threads(&self, dy: &[f64]) -> [Option<Vec<f64>>; 2] {
+        let (layer, pass, size, dy) = (self.layer, &self.pass, self.size, &narrow(dy));
+        let numbers = &In::flat::<T, Dyn>(&self.x).to_vec();
+        let again = || {
+            let x = batch::<T, In, _>(size, numbers.iter().copied());
+            wide(run::<T, In, L, Dyn>(layer, &x, dy, pass, PLAIN))
+        };
+        std::thread::scope(|scope| {
+            let both = [scope.spawn(again), scope.spawn(again)];
+            both.map(|thread| thread.join().ok())
+        })
+    }
+
+    fn output(&self, nan_at: Option<usize>) -> Vec<f64> {
+        let x = self.x(|x, i| if nan_at == Some(i) { nan() } else { T::narrow(x) });
+        wide(forward::<T, In, L>(self.layer, &x, &Pass::Predict))
+    }
+
+    fn predict(&self) -> Vec<f64> {
+        wide(predict::<T, In, L, Dyn>(self.layer, &self.x))
+    }
+}
+
+fn wide<T: Real>(numbers: Vec<T>) -> Vec<f64> {
+    numbers.into_iter().map(T::widen).collect()
+}
+
+fn narrow<T: Real>(numbers: &[f64]) -> Vec<T> {
+    numbers.iter().map(|&number| T::narrow(number)).collect()
+}
+
+/// How far the point moves over `T` by these amounts.
+pub(super) fn rounded<T: Real>(point: &[f64], by: &[f64]) -> Vec<f64> {
+    point.iter().zip(by).map(|(p, by)| T::narrow(p + by).widen() - p).collect()
 }
