@@ -4,7 +4,7 @@
 //! `GRADCHECK_CASES=10000 cargo test --release --test faults` makes a long run of it.
 
 use chainrule::{gradcheck::*, *};
-use nalgebra::{Const, Dim, Dyn, SMatrix, SVector};
+use nalgebra::{Dyn, SMatrix, SVector};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// What is wrong with a layer.
@@ -190,7 +190,7 @@ impl<T: Scalar, const N: usize> Layer<T, D1<N>> for Faulty<T, N> {
             .collect();
         let to_rule = core::any::type_name::<D>().contains("Update");
         let wants_dx = dx.is_some();
-        let mut deliver = |this: &mut Grad<T, Self, D>| {
+        let deliver = |this: &mut Grad<T, Self, D>| {
             let dw = |dw: &mut SMatrix<T, N, N>| {
                 if fault == Fault::Overwrites {
                     dw.set_zero();
@@ -656,7 +656,7 @@ impl<T: Scalar, const FAULT: usize> Layer<T, D1<2>> for Running<T, FAULT> {
         at.x.column_iter().for_each(|x| step += x);
         step -= this.mean.0;
         if FAULT == 3 && core::any::type_name::<D>().contains("Update") {
-            step *= number(2.0);
+            step *= number::<T>(2.0);
         }
         part!(this.mean).add(|to| match FAULT {
             1 => to.0 = step,

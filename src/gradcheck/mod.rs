@@ -20,9 +20,11 @@
 //!
 //! | | what it is | its blind spot |
 //! |---|---|---|
-//! | dual numbers | the layer's own forward pass over dual numbers: exact, no step | takes forward as it is written, and the same branch at a kink |
-//! | differences | central, with a Richardson step that estimates its own error | kinks: it notices one within its step and skips the entry, with that reason |
-//! | second order | the backward pass over dual numbers, against differences of gradients, and for symmetry | |
+//! | dual numbers | the layer's own forward pass over dual numbers: exact, no step | takes forward as it is written |
+//! | differences | central, with a Richardson step that estimates its own error | kinks: it notices one within its step and leaves the entry unchecked |
+//! | second order | the backward pass over dual numbers, against differences of gradients, and for symmetry | the same |
+//! | value | the output in f64 | an error that f64 has too |
+//! | properties | what holds for every layer, see [`GradCheck::check`] | |
 //!
 //! An f32 layer is judged at its own f32 values, by f64 duals, in units of f32: comparing f32 with f32
 //! differences, which lose all but two digits, is what makes other checks fail.
@@ -36,6 +38,21 @@
 //! units in the last place (ε) of `T` times the scale. For differences their own estimated error is
 //! added.
 //!
+//! Some layers amplify rounding: a normalisation divides by a standard deviation that may be small. So
+//! 16 times the *measured* rounding is allowed too. It is what changes in the result when the check moves
+//! all inputs and parameters in the last place, and what changes in the error when it moves them by 128
+//! such units. A fault stays the same under both. If the measured rounding is more than a thousandth of
+//! the scale, the entry is unchecked.
+//!
+//! At a kink or a tie a layer may choose: any slope between those on both sides is accepted, and counted
+//! as unchecked.
+//!
+//! # Unchecked
+//!
+//! A number is passed, failed, or *unchecked* with a reason, which the report counts: a branch changes
+//! inside the step; rounding is amplified too much; the exact number is too large for the scalar; dual
+//! numbers do not have a function that the layer calls (`floor`, `round`).
+//!
 //! # For those who come from PyTorch
 //!
 //! | `torch.autograd.gradcheck` | here |
@@ -48,7 +65,7 @@
 //! | `gradgradcheck` | always: `second order` and `symmetry`; [`hessian_vector_product`] for use |
 //! | `raise_exception` | a `Result`: `unwrap` prints the table |
 //! | inputs that require grad | the input and every parameter, always |
-//! | – | [linearity, zero, accumulation, overwriting, used memory, NaN](GradCheck::check) |
+//! | – | [values, prediction, rules, memory, the tree of parameters, NaN](GradCheck::check) |
 
 mod case;
 mod loss;

@@ -2,7 +2,7 @@
 
 use super::{
     GradCheck,
-    case::Case,
+    case::{Case, unit},
     guarded,
     oracle::Tolerance,
     report::{Holds, Report},
@@ -80,9 +80,9 @@ pub(super) fn check(
     };
     let nothing = gradient(layer.run(&vec![0.0; dy.len()], PLAIN));
     tolerance.compare(report, "zero", 0.0, &nothing, &vec![0.0; at.learned], 0);
-    let mut other = vec![0.0_f32; dy.len()];
-    case.ordinary().fill(6, &mut other);
-    let other: Vec<f64> = other.into_iter().map(f64::from).collect();
+    // No number of the other is larger, so that the scale holds for both.
+    let mut rng = case.rng(6);
+    let other: Vec<f64> = dy.iter().map(|dy| dy * (2.0 * unit(&mut rng) - 1.0)).collect();
     let sum = |u: &[f64], v: &[f64]| -> Vec<f64> {
         u.iter().zip(v).map(|(u, v)| 2.0 * u - 0.5 * v).collect()
     };
