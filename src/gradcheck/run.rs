@@ -2,7 +2,7 @@
 
 use super::Real;
 use crate::{
-    grad::{Destination, Grad},
+    grad::{Destination, Grad, Look},
     kernel::{Room, Scratch},
     layer::{Backward, Forward, Layer},
     params::{self, Leaf, Parameters, Role},
@@ -242,9 +242,9 @@ where
     let [mut before, mut after] = [Vec::new(), Vec::new()];
     extend(&mut before, layer, Role::Statistic);
     memory.forward(layer, x, pass, T::zero());
-    let (rule, mut finite) = (Keeps(RefCell::default()), true);
+    let (rule, mut look) = (Keeps(RefCell::default()), Look::new());
     let state = [&mut *kept, &mut *count];
-    let this = Grad::update(&mut *layer, state, &rule, 1, &mut finite);
+    let this = Grad::update(&mut *layer, state, &rule, 1, &mut look);
     memory.backward(this, x, &dy, Some(&mut dx));
     let mut all = In::flat::<T, Dyn>(&dx).to_vec();
     extend(&mut all, &*kept, Role::Weight);
