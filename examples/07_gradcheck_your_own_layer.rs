@@ -6,7 +6,8 @@
 
 use chainrule::gradcheck::{Case, GradCheck};
 use chainrule::{
-    Backward, BatchSize, D1, Destination, Forward, Grad, Layer, Purpose, Scalar, Zeros, parameters, part,
+    Backward, BatchSize, D1, Destination, Forward, Grad, Layer, Purpose, Scalar, Zeros, parameters,
+    part,
 };
 use nalgebra::SVector;
 

@@ -256,7 +256,8 @@ impl<T: Scalar, const N: usize> Layer<T, D1<N>> for BatchNorm<T, N> {
         let count = number::<T>(at.x.ncols() as f64);
         let (dy, normal) = (at.dy, &at.cache.normal);
         let sum = |i: usize| dy.row(i).iter().fold(T::zero(), |sum, &dy| sum + dy);
-        let along = |i: usize| (0..dy.ncols()).fold(T::zero(), |a, s| a + dy[(i, s)] * normal[(i, s)]);
+        let along =
+            |i: usize| (0..dy.ncols()).fold(T::zero(), |a, s| a + dy[(i, s)] * normal[(i, s)]);
         if let Some(dx) = at.dx {
             for i in 0..N {
                 for s in 0..dy.ncols() {
@@ -305,10 +306,7 @@ impl<T: Scalar, S: Flat> Layer<T, S> for Dropout {
         }
     }
 
-    fn backward<B: BatchSize, D: Destination<T>>(
-        _: Grad<T, Self, D>,
-        at: Backward<T, S, Self, B>,
-    ) {
+    fn backward<B: BatchSize, D: Destination<T>>(_: Grad<T, Self, D>, at: Backward<T, S, Self, B>) {
         let Some(dx) = at.dx else { return };
         let numbers = S::flat::<T, B>(at.dy).iter().zip(S::flat::<T, B>(at.cache));
         for (dx, (&dy, &scale)) in S::flat_mut::<T, B>(dx).iter_mut().zip(numbers) {

@@ -116,7 +116,17 @@ pub(super) fn compare<S: Subject + ?Sized>(
     let tolerance = Tolerance { variables, units, scale: scale.collect(), noise: Vec::new() };
     let (no_duals, near, looked_near) = (None, Vec::new(), 0);
     let mut all = Comparison {
-        subject, point, dy, found, exact, case, tolerance, report, no_duals, near, looked_near,
+        subject,
+        point,
+        dy,
+        found,
+        exact,
+        case,
+        tolerance,
+        report,
+        no_duals,
+        near,
+        looked_near,
     };
     if !all.finite(most) {
         return None;
@@ -190,7 +200,9 @@ impl<S: Subject + ?Sized> Comparison<'_, S> {
         };
         let expected = match at.checked_sub(first_output) {
             Some(output) => self.exact.get(output).copied(),
-            None if at < self.point.len() => self.slope(Along::Entry(at), &[]).map(|(slope, _)| slope),
+            None if at < self.point.len() => {
+                self.slope(Along::Entry(at), &[]).map(|(slope, _)| slope)
+            }
             None => Some(0.0),
         };
         let expected = expected.unwrap_or(0.0);
@@ -297,7 +309,8 @@ impl<S: Subject + ?Sized> Comparison<'_, S> {
         };
         let scale = norm(&self.tolerance.scale);
         let noise = NOISE * norm(&self.tolerance.noise);
-        let allowed = self.tolerance.units * scale + if noise <= BENT * scale { noise } else { 0.0 };
+        let allowed =
+            self.tolerance.units * scale + if noise <= BENT * scale { noise } else { 0.0 };
         let worst = Worst { entry: (0, 0), found, expected, scale, allowed };
         if worst.right() {
             self.report.entry("dual numbers", "one direction").compare(worst);
@@ -343,9 +356,9 @@ impl<S: Subject + ?Sized> Comparison<'_, S> {
             let size = values.iter().fold(1.0, |top: f64, y| top.max(y.abs()));
             sum.values.iter_mut().zip(values).for_each(|(sum, y)| *sum += dy * y);
             let slope = Stencil { values, h }.slope(size);
-            total = total.zip(slope).map(|((sum, off), (slope, error))| {
-                (sum + dy * slope, off + dy.abs() * error)
-            });
+            total = total
+                .zip(slope)
+                .map(|((sum, off), (slope, error))| (sum + dy * slope, off + dy.abs() * error));
         }
         (sum, total)
     }
@@ -413,7 +426,8 @@ impl<S: Subject + ?Sized> Comparison<'_, S> {
         let terms: f64 = left.iter().chain(&right).map(|term| term.abs()).sum();
         let scales = dot(&u, &self.tolerance.scale);
         let scale = terms + scales.iter().map(|s| s.abs()).fold(0.0, f64::max);
-        let mut worst = Worst { entry: (0, 0), found, expected, scale, allowed: ulps * f64::EPSILON * scale };
+        let mut worst =
+            Worst { entry: (0, 0), found, expected, scale, allowed: ulps * f64::EPSILON * scale };
         if !worst.right() {
             // As in `noise`: rounding is drawn anew near the point.
             for salt in 20..26 {

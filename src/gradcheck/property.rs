@@ -62,7 +62,10 @@ pub(super) fn check(
     });
     let named = unnamed.map_or(Ok(()), |variable| {
         let names = &rule.names;
-        Err((variable.name.clone(), format!("the backward pass delivers it by another of {names:?}")))
+        Err((
+            variable.name.clone(),
+            format!("the backward pass delivers it by another of {names:?}"),
+        ))
     });
     report.holds("names", named);
 

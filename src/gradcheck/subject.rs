@@ -159,14 +159,19 @@ where
     pub fn new(layer: &'a L, x: In::Batch<T, Dyn>, pass: Pass) -> Self {
         let size = In::size::<T, Dyn>(&x);
         let mut point: Vec<f64> = In::flat::<T, Dyn>(&x).iter().map(|x| x.widen()).collect();
-        let mut variables = vec![Variable { name: "x".into(), rows: In::LEN, range: 0..point.len() }];
+        let mut variables =
+            vec![Variable { name: "x".into(), rows: In::LEN, range: 0..point.len() }];
         let mut end = point.len();
         for role in [Role::Weight, Role::Statistic] {
             layer.visit(&Path::ROOT, &mut |leaf| {
                 if leaf.role == role {
                     let range = end..end + leaf.values.len();
                     end = range.end;
-                    variables.push(Variable { name: leaf.path.to_string(), rows: leaf.shape.0, range });
+                    variables.push(Variable {
+                        name: leaf.path.to_string(),
+                        rows: leaf.shape.0,
+                        range,
+                    });
                     if role == Role::Weight {
                         point.extend(leaf.values.iter().map(|w| w.widen()));
                     }
