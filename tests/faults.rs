@@ -367,11 +367,14 @@ fn faults_of_sizes_and_scalars_are_named() {
     fn found<T: Real>(fault: Fault) -> Report {
         GradCheck::new().check_cases::<T, D1<3>, _>(&Faulty::<T, 3>::new(fault), 64).unwrap_err()
     }
-    for fault in [Fault::LargeBatch, Fault::TinyInput] {
-        for report in [found::<f32>(fault), found::<f64>(fault)] {
-            assert!(named(&report, "dual numbers", "weight"), "{fault:?} {report}");
-        }
+    let large = [found::<f32>(Fault::LargeBatch), found::<f64>(Fault::LargeBatch)];
+    // In f32 what is left out is below the rounding of 1; there second derivatives show it.
+    let tiny = [found::<f64>(Fault::TinyInput)];
+    for report in large.iter().chain(&tiny) {
+        assert!(named(report, "dual numbers", "weight"), "{report}");
     }
+    let report = found::<f32>(Fault::TinyInput);
+    assert!(named(&report, "symmetry", "all"), "{report}");
     for report in [found::<f32>(Fault::LargeInput), found::<f64>(Fault::LargeInput)] {
         assert!(report.failures().any(|c| c.property == "dual numbers"), "{report}");
     }
