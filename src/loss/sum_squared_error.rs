@@ -8,13 +8,13 @@ use crate::{
 
 /// L = ½·Σ (yₖ - tₖ)², the mean over the batch; dy = (y - t) / B. (Chapters 4.2.1 and 5.6.3.)
 ///
-/// The net that it trains ends in [`Identity`](crate::Identity), or in nothing. PyTorch's `MSELoss`
-/// takes the mean over the features too and has no ½: it is 2/N of this.
+/// The net ends in [`Identity`](crate::Identity), or in its last layer with weights. PyTorch's `MSELoss` takes the
+/// mean over the features too, without the ½: it is 2/N times this loss.
 ///
 /// # Shapes
-/// Any, targets the same.
+/// Any. The target has the shape of the outputs.
 ///
-/// NaN in an output or a target makes the loss NaN.
+/// A NaN in an output or a target makes the loss NaN.
 ///
 /// ```
 /// use chainrule::{Loss, SumSquaredError};
