@@ -3,7 +3,7 @@
 use super::Loss;
 use crate::{
     kernel,
-    shape::{BatchSize, Flat, Scalar, nan, number},
+    shape::{BatchSize, Columns, D1, Flat, Scalar, nan, number},
 };
 
 /// L = ½·Σ (yₖ - tₖ)², the mean over the batch; dy = (y - t) / B. (Chapters 4.2.1 and 5.6.3.)
@@ -29,6 +29,19 @@ use crate::{
 #[doc(alias("MSELoss", "mse"))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SumSquaredError;
+
+impl SumSquaredError {
+    /// The loss of vectors, by hand: [`Loss::loss`], whose shape does not follow from a matrix.
+    #[inline(always)]
+    pub fn loss<T: Scalar, const N: usize, B: BatchSize>(
+        &self,
+        y: &Columns<T, N, B>,
+        target: &Columns<T, N, B>,
+        dy: Option<&mut Columns<T, N, B>>,
+    ) -> T {
+        Loss::<T, D1<N>, B, _>::loss(self, y, target, dy)
+    }
+}
 
 impl<T: Scalar, S: Flat, B: BatchSize> Loss<T, S, B, S::Batch<T, B>> for SumSquaredError {
     #[inline(always)]
