@@ -153,8 +153,11 @@ fn product<T: Scalar>(
     // Whole columns, or parts of one.
     let height = m.clamp(1, ENTRIES);
     let width = ENTRIES.checked_div(height).unwrap_or(1).max(1);
-    for column in (0..n).step_by(width) {
-        for row in (0..m).step_by(height) {
+    // No `step_by`, which panics at zero as far as the linker knows.
+    let mut column = 0;
+    while column < n {
+        let mut row = 0;
+        while row < m {
             let (rows, columns) = (height.min(m - row), width.min(n - column));
             let part = |from, to, sums: &mut [T; ENTRIES]| {
                 for k in from..to {
@@ -178,7 +181,9 @@ fn product<T: Scalar>(
                     *c = if overwrite { sum } else { *c + sum };
                 }
             }
+            row += height;
         }
+        column += width;
     }
 }
 
