@@ -171,6 +171,20 @@ impl<T: Scalar, L: Parameters<T>, D: Destination<T>> Grad<'_, T, L, D> {
     }
 }
 
+/// An array of layers or of parameters.
+impl<T: Scalar, L: Parameters<T>, D: Destination<T>, const M: usize> Grad<'_, T, [L; M], D> {
+    /// Calls `f` with each element in order.
+    #[inline(always)]
+    #[expect(clippy::indexing_slicing, reason = "all are arrays of M")]
+    pub fn each(self, mut f: impl FnMut(Grad<T, L, D>)) {
+        let Grad { mut held, path } = self;
+        for i in 0..M {
+            let part = D::part(&mut held, |all| &all[i], |all| &mut all[i], |all| &mut all[i]);
+            f(Grad { held: part, path: path.index(i) });
+        }
+    }
+}
+
 /// For one parameter.
 impl<T: Scalar, M: OneLeaf<T>, D: Destination<T>> Grad<'_, T, M, D> {
     /// Delivers a gradient of any kind: `f` adds it to a matrix of the shape of the parameter. That matrix

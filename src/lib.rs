@@ -181,7 +181,7 @@ pub mod __private {
 }
 
 pub use grad::{Destination, Grad, Nowhere, Tree, Update};
-pub use kernel::Scratch;
+pub use kernel::{Larger, Scratch};
 pub use layer::{Backward, Forward, Layer};
 pub use layers::{Affine, Frozen, Gelu, Identity, Relu, Sigmoid, Softmax, Softplus, Tanh};
 pub use loss::{Classes, Loss, SoftmaxCrossEntropy, SumSquaredError};

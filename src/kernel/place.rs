@@ -114,8 +114,7 @@ impl<Z: Zeros> Zeros for Box<Z> {
     }
 }
 
-/// The larger of two: memory that serves the one or the other.
-#[doc(hidden)]
+/// The larger of two: the [`Scratch`](crate::Layer::Scratch) of a container of two layers.
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub union Larger<A: Copy, B: Copy> {
