@@ -73,6 +73,8 @@ enum Fault {
     Counts,
     /// dx does not vanish with dy.
     NotLinear,
+    /// The slope is a plain number: right, but second derivatives are lost.
+    CutsDerivative,
     /// A batch of eight is wrong.
     EightSamples,
 }
@@ -182,6 +184,9 @@ impl<T: Scalar, const N: usize> Layer<T, D1<N>> for Faulty<T, N> {
                 SVector::from_fn(|o, _| {
                     let slope = match fault {
                         Fault::LargeInput if x[(o, s)].abs() > number(10.0) => T::zero(),
+                        Fault::CutsDerivative => {
+                            number(nalgebra::try_convert::<T, f64>(slopes[(o, s)]).unwrap())
+                        }
                         _ => slopes[(o, s)],
                     };
                     dy[(o, s)] * slope
@@ -288,7 +293,7 @@ fn check<T: Real, const N: usize>(fault: Fault, case: Case, mode: Mode) -> Resul
 }
 
 /// What must be said of each fault: the property and the leaf, of which the check must fail.
-const NAMED: [(Fault, &str, &str); 27] = [
+const NAMED: [(Fault, &str, &str); 29] = [
     (Fault::Sign, "dual numbers", "x"),
     (Fault::Transpose, "dual numbers", "x"),
     (Fault::Overwrites, "accumulation", "weight"),
@@ -316,6 +321,8 @@ const NAMED: [(Fault, &str, &str); 27] = [
     (Fault::Panics, "panic", "all"),
     (Fault::Counts, "determinism", "all"),
     (Fault::NotLinear, "zero", "x"),
+    (Fault::NotLinear, "linearity", "x"),
+    (Fault::CutsDerivative, "second order", "x"),
 ];
 
 fn named(report: &Report, property: &str, leaf: &str) -> bool {
@@ -403,7 +410,7 @@ fn nan_has_one_cause() {
     let failures: Vec<_> = report.failures().collect();
     assert_eq!(failures.len(), 1, "{report}");
     assert_eq!((failures[0].property, &failures[0].leaf[..]), ("finite", "y"));
-    assert!(failures[0].cause.contains("the output is NaN in"), "{report}");
+    assert!(failures[0].cause.contains("the output is NaN or infinite in"), "{report}");
     assert!(failures[0].cause.contains("in f64 too"), "{report}");
     assert!(failures[0].worst.unwrap().found.is_nan());
 }

@@ -314,7 +314,7 @@ fn reports_can_be_reproduced() {
     fn last_line(check: &GradCheck) -> String {
         let report = check.check::<f32, D1<4>, _>(&Affine::<f32, 4, 3>::zeros());
         let report = unwrap(report);
-        assert_eq!(*check, report.check);
+        assert_eq!(*check, *report.check);
         let text = report.to_string();
         assert!(text.starts_with("gradient check of Affine<f32, 4, 3>, f32: passed"), "{text}");
         text.lines().last().unwrap().to_string()

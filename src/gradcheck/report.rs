@@ -1,7 +1,7 @@
 //! What a check has found, as a value and as a table.
 
 use super::GradCheck;
-use alloc::{borrow::ToOwned, format, string::String, vec::Vec};
+use alloc::{borrow::ToOwned, boxed::Box, format, string::String, vec::Vec};
 use core::{cmp::Ordering, fmt};
 
 /// What was checked, and what was found.
@@ -14,7 +14,7 @@ pub struct Report {
     /// Each check that was made, in order.
     pub checks: Vec<Check>,
     /// How it was made; its `Display` is a line of Rust that makes it again.
-    pub check: GradCheck,
+    pub check: Box<GradCheck>,
     /// In how many cases. A report of many has passed in all of them; a report of a failure is of one.
     pub cases: u64,
     /// The unit in the last place of 1, of the scalar that is checked.
@@ -90,7 +90,7 @@ impl Worst {
 
 impl Report {
     pub(super) fn new(subject: String, check: GradCheck, ulp: f64) -> Self {
-        Report { subject, checks: Vec::new(), check, cases: 1, ulp }
+        Report { subject, checks: Vec::new(), check: Box::new(check), cases: 1, ulp }
     }
 
     /// Whether nothing is wrong. [`unchecked`](Self::unchecked) tells what was not compared.
