@@ -72,7 +72,7 @@ fn main() {
     let worst = failure.worst.expect("an entry is worst");
     assert_eq!((&failure.leaf[..], worst.entry), ("weight", (3, 0)));
     // The simplest case comes first: one sample of quarters, to be followed by hand.
-    let Case { batch, .. } = report.case;
+    let Case { batch, .. } = report.check.case();
     assert_eq!(batch, 1);
     println!("\nweight[3,0] is named: dw of the last entry takes x[2] where it should take x[3]");
 }

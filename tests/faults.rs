@@ -75,6 +75,8 @@ enum Fault {
     NotLinear,
     /// The slope is a plain number: right, but second derivatives are lost.
     CutsDerivative,
+    /// dW comes in pieces, and each is taken for the first one.
+    IgnoresRange,
     /// A batch of eight is wrong.
     EightSamples,
 }
@@ -227,6 +229,11 @@ impl<T: Scalar, const N: usize> Layer<T, D1<N>> for Faulty<T, N> {
                 }
             };
             match fault {
+                Fault::IgnoresRange => part!(this.weight).columns(|_, numbers| {
+                    let mut first = SMatrix::<T, N, N>::zeros();
+                    dw(&mut first);
+                    numbers.iter_mut().zip(&first).for_each(|(to, &g)| *to += g);
+                }),
                 Fault::OtherName => {
                     this.part("w", |l| &l.weight, |l| &mut l.weight, |g| &mut g.weight).add(dw);
                 }
@@ -435,6 +442,19 @@ fn one_wrong_entry_of_many() {
         one_entry::<f64>(Mode::Directional);
     };
     // The layers of this test are made by value.
+    std::thread::Builder::new().stack_size(64 << 20).spawn(run).unwrap().join().unwrap();
+}
+
+/// Only parameters of more than 32 KiB come in pieces.
+#[test]
+fn pieces_are_told_apart() {
+    let run = || {
+        let case = Case { seed: 1, batch: 3, values: Values::Uniform(0.1), margin: 0.01 };
+        let report = check::<f64, 70>(Fault::IgnoresRange, case, Mode::Directional).unwrap_err();
+        assert!(named(&report, "rule", "weight"), "{report}");
+        assert!(!named(&report, "dual numbers", "weight"), "{report}");
+        check::<f64, 70>(Fault::None, case, Mode::Directional).unwrap();
+    };
     std::thread::Builder::new().stack_size(64 << 20).spawn(run).unwrap().join().unwrap();
 }
 
