@@ -270,7 +270,7 @@ impl<T: Scalar, const N: usize> Layer<T, D1<N>> for Faulty<T, N> {
                         Fault::Slightly => sum * number(1.0001),
                         Fault::NotLinear => sum + number(1e-2),
                         Fault::Counts => {
-                            let even = CALLS.fetch_add(1, Ordering::Relaxed) % 2 == 0;
+                            let even = CALLS.fetch_add(1, Ordering::Relaxed).is_multiple_of(2);
                             sum * number(if even { 1.0 } else { 1.0 + 1e-15 }) * number(0.5)
                                 + sum * number(if even { 0.5 } else { 0.5 + 1e-6 })
                         }
@@ -278,9 +278,7 @@ impl<T: Scalar, const N: usize> Layer<T, D1<N>> for Faulty<T, N> {
                     };
                 }
                 if fault == Fault::SamplesMixed {
-                    for o in 0..N {
-                        dx[(o, 0)] += dz[s][o];
-                    }
+                    dx.column_mut(0).iter_mut().zip(&dz[s]).for_each(|(dx, &dz)| *dx += dz);
                 }
             }
         }
