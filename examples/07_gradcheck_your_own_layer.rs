@@ -4,7 +4,7 @@
 //! In the tests of a crate one line does it:
 //! `gradcheck_layer!(scale<T>: Scale<T, 4, 0>, D1<4>);`
 
-use chainrule::gradcheck::GradCheck;
+use chainrule::gradcheck::{Case, GradCheck};
 use chainrule::{
     Backward, BatchSize, D1, Destination, Forward, Grad, Layer, Purpose, Scalar, Zeros, parameters,
     part,
@@ -71,5 +71,8 @@ fn main() {
     let failure = report.failures().next().expect("a failure is named");
     let worst = failure.worst.expect("an entry is worst");
     assert_eq!((&failure.leaf[..], worst.entry), ("weight", (3, 0)));
+    // The simplest case comes first: one sample of quarters, to be followed by hand.
+    let Case { batch, .. } = report.check.case();
+    assert_eq!(batch, 1);
     println!("\nweight[3,0] is named: dw of the last entry takes x[2] where it should take x[3]");
 }

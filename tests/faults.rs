@@ -73,6 +73,10 @@ enum Fault {
     Counts,
     /// dx does not vanish with dy.
     NotLinear,
+    /// The slope is a plain number: right, but second derivatives are lost.
+    CutsDerivative,
+    /// dW comes in pieces, and each is taken for the first one.
+    IgnoresRange,
     /// A batch of eight is wrong.
     EightSamples,
 }
@@ -182,6 +186,9 @@ impl<T: Scalar, const N: usize> Layer<T, D1<N>> for Faulty<T, N> {
                 SVector::from_fn(|o, _| {
                     let slope = match fault {
                         Fault::LargeInput if x[(o, s)].abs() > number(10.0) => T::zero(),
+                        Fault::CutsDerivative => {
+                            number(nalgebra::try_convert::<T, f64>(slopes[(o, s)]).unwrap())
+                        }
                         _ => slopes[(o, s)],
                     };
                     dy[(o, s)] * slope
@@ -222,6 +229,11 @@ impl<T: Scalar, const N: usize> Layer<T, D1<N>> for Faulty<T, N> {
                 }
             };
             match fault {
+                Fault::IgnoresRange => part!(this.weight).columns(|_, numbers| {
+                    let mut first = SMatrix::<T, N, N>::zeros();
+                    dw(&mut first);
+                    numbers.iter_mut().zip(&first).for_each(|(to, &g)| *to += g);
+                }),
                 Fault::OtherName => {
                     this.part("w", |l| &l.weight, |l| &mut l.weight, |g| &mut g.weight).add(dw);
                 }
@@ -258,7 +270,7 @@ impl<T: Scalar, const N: usize> Layer<T, D1<N>> for Faulty<T, N> {
                         Fault::Slightly => sum * number(1.0001),
                         Fault::NotLinear => sum + number(1e-2),
                         Fault::Counts => {
-                            let even = CALLS.fetch_add(1, Ordering::Relaxed) % 2 == 0;
+                            let even = CALLS.fetch_add(1, Ordering::Relaxed).is_multiple_of(2);
                             sum * number(if even { 1.0 } else { 1.0 + 1e-15 }) * number(0.5)
                                 + sum * number(if even { 0.5 } else { 0.5 + 1e-6 })
                         }
@@ -266,9 +278,7 @@ impl<T: Scalar, const N: usize> Layer<T, D1<N>> for Faulty<T, N> {
                     };
                 }
                 if fault == Fault::SamplesMixed {
-                    for o in 0..N {
-                        dx[(o, 0)] += dz[s][o];
-                    }
+                    dx.column_mut(0).iter_mut().zip(&dz[s]).for_each(|(dx, &dz)| *dx += dz);
                 }
             }
         }
@@ -288,7 +298,7 @@ fn check<T: Real, const N: usize>(fault: Fault, case: Case, mode: Mode) -> Resul
 }
 
 /// What must be said of each fault: the property and the leaf, of which the check must fail.
-const NAMED: [(Fault, &str, &str); 27] = [
+const NAMED: [(Fault, &str, &str); 29] = [
     (Fault::Sign, "dual numbers", "x"),
     (Fault::Transpose, "dual numbers", "x"),
     (Fault::Overwrites, "accumulation", "weight"),
@@ -316,6 +326,8 @@ const NAMED: [(Fault, &str, &str); 27] = [
     (Fault::Panics, "panic", "all"),
     (Fault::Counts, "determinism", "all"),
     (Fault::NotLinear, "zero", "x"),
+    (Fault::NotLinear, "linearity", "x"),
+    (Fault::CutsDerivative, "second order", "x"),
 ];
 
 fn named(report: &Report, property: &str, leaf: &str) -> bool {
@@ -403,7 +415,7 @@ fn nan_has_one_cause() {
     let failures: Vec<_> = report.failures().collect();
     assert_eq!(failures.len(), 1, "{report}");
     assert_eq!((failures[0].property, &failures[0].leaf[..]), ("finite", "y"));
-    assert!(failures[0].cause.contains("the output is NaN in"), "{report}");
+    assert!(failures[0].cause.contains("the output is NaN or infinite in"), "{report}");
     assert!(failures[0].cause.contains("in f64 too"), "{report}");
     assert!(failures[0].worst.unwrap().found.is_nan());
 }
@@ -428,6 +440,19 @@ fn one_wrong_entry_of_many() {
         one_entry::<f64>(Mode::Directional);
     };
     // The layers of this test are made by value.
+    std::thread::Builder::new().stack_size(64 << 20).spawn(run).unwrap().join().unwrap();
+}
+
+/// Only parameters of more than 32 KiB come in pieces.
+#[test]
+fn pieces_are_told_apart() {
+    let run = || {
+        let case = Case { seed: 1, batch: 3, values: Values::Uniform(0.1), margin: 0.01 };
+        let report = check::<f64, 70>(Fault::IgnoresRange, case, Mode::Directional).unwrap_err();
+        assert!(named(&report, "rule", "weight"), "{report}");
+        assert!(!named(&report, "dual numbers", "weight"), "{report}");
+        check::<f64, 70>(Fault::None, case, Mode::Directional).unwrap();
+    };
     std::thread::Builder::new().stack_size(64 << 20).spawn(run).unwrap().join().unwrap();
 }
 

@@ -28,6 +28,7 @@ macro_rules! elementwise {
                 }
             }
 
+            #[allow(unused_variables, reason = "some slopes are the same everywhere")]
             fn backward<B: BatchSize, D: Destination<T>>(
                 _: Grad<T, Self, D>,
                 at: Backward<T, D1<N>, Self, B>,

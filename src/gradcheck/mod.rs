@@ -369,7 +369,8 @@ impl GradCheck {
         Ok(all)
     }
 
-    fn case(&self) -> Case {
+    /// Where the check is made.
+    pub fn case(&self) -> Case {
         let (values, margin) = self.values.unwrap_or((Values::Uniform(2.0), 0.01));
         let (seed, batch) = (self.seed.unwrap_or(0), self.batch.unwrap_or(3));
         Case { seed, batch, values, margin }

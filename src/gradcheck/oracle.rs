@@ -10,7 +10,6 @@ use super::{
 };
 use alloc::{string::String, vec, vec::Vec};
 use num_dual::Dual64;
-use rand::Rng;
 
 /// From this part of the size on, an error is no rounding and no curvature.
 const BENT: f64 = 1e-3;
@@ -48,7 +47,7 @@ impl Tolerance {
     ) {
         for (variable, entry, at, &found) in entries(&self.variables, found) {
             let Some(&expected) = expected.get(at).filter(|_| at >= from) else { continue };
-            let scale = self.scale.get(at).copied().unwrap_or(1.0);
+            let scale = self.scale(at);
             let allowed = factor * self.units * scale;
             let worst = Worst { entry, found, expected, scale, allowed };
             let noise = if factor > 0.0 { self.noise(at) } else { 0.0 };
@@ -56,8 +55,12 @@ impl Tolerance {
         }
     }
 
+    fn scale(&self, at: usize) -> f64 {
+        self.scale.get(at).copied().unwrap_or(1.0)
+    }
+
     fn noise(&self, at: usize) -> f64 {
-        NOISE * self.noise.get(at).copied().unwrap_or(0.0)
+        NOISE * number(&self.noise, at)
     }
 }
 
@@ -132,7 +135,7 @@ pub(super) fn compare<S: Subject + ?Sized>(
         return None;
     }
     all.measure_noise(ulp);
-    all.values(ulp);
+    all.values();
     if check.mode == Mode::Full || !all.directional() {
         all.every_entry(floor);
     }
@@ -180,60 +183,57 @@ impl<S: Subject + ?Sized> Comparison<'_, S> {
         Some((terms.clone().sum(), terms.map(f64::abs).sum()))
     }
 
-    /// Amounts that move every number of the point by this part of it, up or down.
+    /// Amounts that move every number of the point by up to this part of it.
     fn jitter(&self, salt: u64, part: f64) -> Vec<f64> {
         let mut rng = self.case.rng(salt);
-        let sign = |p: &f64| if rng.next_u32() & 1 == 0 { p * part } else { -p * part };
-        self.point.iter().map(sign).collect()
+        self.point.iter().map(|p| p * part * (2.0 * unit(&mut rng) - 1.0)).collect()
+    }
+
+    /// Where the outputs begin.
+    fn outputs_begin(&self) -> usize {
+        self.found.len().saturating_sub(self.exact.len())
     }
 
     /// Whether outputs and gradients are finite; the first that is not is reported, with the cause.
     fn finite(&mut self, most: f64) -> bool {
-        let first_output = self.found.len() - self.exact.len().min(self.found.len());
-        // A gradient of an output that is not finite says nothing.
-        let (gradient, outputs) = self.found.split_at(first_output);
-        let bad = |numbers: &[f64]| numbers.iter().position(|number| !number.is_finite());
-        let at = bad(outputs).map(|at| first_output + at).or_else(|| bad(gradient));
-        let Some(at) = at else {
+        let (begin, bad) = (self.outputs_begin(), |number: &&f64| !number.is_finite());
+        // The gradient of an output that is not finite says nothing.
+        let (gradient, outputs) = self.found.split_at(begin);
+        let (what, numbers, first) = match outputs.iter().any(|y| bad(&y)) {
+            true => ("the output", outputs, begin),
+            false => ("the gradient", gradient, 0),
+        };
+        let count = numbers.iter().filter(bad).count();
+        let Some(at) = numbers.iter().position(|number| bad(&number)) else {
             self.report.holds("finite", Ok(()));
             return true;
         };
-        let expected = match at.checked_sub(first_output) {
-            Some(output) => self.exact.get(output).copied(),
+        let at = first + at;
+        let expected = match at.checked_sub(begin) {
+            Some(output) => number(&self.exact, output),
             None if at < self.point.len() => {
-                self.slope(Along::Entry(at), &[]).map(|(slope, _)| slope)
+                self.slope(Along::Entry(at), &[]).map_or(0.0, |(slope, _)| slope)
             }
-            None => Some(0.0),
+            None => 0.0,
         };
-        let expected = expected.unwrap_or(0.0);
-        let (range, what) = if at < first_output {
-            (0..first_output, "the gradient")
-        } else {
-            (first_output..self.found.len(), "the output")
+        let mut entries = entries(&self.tolerance.variables, &self.found);
+        let Some((variable, entry, _, &found)) = entries.find(|(.., place, _)| *place == at) else {
+            return false;
         };
-        let count = self.found.get(range).unwrap_or_default();
-        let count = count.iter().filter(|number| !number.is_finite()).count();
-        for (variable, entry, place, &found) in entries(&self.tolerance.variables, &self.found) {
-            if place != at {
-                continue;
-            }
-            let check = self.report.entry("finite", &variable.name);
-            let worst = Worst { entry, found, expected, scale: 1.0, allowed: 0.0 };
-            check.cause = match expected {
-                e if e.is_nan() => alloc::format!(
-                    "{what} is NaN in {count} places though all it comes from is finite, and in f64 \
-                     too: give the check other values or a start layer"
-                ),
-                e if e.abs() > most => {
-                    check.skip("the exact number is too large for the scalar");
-                    continue;
-                }
-                _ => alloc::format!(
-                    "{what} is not finite in {count} places though all it comes from is"
-                ),
-            };
-            check.compare(worst);
+        let check = self.report.entry("finite", &variable.name);
+        if expected.abs() > most {
+            check.skip("the exact number is too large for the scalar");
+            return false;
         }
+        let so = if expected.is_nan() {
+            ", and in f64 too: give the check other values or a start layer"
+        } else {
+            ""
+        };
+        check.cause = alloc::format!(
+            "{what} is NaN or infinite in {count} places, all it comes from is finite{so}"
+        );
+        check.compare(Worst { entry, found, expected, scale: 1.0, allowed: 0.0 });
         false
     }
 
@@ -241,8 +241,8 @@ impl<S: Subject + ?Sized> Comparison<'_, S> {
     /// conditioning enters the tolerance: 1/std of a normalisation amplifies what was rounded before.
     fn measure_noise(&mut self, ulp: f64) {
         let mut noise = vec![0.0; self.found.len()];
-        for salt in 10..14 {
-            let by = self.jitter(salt, ulp);
+        for salt in 10..16 {
+            let by = self.jitter(salt, 2.0 * ulp);
             let mut rng = self.case.rng(salt + 10);
             let mut dy = self.dy.to_vec();
             dy.iter_mut().for_each(|dy| *dy *= 1.0 + ulp * (2.0 * unit(&mut rng) - 1.0));
@@ -261,8 +261,8 @@ impl<S: Subject + ?Sized> Comparison<'_, S> {
         self.looked_near += 1;
         if self.near.is_empty() {
             let [ulp, _] = self.subject.precision();
-            for salt in 20..26 {
-                let by = self.subject.representable(&self.jitter(salt, 128.0 * ulp));
+            for salt in 30..46 {
+                let by = self.subject.representable(&self.jitter(salt, ulp.sqrt()));
                 let found = self.subject.found(self.dy, &by);
                 self.near.push((by, found));
             }
@@ -278,23 +278,15 @@ impl<S: Subject + ?Sized> Comparison<'_, S> {
         noise.max(NOISE * change)
     }
 
-    /// The output against that in f64. Its conditioning is measured in f64: an unstable formula is not
-    /// excused.
-    fn values(&mut self, ulp: f64) {
-        let mut noise = vec![0.0; self.exact.len()];
-        for salt in 10..14 {
-            let by = self.jitter(salt, ulp);
-            spread(&mut noise, &self.exact, &self.subject.outputs(Along::All(&by), 1.0));
-        }
-        let first = self.found.len() - self.exact.len().min(self.found.len());
-        let Tolerance { variables, units, scale, .. } = &self.tolerance;
+    /// The output against that in f64.
+    fn values(&mut self) {
+        let begin = self.outputs_begin();
+        let Tolerance { variables, units, .. } = &self.tolerance;
         let entries = entries(variables, &self.found);
-        for (variable, entry, at, &found) in entries.filter(|(_, _, at, _)| *at >= first) {
-            let expected = self.exact.get(at - first).copied().unwrap_or(f64::NAN);
-            let scale = scale.get(at).copied().unwrap_or(1.0);
+        for (variable, entry, at, &found) in entries.filter(|(.., at, _)| *at >= begin) {
+            let (expected, scale) = (number(&self.exact, at - begin), self.tolerance.scale(at));
             let worst = Worst { entry, found, expected, scale, allowed: units * scale };
-            let noise = NOISE * noise.get(at - first).copied().unwrap_or(0.0);
-            judge(self.report, "value", variable, worst, noise, None);
+            judge(self.report, "value", variable, worst, self.tolerance.noise(at), None);
         }
     }
 
@@ -332,9 +324,12 @@ impl<S: Subject + ?Sized> Comparison<'_, S> {
             }
             let allowed = self.tolerance.units * scale;
             let worst = Worst { entry, found, expected, scale, allowed };
-            let noise = self.noise(at, &worst);
+            let mut noise = self.tolerance.noise(at);
             let wrong = worst.absolute() > worst.allowed + noise;
             let kink = if wrong { self.kink(at) } else { None };
+            if kink.is_none() {
+                noise = self.noise(at, &worst);
+            }
             judge(self.report, "dual numbers", &variable, worst, noise, kink);
         }
     }
@@ -347,17 +342,15 @@ impl<S: Subject + ?Sized> Comparison<'_, S> {
     }
 
     /// Σ dy·y along one number, and its slope with what that may be off by; no slope at a kink.
-    fn line(&mut self, at: usize) -> (Stencil, Option<(f64, f64)>) {
-        let (h, steps) = Stencil::steps(self.point.get(at).copied().unwrap_or(1.0));
-        let outputs = steps.map(|step| self.subject.outputs(Along::Entry(at), step));
+    fn line(&mut self, at: usize, h: f64) -> (Stencil, Option<(f64, f64)>) {
+        let outputs = STEPS.map(|step| self.subject.outputs(Along::Entry(at), step * h));
         let (mut sum, mut total) = (Stencil { values: [0.0; 5], h }, Some((0.0, 0.0)));
         for (j, &dy) in self.dy.iter().enumerate() {
-            let values = outputs.each_ref().map(|y| y.get(j).copied().unwrap_or(f64::NAN));
-            let size = values.iter().fold(1.0, |top: f64, y| top.max(y.abs()));
-            sum.values.iter_mut().zip(values).for_each(|(sum, y)| *sum += dy * y);
-            let slope = Stencil { values, h }.slope(size);
+            let line = Stencil::of(&outputs, j, h);
+            let size = line.values.iter().fold(1.0, |top: f64, y| top.max(y.abs()));
+            sum.values.iter_mut().zip(line.values).for_each(|(sum, y)| *sum += dy * y);
             total = total
-                .zip(slope)
+                .zip(line.slope(size))
                 .map(|((sum, off), (slope, error))| (sum + dy * slope, off + dy.abs() * error));
         }
         (sum, total)
@@ -365,21 +358,31 @@ impl<S: Subject + ?Sized> Comparison<'_, S> {
 
     /// The slopes on both sides of a kink in one number, if there is one.
     fn kink(&mut self, at: usize) -> Option<[f64; 2]> {
-        let (line, slope) = self.line(at);
+        let (line, slope) = self.line(at, step(self.point.get(at)));
         slope.is_none().then(|| [line.between(1, 2), line.between(2, 3)])
     }
 
     /// Every entry against central differences, but where a kink lies within the step.
     fn differences(&mut self) {
         for (variable, entry, at, found) in self.gradient() {
-            let (_, total) = self.line(at);
-            let Some((expected, error)) = total else {
+            let h = step(self.point.get(at));
+            let scale = self.tolerance.scale(at);
+            let mut worst = None;
+            for h in [h, h / FINE] {
+                let Some((expected, error)) = self.line(at, h).1 else { break };
+                let allowed = self.tolerance.units * scale + error;
+                let here = Worst { entry, found, expected, scale, allowed };
+                if here.right() || worst.is_none() {
+                    worst = Some(here);
+                }
+                if here.right() {
+                    break;
+                }
+            }
+            let Some(worst) = worst else {
                 self.report.entry("differences", &variable.name).skip(KINK);
                 continue;
             };
-            let scale = self.tolerance.scale.get(at).copied().unwrap_or(1.0);
-            let allowed = self.tolerance.units * scale + error;
-            let worst = Worst { entry, found, expected, scale, allowed };
             let noise = self.noise(at, &worst);
             judge(self.report, "differences", &variable, worst, noise, None);
         }
@@ -388,8 +391,9 @@ impl<S: Subject + ?Sized> Comparison<'_, S> {
     /// The gradient's derivative in a random direction: by the backward pass over dual numbers against
     /// differences of gradients; and as the second derivatives are symmetric, u·Hv is v·Hu.
     fn second_order(&mut self, ulps: f64) {
-        let [u, v] = [4, 5].map(|salt| direction(&self.case, salt, self.point.len()));
         let dy = self.dy;
+        let [u, v] = [4, 5].map(|salt| direction(&self.case, salt, self.point.len()));
+        let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
         let curvatures = guarded(|| [&u, &v].map(|along| self.subject.curvature(dy, along, &[])));
         let [hu, hv] = match curvatures {
             Ok(curvatures) => curvatures,
@@ -399,43 +403,40 @@ impl<S: Subject + ?Sized> Comparison<'_, S> {
                 return;
             }
         };
-        let (h, steps) = Stencil::steps(1.0);
-        let gradients = steps.map(|step| self.subject.gradient_near(dy, &v, step));
+        let h = step(None);
+        let lines = [h, h / FINE]
+            .map(|h| (h, STEPS.map(|step| self.subject.gradient_near(dy, &v, step * h))));
         let mut noise = vec![0.0; self.point.len()];
-        for salt in 10..12 {
-            let by = self.jitter(salt, f64::EPSILON);
-            spread(&mut noise, &gradients[2], &self.subject.gradient_near(dy, &by, 1.0));
+        for salt in 10..14 {
+            let by = self.jitter(salt, 2.0 * f64::EPSILON);
+            spread(&mut noise, &lines[0].1[2], &self.subject.gradient_near(dy, &by, 1.0));
         }
-        let gradient = self.gradient();
-        for ((variable, entry, at, _), &found) in gradient.into_iter().zip(&hv) {
-            let values = gradients.each_ref().map(|g| g.get(at).copied().unwrap_or(f64::NAN));
-            let scale = self.tolerance.scale.get(at).copied().unwrap_or(1.0);
+        for ((variable, entry, at, _), &found) in self.gradient().into_iter().zip(&hv) {
+            let (scale, noise) = (self.tolerance.scale(at), NOISE * number(&noise, at));
+            let [coarse, fine] = lines.each_ref().map(|(h, gradients)| {
+                let (expected, error) = Stencil::of(gradients, at, *h).slope(scale)?;
+                let allowed = 4.0 * error + (64.0 * f64::EPSILON * scale + noise) / h;
+                Some(Worst { entry, found, expected, scale: scale + found.abs(), allowed })
+            });
             let check = self.report.entry("second order", &variable.name);
-            let Some((expected, error)) = (Stencil { values, h }).slope(scale) else {
-                check.skip(KINK);
-                continue;
-            };
-            let noise = NOISE * noise.get(at).copied().unwrap_or(0.0);
-            let allowed = error + (64.0 * f64::EPSILON * scale + noise) / h;
-            check.compare(Worst { entry, found, expected, scale: scale + found.abs(), allowed });
-        }
-        let dot =
-            |a: &[f64], b: &[f64]| -> Vec<f64> { a.iter().zip(b).map(|(a, b)| a * b).collect() };
-        let (left, right) = (dot(&u, &hv), dot(&v, &hu));
-        let (found, expected) = (left.iter().sum::<f64>(), right.iter().sum::<f64>());
-        let terms: f64 = left.iter().chain(&right).map(|term| term.abs()).sum();
-        let scales = dot(&u, &self.tolerance.scale);
-        let scale = terms + scales.iter().map(|s| s.abs()).fold(0.0, f64::max);
-        let mut worst =
-            Worst { entry: (0, 0), found, expected, scale, allowed: ulps * f64::EPSILON * scale };
-        if !worst.right() {
-            // As in `noise`: rounding is drawn anew near the point.
-            for salt in 20..26 {
-                let by = self.jitter(salt, 128.0 * f64::EPSILON);
-                let [hu, hv] = [&u, &v].map(|along| self.subject.curvature(dy, along, &by));
-                let off = dot(&u, &hv).iter().sum::<f64>() - dot(&v, &hu).iter().sum::<f64>();
-                worst.allowed = worst.allowed.max(NOISE * (off - (found - expected)).abs());
+            // Two kinks in one step may hide each other: the fine step may acquit.
+            match coarse.map(|coarse| fine.filter(|fine| fine.right()).unwrap_or(coarse)) {
+                Some(worst) => check.compare(worst),
+                None => check.skip(KINK),
             }
+        }
+        let (found, expected) = (dot(&u, &hv), dot(&v, &hu));
+        let terms = u.iter().zip(&hv).chain(v.iter().zip(&hu)).map(|(a, b)| (a * b).abs());
+        let scales = u.iter().zip(&self.tolerance.scale).map(|(u, scale)| (u * scale).abs());
+        let scale = terms.sum::<f64>() + scales.fold(0.0, f64::max);
+        let allowed = 4.0 * ulps * f64::EPSILON * scale;
+        let mut worst = Worst { entry: (0, 0), found, expected, scale, allowed };
+        // As in `noise`: rounding is drawn anew near the point.
+        for salt in if worst.right() { 0..0 } else { 30..62 } {
+            let by = self.jitter(salt, f64::EPSILON.sqrt());
+            let [hu, hv] = [&u, &v].map(|along| self.subject.curvature(dy, along, &by));
+            let off = dot(&u, &hv) - dot(&v, &hu) - (found - expected);
+            worst.allowed = worst.allowed.max(NOISE * off.abs());
         }
         self.report.entry("symmetry", "all").compare(worst);
     }
@@ -449,6 +450,23 @@ fn spread(noise: &mut [f64], at: &[f64], near: &[f64]) {
     }
 }
 
+const STEPS: [f64; 5] = [-2.0, -1.0, 0.0, 1.0, 2.0];
+
+/// How much finer the second try is.
+const FINE: f64 = 64.0;
+
+/// The step h, of the size ∛ε where a formula's error of h² meets ε/h of rounding; a power of two, so that
+/// adding it is exact for numbers of the size of `value`.
+fn step(value: Option<&f64>) -> f64 {
+    let size = value.map_or(1.0, |value| value.abs().max(1.0));
+    (f64::EPSILON.cbrt() * size).log2().round().exp2()
+}
+
+/// A number, or zero.
+fn number(numbers: &[f64], at: usize) -> f64 {
+    numbers.get(at).copied().unwrap_or(0.0)
+}
+
 /// A function along a line: its values at -2h, -h, 0, h and 2h.
 struct Stencil {
     values: [f64; 5],
@@ -456,11 +474,9 @@ struct Stencil {
 }
 
 impl Stencil {
-    /// The steps, of the size ∛ε where a formula's error of h² meets ε/h of rounding; a power of two,
-    /// so that adding it is exact for numbers of the size of `value`.
-    fn steps(value: f64) -> (f64, [f64; 5]) {
-        let h = (f64::EPSILON.cbrt() * value.abs().max(1.0)).log2().round().exp2();
-        (h, [-2.0 * h, -h, 0.0, h, 2.0 * h])
+    /// Along number `at` of five outputs.
+    fn of(outputs: &[Vec<f64>; 5], at: usize, h: f64) -> Self {
+        Stencil { values: outputs.each_ref().map(|y| y.get(at).copied().unwrap_or(f64::NAN)), h }
     }
 
     /// The slope from one of the five to another.

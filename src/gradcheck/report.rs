@@ -1,7 +1,7 @@
 //! What a check has found, as a value and as a table.
 
 use super::GradCheck;
-use alloc::{borrow::ToOwned, format, string::String, vec::Vec};
+use alloc::{borrow::ToOwned, boxed::Box, format, string::String, vec::Vec};
 use core::{cmp::Ordering, fmt};
 
 /// What was checked, and what was found.
@@ -14,7 +14,7 @@ pub struct Report {
     /// Each check that was made, in order.
     pub checks: Vec<Check>,
     /// How it was made; its `Display` is a line of Rust that makes it again.
-    pub check: GradCheck,
+    pub check: Box<GradCheck>,
     /// In how many cases. A report of many has passed in all of them; a report of a failure is of one.
     pub cases: u64,
     /// The unit in the last place of 1, of the scalar that is checked.
@@ -82,6 +82,11 @@ impl Worst {
         if self.absolute() == 0.0 { 0.0 } else { self.absolute() / self.scale }
     }
 
+    /// How much of its tolerance the error takes.
+    fn share(&self) -> f64 {
+        self.absolute() / self.allowed.max(f64::MIN_POSITIVE)
+    }
+
     /// Whether it is within its tolerance; NaN is not.
     pub(super) fn right(&self) -> bool {
         self.absolute() <= self.allowed
@@ -90,7 +95,7 @@ impl Worst {
 
 impl Report {
     pub(super) fn new(subject: String, check: GradCheck, ulp: f64) -> Self {
-        Report { subject, checks: Vec::new(), check, cases: 1, ulp }
+        Report { subject, checks: Vec::new(), check: Box::new(check), cases: 1, ulp }
     }
 
     /// Whether nothing is wrong. [`unchecked`](Self::unchecked) tells what was not compared.
@@ -113,6 +118,18 @@ impl Report {
         let checks = self.checks.iter().filter(|check| check.property == property);
         let errors = checks.filter_map(|check| check.worst).map(|worst| worst.relative());
         errors.fold(0.0, |top, error| if top >= error || top.is_nan() { top } else { error })
+    }
+
+    /// Whether another leaf that passed this property is worse, or comes first of equals.
+    fn worse_leaf(&self, check: &Check) -> bool {
+        let passed = |c: &&Check| c.property == check.property && c.verdict() == Verdict::Passed;
+        let mut worst: Option<&Check> = None;
+        for other in self.checks.iter().filter(passed) {
+            if worst.is_none_or(|worst| other.share() > worst.share()) {
+                worst = Some(other);
+            }
+        }
+        worst.is_some_and(|worst| worst.leaf != check.leaf)
     }
 
     pub(super) fn entry(&mut self, property: &'static str, leaf: &str) -> &mut Check {
@@ -193,10 +210,14 @@ impl Check {
         self.worst(Some(worst));
     }
 
+    /// How much of its tolerance the worst entry takes.
+    fn share(&self) -> f64 {
+        self.worst.map_or(0.0, |worst| worst.share())
+    }
+
     fn worst(&mut self, worst: Option<Worst>) {
-        let share = |w: &Worst| w.absolute() / w.allowed.max(f64::MIN_POSITIVE);
         let worse = |old: &Worst, new: &Worst| {
-            share(new).partial_cmp(&share(old)).is_none_or(Ordering::is_gt)
+            new.share().partial_cmp(&old.share()).is_none_or(Ordering::is_gt)
         };
         self.worst = match (self.worst, worst) {
             (Some(old), Some(new)) if worse(&old, &new) => Some(new),
@@ -229,6 +250,10 @@ impl fmt::Display for Report {
         // What is wrong comes first.
         for verdict in [Verdict::Failed, Verdict::Unchecked, Verdict::Passed] {
             for check in checks.iter().filter(|check| check.verdict() == verdict) {
+                // Of what is right one row a property is enough: its worst leaf.
+                if verdict == Verdict::Passed && self.worse_leaf(check) {
+                    continue;
+                }
                 let mark = match verdict {
                     Verdict::Passed => "ok",
                     Verdict::Failed => "FAIL",
