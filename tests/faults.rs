@@ -261,9 +261,9 @@ impl<T: Scalar, const N: usize> Layer<T, D1<N>> for Faulty<T, N> {
             for s in 0..samples {
                 for i in 0..N {
                     let mut sum = if fault == Fault::AddsToInput { dx[(i, s)] } else { T::zero() };
-                    for o in 0..N {
+                    for (o, &dz) in dz[s].iter().enumerate() {
                         let at = if fault == Fault::Transpose { (i, o) } else { (o, i) };
-                        sum += this.weight[at] * dz[s][o];
+                        sum += this.weight[at] * dz;
                     }
                     dx[(i, s)] = match fault {
                         Fault::Sign => -sum,
