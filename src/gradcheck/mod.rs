@@ -258,7 +258,7 @@ impl GradCheck {
     /// - `rule`: a gradient that goes to the rule of an optimizer, which changes the parameter at once,
     ///   is the same; `delivered once`: each number goes there once; `names`: by its name;
     /// - `prediction`: a pass that only predicts gives the same output;
-    /// - `constant batch`: a batch whose size is a constant gives the same;
+    /// - `constant batch`: a batch whose size is a constant, of 1 or 3 samples, gives the same;
     /// - `batch`: a batch is as its samples one by one (in a predicting pass);
     /// - `parameters`: all methods of [`Parameters`] show the same leaves, with their own gradients;
     /// - `determinism`: two runs and two threads agree bit for bit;
