@@ -458,12 +458,15 @@ impl<const N: usize, B: BatchSize> Loss<f64, D1<N>, B, ()> for Lies {
     }
 }
 
+/// Parameters, state by tree and name, steps of the optimizer and of the workspace, seed.
+type Everything = (Vec<f64>, HashMap<(usize, String), Vec<f64>>, u64, u64, u64);
+
 /// Everything that a step may change.
 fn all<E, O: Optimizer<f64, Mlp<f64>>, B: BatchSize>(
     net: &Network<f64, D1<3>, Mlp<f64>, E>,
     optimizer: &O,
     work: &Workspace<f64, D1<3>, Mlp<f64>, B, O::Way>,
-) -> (Vec<f64>, HashMap<(usize, String), Vec<f64>>, u64, u64, u64) {
+) -> Everything {
     let state = state(optimizer);
     (numbers(&net.layers), state, optimizer.steps(), work.step, work.seed)
 }

@@ -89,8 +89,8 @@ fn a_backward_pass_for_another_batch() {
         // Samples of x, of dy and of dx. (Not every layer looks at x or y, which agree.)
         for (x, dy, dx) in [(4, 4, 3), (4, 4, 5), (4, 3, 4), (4, 5, 4), (4, 3, 3), (20, 10, 20)] {
             let (mut cache, mut room) = (Buffer::new(Dyn(x)), MaybeUninit::uninit());
-            let (mut y, mut dy_): (Batch<f64, L::Out, Dyn>, Batch<f64, L::Out, Dyn>) =
-                (Buffer::new(Dyn(x)), Buffer::new(Dyn(dy)));
+            let mut y: Batch<f64, L::Out, Dyn> = Buffer::new(Dyn(x));
+            let mut dy_: Batch<f64, L::Out, Dyn> = Buffer::new(Dyn(dy));
             L::Out::flat_mut::<f64, Dyn>(&mut y).fill(0.5);
             L::Out::flat_mut::<f64, Dyn>(&mut dy_).fill(1.0);
             let (mut out, mut gradient) = (columns::<3>(dx), L::Gradient::zeros());
