@@ -6,7 +6,7 @@ use super::{
 };
 use crate::shape::{Scalar, nan};
 
-/// Sizes and slices do not agree: no number that is to be had would be right.
+/// Fills the output with NaN, because sizes and slices do not agree.
 #[cold]
 #[inline(never)]
 pub fn refuse<T: Scalar>(to: &mut [T]) {
@@ -46,7 +46,7 @@ pub fn product_tn<T: Scalar>((outputs, inputs): Size, w: &[T], dy: &[T], dx: &mu
     }
 }
 
-/// dW = dy·xᵀ, summed over the samples: put in the place of what is there, or added to it.
+/// dW = dy·xᵀ, summed over the samples. It replaces what is there, or is added to it.
 pub fn product_nt<T: Scalar>((outputs, inputs): Size, dy: &[T], x: &[T], dw: &mut [T], overwrite: bool) {
     if !is_product(outputs, inputs, dw) || !same_batch((inputs, x), (outputs, dy)) {
         return refuse(dw);
@@ -78,7 +78,7 @@ fn add_product_nt<T: Scalar>((outputs, inputs): Size, dy: &[T], x: &[T], dw: &mu
     }
 }
 
-/// `product_nt` of many samples where all of dW fits a block's sums.
+/// `product_nt` of many samples, if all of dW fits in the sums of a block.
 fn small_product_nt<T: Scalar>(
     (outputs, inputs): Size,
     samples: usize,
@@ -99,7 +99,7 @@ fn small_product_nt<T: Scalar>(
     }
 }
 
-/// db = Σ dy over the samples: put in the place of what is there, or added to it.
+/// db = Σ dy over the samples. It replaces what is there, or is added to it.
 pub fn sum_columns<T: Scalar>(dy: &[T], db: &mut [T], overwrite: bool) {
     let (outputs, samples) = (db.len(), dy.len().checked_div(db.len()).unwrap_or(0));
     if !is_product(outputs, samples, dy) {
@@ -117,7 +117,7 @@ pub fn sum_columns<T: Scalar>(dy: &[T], db: &mut [T], overwrite: bool) {
     }
 }
 
-/// C = A·B, or added to C. The caller has seen that the slices are long enough.
+/// C = A·B, or C + A·B. The caller has checked that the slices are long enough.
 #[expect(clippy::too_many_arguments, reason = "three matrices")]
 pub fn gemm<T: Scalar>(
     size: [usize; 3],
@@ -144,7 +144,7 @@ impl<T: Scalar> Strided<'_, T> {
         self.0.get(at).copied().unwrap_or_else(nan)
     }
 
-    /// A column from a row on, where it is contiguous.
+    /// The entries of a column from a row on, if they are contiguous.
     #[inline(always)]
     fn below(&self, row: usize, column: usize) -> Option<&[T]> {
         let at = row.wrapping_add(column.wrapping_mul(self.2));
@@ -152,10 +152,10 @@ impl<T: Scalar> Strided<'_, T> {
     }
 }
 
-/// As many entries of C have sums that run side by side.
+/// The number of entries of C that are summed side by side.
 const ENTRIES: usize = 64;
 
-/// C = A·B, or added to C. However many k there are, an entry's error does not grow with them.
+/// C = A·B, or C + A·B. The error of an entry does not grow with k.
 fn product<T: Scalar>(
     [m, k, n]: [usize; 3],
     a: Strided<T>,
@@ -196,7 +196,7 @@ fn product<T: Scalar>(
     }
 }
 
-/// Sums over many k, of which `part` adds up some. Apart, as it takes room on the stack.
+/// Sums over many k; `part` adds up a range of them. A separate function, because it needs stack.
 #[inline(never)]
 fn long<T: Scalar>(
     k: usize,
@@ -239,8 +239,8 @@ elementwise! {
     relu |x| if x <= T::zero() { T::zero() } else { x },
     relu_back |x| if x <= T::zero() { T::zero() } else { T::one() };
     tanh |x| {
-        // By e to a negative power less 1, which is exact near zero and cannot overflow; duals
-        // take tanh for sinh / cosh, whose derivative is NaN from 355 on.
+        // Computed from e to a negative power, minus 1: exact near zero, without overflow. Dual numbers compute
+        // tanh as sinh / cosh, whose derivative is NaN from 355 on.
         let (size, sign) = if x < T::zero() { (-x, -T::one()) } else { (x, T::one()) };
         let e = (-(size + size)).exp_m1();
         -sign * e / (e + T::one() + T::one())
@@ -251,8 +251,7 @@ elementwise! {
     softplus_back |x| logistic(x);
 }
 
-/// 1 / (1 + e⁻ˣ) by e to a negative power only: it cannot overflow, not even in a dual number's
-/// derivative.
+/// 1 / (1 + e⁻ˣ), with negative powers of e only, so that neither it nor the derivative of a dual number overflows.
 fn logistic<T: Scalar>(x: T) -> T {
     if x >= T::zero() {
         T::one() / (T::one() + (-x).exp())
@@ -262,9 +261,9 @@ fn logistic<T: Scalar>(x: T) -> T {
     }
 }
 
-/// x·Φ(x), and Φ(x) + x·φ(x), at ±40 where an infinite x would be NaN. Near 0 Φ is Marsaglia's series,
-/// from 3 on Laplace's continued fraction, each with as many terms as f64 has use for: all are
-/// positive, so that little cancels in a dual number's derivative either.
+/// x·Φ(x), and Φ(x) + x·φ(x). x is limited to ±40, because an infinite x would give NaN. Near 0 Φ is Marsaglia's
+/// series, from 3 on Laplace's continued fraction, each with as many terms as f64 needs. All terms are positive, so
+/// that little cancels, in the derivative of a dual number too.
 fn gelu_and_slope<T: Scalar>(x: T) -> (T, T) {
     let [half, end, limit] = [0.5, 40.0, 3.0].map(nalgebra::convert::<f32, T>);
     let (x, y) = (x.clamp(-end, end), x.max(-end));
@@ -308,8 +307,7 @@ pub fn from_bytes<T: Scalar>(bytes: &[u8], x: &mut [T]) {
     }
 }
 
-/// `zip` asks how many chunks there are, which divides by their size and so may panic as far as the
-/// linker knows.
+/// `zip` computes the number of chunks by a division by their size, and for the linker that division may panic.
 fn pairs<A, B>(
     a: impl IntoIterator<Item = A>,
     b: impl IntoIterator<Item = B>,
@@ -326,14 +324,14 @@ pub fn add_scaled<T: Scalar>(factor: T, g: &[T], w: &mut [T]) {
     axpy(factor, g, w);
 }
 
-/// The same, as far as both go.
+/// The same, for the length of the shorter slice.
 fn axpy<T: Scalar>(factor: T, g: &[T], w: &mut [T]) {
     for (w, &g) in w.iter_mut().zip(g) {
         *w += g * factor;
     }
 }
 
-/// Four sums side by side, so that one addition need not wait for the one before.
+/// Four sums side by side, so that an addition need not wait for the one before.
 fn dot<T: Scalar>(a: &[T], b: &[T]) -> T {
     let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<4>(), b.as_chunks::<4>());
     let mut sums = [T::zero(); 4];

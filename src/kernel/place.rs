@@ -1,4 +1,4 @@
-//! Zeros written where they are to stay, so that a layer larger than the stack can live in a box.
+//! Writes zeros in place, so that a box can hold a layer that is larger than the stack. Also scratch memory.
 #![allow(unsafe_code)]
 
 use crate::{
@@ -11,7 +11,7 @@ use core::mem::MaybeUninit;
 use nalgebra::{ArrayStorage, Matrix, SMatrix};
 use num_traits::ConstZero;
 
-/// Writes `value` into every entry of a matrix that holds nothing yet.
+/// Writes `value` into every entry of an uninitialised matrix.
 fn fill<T: Copy, const R: usize, const C: usize>(
     place: &mut MaybeUninit<SMatrix<T, R, C>>,
     value: T,
@@ -27,8 +27,8 @@ fn fill<T: Copy, const R: usize, const C: usize>(
     unsafe { place.assume_init_mut() }
 }
 
-/// Initialises `place`. `Zeros::zeros_in` is safe to implement and so not trusted: that it returns
-/// a `&mut Z` to this very address proves that a `Z` is there, unless a `Z` takes no room.
+/// Initialises `place`. `Zeros::zeros_in` is safe to implement, so it cannot be trusted. If it returns a `&mut Z` to
+/// this address, that proves that a `Z` is there, except if the size of `Z` is 0.
 fn zero<Z: Zeros>(place: &mut MaybeUninit<Z>) {
     let there: *const Z = place.as_ptr();
     let proof: *const Z = Z::zeros_in(place);
@@ -37,20 +37,20 @@ fn zero<Z: Zeros>(place: &mut MaybeUninit<Z>) {
     }
 }
 
-/// In a function of its own, as it takes the stack of a `Z` whether that is run or not.
+/// A separate function, because it needs stack for a `Z` even if this line is not reached.
 #[cold]
 #[inline(never)]
 fn by_value<Z: Zeros>(place: &mut MaybeUninit<Z>) {
     place.write(Z::zeros());
 }
 
-/// Initialises one field of a value that holds nothing yet.
+/// Initialises one field of an uninitialised value.
 ///
 /// # Safety
 /// `field` points to memory of a `Z` that nothing else has borrowed.
 #[doc(hidden)]
 pub unsafe fn zero_field<Z: Zeros>(field: *mut Z) {
-    // SAFETY: as the caller promises; `MaybeUninit` asks nothing of what is there.
+    // SAFETY: the caller promises it, and any bytes are a valid `MaybeUninit`.
     zero(unsafe { &mut *field.cast::<MaybeUninit<Z>>() });
 }
 
@@ -114,7 +114,7 @@ impl<Z: Zeros> Zeros for Box<Z> {
     }
 }
 
-/// The larger of two: memory that serves the one or the other.
+/// Memory that is as large as the larger of two types, for one or the other.
 #[doc(hidden)]
 #[derive(Clone, Copy)]
 #[repr(C)]
@@ -133,7 +133,7 @@ impl<A: Zeros + Copy, B: Copy> Zeros for Larger<A, B> {
     }
 }
 
-/// Room for an `S`, which holds nothing.
+/// Uninitialised memory for an `S`.
 #[doc(hidden)]
 #[repr(transparent)]
 pub struct Room<S>(MaybeUninit<S>);
@@ -155,29 +155,29 @@ impl<S> ConstZeros for Room<S> {
     const ZEROS: Self = Room(MaybeUninit::uninit());
 }
 
-/// Working memory that is lent for one call. It holds nothing until it is [`zeroed`](Self::zeroed).
+/// Working memory for one call. It is uninitialised until [`zeroed`](Self::zeroed) is called.
 pub struct Scratch<'a, S>(&'a mut MaybeUninit<S>);
 
 impl<'a, S> Scratch<'a, S> {
-    /// Lends the room.
+    /// Lends this memory.
     #[inline(always)]
     pub(crate) const fn new(room: &'a mut Room<S>) -> Self {
         Scratch(&mut room.0)
     }
 
-    /// Lends memory of the caller's, to call a layer without a net. It may be uninitialised.
+    /// Lends memory of the caller, to call a layer without a net. It may be uninitialised.
     #[inline(always)]
     pub const fn lent(place: &'a mut MaybeUninit<S>) -> Self {
         Scratch(place)
     }
 
-    /// Lends it on.
+    /// Lends it to an inner call.
     #[inline(always)]
     pub const fn again(&mut self) -> Scratch<'_, S> {
         Scratch(self.0)
     }
 
-    /// The memory, all zeros.
+    /// The memory, set to zeros.
     #[inline(always)]
     pub fn zeroed(self) -> &'a mut S
     where
@@ -191,14 +191,14 @@ impl<'a, S> Scratch<'a, S> {
 }
 
 impl<'a, A: Copy, B: Copy> Scratch<'a, Larger<A, B>> {
-    /// The memory for the first.
+    /// The memory as the first type.
     #[inline(always)]
     pub const fn first(self) -> Scratch<'a, A> {
         // SAFETY: the fields of a `repr(C)` union begin where it does, and it is as large as the larger.
         Scratch(unsafe { &mut *core::ptr::from_mut(self.0).cast() })
     }
 
-    /// The memory for the second.
+    /// The memory as the second type.
     #[inline(always)]
     pub const fn second(self) -> Scratch<'a, B> {
         // SAFETY: as in `first`.
@@ -206,8 +206,8 @@ impl<'a, A: Copy, B: Copy> Scratch<'a, Larger<A, B>> {
     }
 }
 
-/// The body of a `Zeros::zeros_in` that goes field by field: `place: weight, bias`, or for a tuple
-/// `place: (0, 1)`. The pattern is made of the same fields, so that to leave one out does not compile.
+/// The body of a `Zeros::zeros_in`, field by field: `place: weight, bias`, or for a tuple `place: (0, 1)`. It builds a
+/// pattern from the same fields, so a missing field does not compile.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __zeros_in {
@@ -224,7 +224,7 @@ macro_rules! __zeros_in {
     (@checked $place:ident, $all:pat, $($field:tt),*) => {{
         let _all_named = |whole: &Self| {
             let $all = whole;
-            // Of a packed struct there are none: its fields may lie where no `&mut` may point.
+            // This does not compile for a packed struct, whose fields may be unaligned for a `&mut`.
             $(let _ = &whole.$field;)+
         };
         let place: &mut ::core::mem::MaybeUninit<Self> = $place;
