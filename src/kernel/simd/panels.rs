@@ -1,8 +1,8 @@
-//! A product in panels, of some packs of rows: each of them is tiles of some columns. Where A does not lie
-//! ready, or the first-level cache would not keep it, a panel's block is copied to a buffer on the stack
-//! first. Who may call is said in `tile`.
+//! A product in panels. A panel is a few packs of rows high, and is computed in tiles of a few columns. If the layout of
+//! A does not suit, or the first-level cache would not keep it, the block of a panel is copied to a buffer on the
+//! stack first. `tile` says who may call these functions.
 #![allow(unsafe_code)]
-// Packs may not stand in a closure, so that iterators are of no use here.
+// A pack must not be used in a closure, so iterators do not help here.
 #![allow(clippy::needless_range_loop, clippy::indexing_slicing)]
 
 use super::{
@@ -13,13 +13,13 @@ use super::{
 };
 use core::{mem::MaybeUninit, ptr::null_mut};
 
-/// Whole tiles of columns, whatever their height: 16, 12, 8, 6 or 4.
+/// A whole number of tiles of each width: 16, 12, 8, 6 and 4 columns.
 pub(super) const WIDTH: usize = 48;
 
-/// From so many columns and so deep on it pays to copy a panel.
+/// From so many columns and so many k on it pays to copy a panel.
 const MANY: usize = 16;
 
-/// A sum over no more than this is never cut into blocks: a scaled one has to be whole.
+/// A sum over at most so many k is never cut into blocks. A scaled sum must not be cut.
 pub const WHOLE: usize = 128;
 
 /// C = start + A·B.
@@ -29,20 +29,20 @@ pub unsafe fn product<P: Pack>(all: Product<P::Element>) {
         return;
     }
     unsafe {
-        // Few rows in a pack of their own would cost as much as a full one: they go beside.
+        // A pack for a few rows would cost as much as a full one, so `few_rows` computes them.
         let (few, dots) = (all.m % P::LANES, all.b_row == 1);
-        // By columns whatever their number: some columns of a product have the bits of the whole.
+        // The choice does not depend on the number of columns, so that some columns have the bits of the whole.
         let worth = !dots || all.k >= P::LANES;
         let few = if few <= P::LANES / 4 && worth { few } else { 0 };
         let main = Product { m: all.m - few, ..all };
-        // First: of what comes before a branch on `few` the compiler makes two, with all panels each.
+        // This is first, because the compiler duplicates what comes before a branch on `few`: all panels.
         match few {
             0 => {}
             _ if dots => all.below(main.m).by_dots::<P>(),
             _ => all.below(main.m).by_columns::<P>(),
         }
         let many = all.n >= MANY && all.k >= MANY;
-        // A constant, so that where it is false nothing is compiled.
+        // A constant, so that nothing is compiled if it is false.
         if const { P::PANEL * P::LANES >= HIGH } && many && main.mostly_zeros() {
             main.nonzeros::<P>();
         } else {
@@ -52,14 +52,14 @@ pub unsafe fn product<P: Pack>(all: Product<P::Element>) {
 }
 
 impl<E: Constants> Product<E> {
-    /// Panel after panel. If it pays each is packed, for one block of k after the other; where A's columns
-    /// are contiguous, by the panel's first tile on the way.
+    /// Panel after panel. If it pays, each panel is packed, for one block of k after the other. If the columns of A
+    /// are contiguous, the first tile of the panel packs it while it computes.
     #[inline(always)]
     unsafe fn panels<P: Pack<Element = E>>(self, many: bool) {
         let mut block = Aligned(MaybeUninit::<[u8; BLOCK]>::uninit());
         let block: *mut E = block.0.as_mut_ptr().cast();
         let (rows, mut done) = (self.a_row != 1, 0);
-        // Whatever the number of columns, so that some columns of a product have the bits of the whole.
+        // It does not depend on the number of columns, so that some columns have the bits of the whole.
         let depth = depth::<P>(self.k);
         unsafe {
             loop {
@@ -94,7 +94,7 @@ impl<E: Constants> Product<E> {
         }
     }
 
-    /// So many k from `done` on, or the last.
+    /// The block of `depth` k from `done` on, or what is left.
     #[inline(always)]
     pub(super) unsafe fn block(self, done: usize, depth: usize) -> Self {
         unsafe {
@@ -104,7 +104,7 @@ impl<E: Constants> Product<E> {
         }
     }
 
-    /// A in columns of `height`, which is whole packs.
+    /// Copies A to columns of `height` numbers, which is whole packs.
     #[inline(always)]
     unsafe fn pack<P: Pack<Element = E>>(&self, height: usize, to: *mut E) {
         unsafe {
@@ -131,14 +131,14 @@ impl<E: Constants> Product<E> {
         }
     }
 
-    /// All columns of a panel. If it is to be copied to the block and is not there, the first tile does so.
+    /// All columns of a panel. With `copy`, the first tile copies the panel to the block, if it is not there yet.
     #[inline(always)]
     unsafe fn panel<P: Pack<Element = E>, const PACKS: usize, const COLUMNS: usize>(
         mut self,
         block: *mut E,
         copy: bool,
     ) {
-        const { assert!(COLUMNS <= MANY) }; // of which there are as many where A is to be copied
+        const { assert!(COLUMNS <= MANY) }; // if A is copied there are at least so many columns
         unsafe {
             let mut done = 0;
             if copy && self.a != block {
@@ -149,11 +149,11 @@ impl<E: Constants> Product<E> {
                 self.tile::<P, PACKS, COLUMNS, 1, PACKED, 0>(done, block);
                 done += COLUMNS;
             }
-            // The gradient of two inputs, where a tile of four would be half empty.
+            // For the gradient of two inputs, a tile of four columns would be half empty.
             if const { PACKS == 1 } && self.n == 2 {
                 return self.few_columns::<P, 1, 2, 2, 0>();
             }
-            // What is left, in tiles that may be a part.
+            // The rest, in tiles that may be partial.
             while done < self.n {
                 self.tile::<P, PACKS, 4, 1, AS_IS, 0>(done, null_mut());
                 done += 4;
@@ -162,20 +162,20 @@ impl<E: Constants> Product<E> {
     }
 }
 
-/// How deep the blocks are that k is cut into.
+/// The depth of the blocks that k is cut into.
 #[inline(always)]
 pub(super) fn depth<P: Pack>(k: usize) -> usize {
     let most = BLOCK / size_of::<P::Element>() / (P::LANES * P::PANEL);
     const { assert!(WHOLE * P::LANES * P::PANEL * size_of::<P::Element>() <= BLOCK) };
-    // To divide takes longer than a small product may.
+    // No division on the way of a small product: it would take too long.
     if k <= most { k } else { k.div_ceil(k.div_ceil(most)) }
 }
 
-/// How many packs high the next panel is, with `rows` left.
+/// The height of the next panel in packs, with `rows` left.
 #[inline(always)]
 pub(super) fn panel<P: Pack>(rows: usize) -> usize {
     let left = rows.div_ceil(P::LANES);
-    // Rather two of half the height than one that is full and a low one.
+    // Two panels of half the height are better than a full one and a low one.
     if left == P::PANEL + 1 { left.div_ceil(2) } else { left.min(P::PANEL) }
 }
 

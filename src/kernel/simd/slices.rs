@@ -1,4 +1,5 @@
-//! The kernels over slices: which way a size takes. Each is false if it was not done, and left to the loops.
+//! The kernels over slices: they check sizes and choose the way that a size takes. Each returns false if it did
+//! nothing and the loops must do the work.
 #![allow(unsafe_code)]
 
 #[cfg(feature = "rayon")]
@@ -19,14 +20,14 @@ use crate::{
 use core::{any::TypeId, ops::Range};
 use num_traits::ConstOne;
 
-/// Products of no more than so many multiplications for one sample are inlined.
+/// Products for one sample of at most so many multiplications are inlined.
 const SMALL: usize = 1024;
 
-/// Functions of no more numbers than so many are inlined.
+/// Functions of at most so many numbers are inlined.
 const FEW: usize = 64;
 
-/// Runs `$body` with `$e` as f32 or f64 if that is what `$t` is, on a CPU that has a level, and
-/// returns true; the types are the same there, so that the pointers are cast from the one to the other.
+/// If `$t` is f32 or f64 and the CPU has a level, runs `$body` with `$e` as that type and returns true. `$t` and `$e`
+/// are then the same type, so the pointers may be cast.
 macro_rules! if_float {
     ($t:ident is $e:ident, $level:ident, $pointers:tt: $body:expr) => {{
         if let Some($level) = level() {
@@ -48,7 +49,7 @@ macro_rules! if_float {
 /// A large product.
 ///
 /// # Safety
-/// As `tile` says; the CPU has the level.
+/// See `tile`. The CPU has the level.
 unsafe fn product<E: Float>(level: Level, product: Product<E>) {
     let run = |mut part: Product<E>| {
         // SAFETY: as the caller promises.
@@ -56,8 +57,8 @@ unsafe fn product<E: Float>(level: Level, product: Product<E>) {
             if part.k > DEEP {
                 return deep_product(level, part);
             }
-            // As many columns at once as the second-level cache keeps of B, for all panels. To divide
-            // takes longer than a small product may.
+            // As many columns at a time as the second-level cache holds of B, for all panels. There is no division
+            // on the way of a small product: it would take too long.
             while part.n * part.k * size_of::<E>() > CACHE {
                 let most =
                     (CACHE / 2 / size_of::<E>() / part.k.max(1)).next_multiple_of(WIDTH).max(WIDTH);
@@ -79,20 +80,20 @@ unsafe fn product<E: Float>(level: Level, product: Product<E>) {
     run(product);
 }
 
-/// A sum of more terms than these is one of sums of so many, and these of sums of `piece`.
+/// A sum of more terms than these is split into sums of so many, and each of these into sums of `piece`.
 const DEEP: usize = 4096;
-/// So many of them are added up before they are added to C.
+/// So many of these sums are added up before they are added to C.
 const SUMS: usize = 32;
 
-/// A product over many k: to add one block after the other to C would round it too often. Part by part of
-/// C, cut where packs of rows and tiles end.
+/// A product over many k. Adding one block after the other to C would round too often. C is computed part by part,
+/// cut where packs of rows and tiles end.
 ///
 /// # Safety
 /// As `tile` says; the CPU has the level.
 #[inline(never)]
 unsafe fn deep_product<E: Float>(level: Level, all: Product<E>) {
     const ROWS: usize = 144;
-    // A column or two have more than one sum side by side.
+    // One or two columns have several sums side by side.
     let piece = if all.n <= 2 { 128 } else { 64 };
     let mut room = [[E::ZERO; ROWS * 2 * WIDTH]; 2];
     let [block, sums] = &mut room;
@@ -108,7 +109,7 @@ unsafe fn deep_product<E: Float>(level: Level, all: Product<E>) {
                     let to = end.min(from + DEEP);
                     for k in (from..to).step_by(piece) {
                         let start = if k == from { Start::Zero } else { Start::Add(E::ONE) };
-                        // SAFETY: a part of A and of B, and a block that has room for its columns.
+                        // SAFETY: parts of A and B, and a block with room for the columns.
                         unsafe {
                             (E::table(level).product)(Product {
                                 m: rows,
@@ -129,7 +130,7 @@ unsafe fn deep_product<E: Float>(level: Level, all: Product<E>) {
                 }
                 for (j, sums) in sums.chunks_exact(rows).take(columns).enumerate() {
                     for (i, &sum) in sums.iter().enumerate() {
-                        // SAFETY: an entry of C, and of the column that it starts with.
+                        // SAFETY: an entry of C, and of its start column.
                         unsafe {
                             let c = all.c.add((column + j) * all.c_column + row + i);
                             *c = match all.start {
@@ -147,14 +148,14 @@ unsafe fn deep_product<E: Float>(level: Level, all: Product<E>) {
     }
 }
 
-/// A row of dW of more bytes than these may be wanted in parts, which have to have the bits of the whole.
+/// A row of dW with more bytes than these may be computed in parts. The parts must have the bits of the whole.
 const LONG_ROW: usize = 32 * 1024;
 
-/// Ones for `deep_column`.
+/// The number of ones for `deep_column`.
 const MOST: usize = 512;
 
-/// y = W·x over many columns, so far apart, or added to y; with `ones` the sum of the columns, where x is
-/// `MOST` ones.
+/// y = W·x, or y + W·x, over many columns of W, which are `apart` numbers apart. With `ones` x is `MOST` ones, and the
+/// result is the sum of the columns.
 ///
 /// # Safety
 /// As `tile` says; the CPU has the level.
@@ -168,7 +169,7 @@ unsafe fn deep_column<E: Float>(
     overwrite: bool,
 ) {
     const ROWS: usize = 64;
-    // A row by itself lies in packs, of which each lane has a sum of its own.
+    // A single row is read in packs, and each lane has its own sum.
     let depth = match apart * size_of::<E>() {
         _ if apart == 1 => MOST,
         0..=64 => 256,
@@ -178,7 +179,7 @@ unsafe fn deep_column<E: Float>(
         let rows = ROWS.min(outputs - row);
         let (mut levels, mut sums) = ([[E::ZERO; ROWS]; LEVELS], [E::ZERO; ROWS]);
         for (block, k) in (0..inputs).step_by(depth).enumerate() {
-            // SAFETY: part of W and x, or ones, and room for as many rows.
+            // SAFETY: parts of W and x (or ones), and room for as many rows.
             unsafe {
                 let (w, size) = (w.add(k * apart + row), (rows, depth.min(inputs - k)));
                 let x = if ones { x } else { x.add(k) };
@@ -196,19 +197,19 @@ unsafe fn deep_column<E: Float>(
     }
 }
 
-/// More bytes of B than these are taken in parts of half as many, each for all of A.
+/// If B has more bytes than these, it is processed in parts of half as many, each with all of A.
 const CACHE: usize = 1024 * 1024;
 
-/// From so many multiplications on, some tens of microseconds, a thread more is worth its call. An eighth
-/// would do on an idle machine; on a busy one the caller waits for threads that do not run.
+/// From so many multiplications on, some tens of microseconds, another thread is worth its call. On an idle machine an
+/// eighth would be enough. On a busy machine the caller waits for threads that do not run.
 #[cfg(feature = "rayon")]
 const WORTH_THREADS: usize = 1 << 22;
 
-/// The same for functions of so many numbers, which go through memory.
+/// The same for functions, in numbers. They are limited by memory.
 #[cfg(feature = "rayon")]
 const LONG: usize = 1 << 17;
 
-/// Work on `len` numbers at `pointers`, of which a part of some length can be done alone.
+/// Runs work on `len` numbers at `pointers`, in parts on several threads if it is long.
 #[inline(always)]
 fn in_parts<P: Copy>(pointers: P, len: usize, run: impl Fn(P, usize, usize) + Sync) {
     #[cfg(feature = "rayon")]
@@ -222,7 +223,7 @@ fn in_parts<P: Copy>(pointers: P, len: usize, run: impl Fn(P, usize, usize) + Sy
     run(pointers, 0, len);
 }
 
-/// y = W·x + b, sample by sample; false if it was not done, here and below.
+/// y = W·x + b, sample by sample. It and the functions below return false if they did nothing.
 #[inline(always)]
 pub fn affine<T: Scalar>(inputs: usize, w: &[T], b: &[T], x: &[T], y: &mut [T]) -> bool {
     let (outputs, n) = (b.len(), samples(inputs, x));
@@ -231,22 +232,22 @@ pub fn affine<T: Scalar>(inputs: usize, w: &[T], b: &[T], x: &[T], y: &mut [T]) 
     }
     let (w, b, x, y) = (w.as_ptr(), b.as_ptr(), x.as_ptr(), y.as_mut_ptr());
     if_float!(T is E, level, (w, b, x, y): {
-        // SAFETY: the slices are as long as the sizes say, and `y`, a mutable borrow, overlaps none
-        // of them; the CPU has the level.
+        // SAFETY: the slices have the lengths that the sizes say. `y` is a mutable borrow, so it overlaps none of
+        // them. The CPU has the level.
         unsafe {
             if n == 1 && outputs * inputs <= SMALL && outputs <= 4 * arch::LEAST / size_of::<E>() {
                 inlined!(level, small_column<E>((outputs, inputs), (w, outputs), x, y, Start::Column(b)));
             } else if inputs == 1 && outputs > 1 {
                 (E::table(level).product_nt)((outputs, n), w, x, y, Start::Column(b));
             } else if n <= 2 {
-                // Sample by sample, as tiles are wider.
+                // Sample by sample, because a tile has more columns than there are samples.
                 let size = (outputs, inputs);
                 for sample in 0..n {
                     let (x, y) = (x.add(sample * inputs), y.add(sample * outputs));
                     (E::table(level).column)(size, (w, outputs), x, y, Start::Column(b));
                 }
             } else if outputs == 1 && inputs * size_of::<E>() < 128 {
-                // One output: y is a row, and lies as a column does.
+                // One output: y is a row, with the layout of a column.
                 for sample in 0..n {
                     *y.add(sample) = *b;
                 }
@@ -267,7 +268,7 @@ pub fn product_nt<T: Scalar>(size: Size, dy: &[T], x: &[T], dw: &mut [T], overwr
     product_nt_part(size, dy, x, 0..size.1, dw, overwrite)
 }
 
-/// w ← w + factor·(dy·xᵀ), where the bits are those of `product_nt` and `add_scaled`.
+/// w ← w + factor·(dy·xᵀ), if the bits are those of `product_nt` followed by `add_scaled`.
 #[inline(always)]
 pub fn add_product<T: Scalar>(factor: T, size: Size, dy: &[T], x: &[T], w: &mut [T]) -> bool {
     samples(size.1, x) <= WHOLE && product_nt_from(size, dy, x, 0..size.1, w, Start::Add(factor))
@@ -304,7 +305,7 @@ fn product_nt_from<T: Scalar>(
     let Some(x) = x.get(part.start..) else { return false };
     let (dy, x, dw, start) = (dy.as_ptr(), x.as_ptr(), dw.as_mut_ptr(), &raw const start);
     if_float!(T is E, level, (dy, x, dw): {
-        // SAFETY: as in `affine`; `part` lies within each sample.
+        // SAFETY: as in `affine`. `part` is within each sample.
         unsafe {
             let start = *start.cast::<Start<E>>();
             if n == 1 && outputs * columns <= SMALL {
@@ -312,8 +313,7 @@ fn product_nt_from<T: Scalar>(
             } else if n == 1 {
                 (E::table(level).product_nt)((outputs, columns), dy, x, dw, start);
             } else if outputs == 1 && inputs * size_of::<E>() <= LONG_ROW || inputs == 1 {
-                // The only row or column of dW: the larger matrix, whose columns are so far apart, by the
-                // other, which is a column.
+                // dW has one row or one column: the product of the larger matrix and the other, which is a column.
                 let (m, w, x) = match inputs {
                     1 => (outputs, (dy, outputs), x),
                     _ => (columns, (x, inputs), dy),
@@ -345,7 +345,7 @@ pub fn product_tn<T: Scalar>((outputs, inputs): Size, w: &[T], dy: &[T], dx: &mu
             if n == 1 && outputs * inputs <= SMALL {
                 inlined!(level, small_product_tn<E>((outputs, inputs), w, dy, dx));
             } else if n < 4 {
-                // Wᵀ by rows: to copy it would not pay.
+                // By rows of Wᵀ: with so few samples it does not pay to copy W.
                 for sample in 0..n {
                     let (dy, dx) = (dy.add(sample * outputs), dx.add(sample * inputs));
                     (E::table(level).product_tn)((outputs, inputs), w, dy, dx);
@@ -359,7 +359,7 @@ pub fn product_tn<T: Scalar>((outputs, inputs): Size, w: &[T], dy: &[T], dx: &mu
     })
 }
 
-/// db = Σ dy over the samples, or added to db: a product by ones.
+/// db = Σ dy over the samples, or db + Σ dy: a product with ones.
 #[inline(always)]
 pub fn sum_columns<T: Scalar>(dy: &[T], db: &mut [T], overwrite: bool) -> bool {
     let (m, n) = (db.len(), samples(db.len(), dy));
@@ -466,7 +466,7 @@ macro_rules! in_place {
 }
 in_place!(exp ln_1p);
 
-/// Has this memory fetched to the first-level cache.
+/// Prefetches this memory to the first-level cache.
 #[cfg(feature = "alloc")]
 pub fn prefetch(bytes: &[u8]) {
     for line in bytes.chunks(tile::LINE) {
@@ -474,9 +474,9 @@ pub fn prefetch(bytes: &[u8]) {
     }
 }
 
-/// x = byte / 255, where there are as many of both.
+/// x = byte / 255, if both slices have the same length.
 pub fn from_bytes<T: Scalar>(bytes: &[u8], x: &mut [T]) -> bool {
-    // A row of 16 is whole packs at every level.
+    // 16 numbers are whole packs at every level.
     let ((rows, bytes), (to, x)) = (bytes.as_chunks::<16>(), x.as_chunks_mut::<16>());
     if (rows.len(), bytes.len()) != (to.len(), x.len()) {
         return false;
@@ -489,7 +489,7 @@ pub fn from_bytes<T: Scalar>(bytes: &[u8], x: &mut [T]) -> bool {
     })
 }
 
-/// C = A·B, or added to C, where the caller has seen that the slices are long enough.
+/// C = A·B, or C + A·B. The caller has checked that the slices are long enough.
 #[inline(always)]
 #[expect(clippy::too_many_arguments, reason = "three matrices")]
 pub fn gemm<T: Scalar>(
@@ -502,14 +502,14 @@ pub fn gemm<T: Scalar>(
     c_column: usize,
     overwrite: bool,
 ) -> bool {
-    // Where there is but one, it is no matter where the next would be.
+    // If a size is 1, its stride is never used.
     for (size, stride) in [(m, &mut a_row), (k, &mut a_column), (k, &mut b_row), (n, &mut b_column)]
     {
         if size == 1 {
             *stride = 1;
         }
     }
-    // Kernels read packs of A, and of B where C has few rows, along one side or the other.
+    // The kernels read packs of A along one side or the other. If C has few rows, they read B the same way.
     if m == 0 || k == 0 || n == 0 || (a_row != 1 && a_column != 1) || (b_row != 1 && b_column != 1)
     {
         return false;
@@ -523,7 +523,7 @@ pub fn gemm<T: Scalar>(
     })
 }
 
-/// How many columns of `m` are in `x`; 0 if that is not a whole number.
+/// The number of columns of `m` numbers in `x`; 0 if it is not a whole number.
 #[inline(always)]
 fn samples<T>(m: usize, x: &[T]) -> usize {
     match (x.len().checked_div(m), x.len().checked_rem(m)) {
