@@ -1,15 +1,15 @@
-//! What a product is, and its tiles: some packs of rows by some columns, whose sums stay in registers
-//! while k runs. Written once over `Pack`.
+//! `Product`, and its tiles. A tile is some packs of rows by some columns, and its sums stay in registers while k runs.
+//! It is written once, over `Pack`.
 #![allow(unsafe_code)]
-// Packs may not stand in a closure, so that iterators are of no use here.
+// A pack must not be used in a closure, so iterators do not help here.
 #![allow(clippy::needless_range_loop, clippy::manual_memcpy, clippy::indexing_slicing)]
 #![allow(clippy::pointers_in_nomem_asm_block)] // of `opaque!`
 
 use super::{math::Constants, pack::Pack};
 use core::{arch::asm, ptr::null_mut};
 
-/// C = start + A·B, or C + factor·A·B, C of `m`×`n`, over `k`. Strides are in numbers; C's columns are
-/// contiguous.
+/// C = start + A·B, or C + factor·A·B. C is `m`×`n`, and the sums run over `k`. Strides are in numbers. The columns of
+/// C are contiguous.
 #[derive(Clone, Copy)]
 pub struct Product<E> {
     pub m: usize,
@@ -26,25 +26,26 @@ pub struct Product<E> {
     pub start: Start<E>,
 }
 
-/// What the sums start with.
+/// The value that the sums start with.
 #[derive(Clone, Copy)]
 pub enum Start<E> {
     Zero,
-    /// This column, for every column of C.
+    /// This column, for each column of C.
     Column(*const E),
-    /// Zero; at the end so many times the sums are added to what C holds.
+    /// Zero. At the end, the sums times this factor are added to C.
     Add(E),
 }
 
-/// Where a tile finds A: as it is, as it is and to be copied to the block, or in the block.
+/// Where a tile reads A: in place (`AS_IS`), in place while it copies A to the block (`COPY`), or in the block
+/// (`PACKED`).
 pub const AS_IS: u8 = 0;
 pub const COPY: u8 = 1;
 pub const PACKED: u8 = 2;
 
-/// The bytes of a packed block: three quarters of a first-level cache, which so keeps some of B besides.
+/// The bytes of a packed block: three quarters of a first-level cache, so that the cache can also hold some of B.
 pub(super) const BLOCK: usize = 24 * 1024;
 
-/// From where a cache line begins.
+/// Aligned to a cache line.
 #[repr(align(64))]
 pub(super) struct Aligned<V>(pub V);
 
@@ -52,12 +53,12 @@ pub(super) struct Aligned<V>(pub V);
 #[cfg(feature = "alloc")]
 pub const LINE: usize = 64;
 
-/// The same number or address, of which the compiler does not know what it was made from: left to itself it
-/// computes each of a tile's addresses anew.
+/// The same number or address, but the compiler does not know how it was computed. Without this it computes each
+/// address of a tile anew.
 macro_rules! opaque {
     ($value:expr) => {{
         let mut value = $value;
-        // SAFETY: nothing is done, not to what it points to either.
+        // SAFETY: it does nothing, and does not access memory.
         asm!("/* {0} */", inout(reg) value, options(pure, nomem, nostack, preserves_flags));
         value
     }};
@@ -107,7 +108,7 @@ impl<E: Constants> Product<E> {
         unsafe { self.tile::<P, PACKS, COLUMNS, SUMS, AS_IS, AHEAD>(0, null_mut()) }
     }
 
-    /// The only column, of at most four packs.
+    /// A product with one column, of at most four packs.
     #[inline(always)]
     pub(super) unsafe fn column<P: Pack<Element = E>, const AHEAD: usize>(self) {
         unsafe {
@@ -121,9 +122,9 @@ impl<E: Constants> Product<E> {
         }
     }
 
-    /// `COLUMNS` columns from `column` on, `PACKS` packs of rows, the last of which may be a part. With
-    /// `COPY` there is a `block` to be copied to.
-    /// So that one addition need not wait for the last, `SUMS` sums stand side by side.
+    /// A tile: `COLUMNS` columns from `column` on, and `PACKS` packs of rows, of which the last may be partial. With
+    /// `COPY` it copies A to `block`. It keeps `SUMS` sums side by side, so that an addition need not wait for the
+    /// one before.
     #[inline(always)]
     pub(super) unsafe fn tile<
         P: Pack<Element = E>,
@@ -140,16 +141,16 @@ impl<E: Constants> Product<E> {
         unsafe {
             let (l, last) = (P::LANES, self.m - (PACKS - 1) * P::LANES);
             let mask = P::mask(last);
-            // Columns beyond the last are the last again, to the bit.
+            // Columns beyond the last one repeat the last one, with the same bits.
             let real = if COLUMNS > 4 { COLUMNS } else { COLUMNS.min(self.n - column) };
             let (mut a, mut b) = (self.a, self.b.add(column * self.b_column));
             let c = self.c.add(column * self.c_column);
             let mut copy = block;
-            // A full tile out of a panel, of which there are many.
+            // A full tile of a panel.
             let many = A != AS_IS && COLUMNS > 4;
             let mut sums = [[[P::splat(E::ZERO); PACKS]; COLUMNS]; SUMS];
             sums[0] = [self.first::<P, PACKS>(mask); COLUMNS];
-            // Four columns by one pointer and three distances.
+            // Four columns are addressed by one pointer and three offsets.
             let step = self.b_column;
             let steps = [0, opaque!(step), opaque!(2 * step), opaque!(3 * step)];
             let mut quad = [b; 4];
@@ -160,7 +161,7 @@ impl<E: Constants> Product<E> {
             macro_rules! step {
                 ($sum:expr) => {{
                     if many {
-                        // The tile after the next one's B, where that is a row's next numbers.
+                        // The B of the tile after the next one, if B lies in rows.
                         P::prefetch(quad[0].wrapping_add(2 * COLUMNS));
                     }
                     if AHEAD > 0 {
@@ -199,7 +200,7 @@ impl<E: Constants> Product<E> {
                 }};
             }
             let mut left = self.k;
-            // Not where A is copied, which happens once a panel.
+            // Not while A is copied, which happens once per panel.
             if many && A == PACKED {
                 while left >= 2 {
                     step!(0);
@@ -221,7 +222,7 @@ impl<E: Constants> Product<E> {
             for j in 0..COLUMNS {
                 for i in 0..PACKS {
                     let mut sum = sums[0][j][i];
-                    // Where there were too few for the others, these are zeros, and wait.
+                    // If k is too small for the other sums, they are zeros, and adding them would only cost time.
                     if SUMS > 1 && self.k >= SUMS {
                         sum = sum.add(sums[1 % SUMS][j][i]);
                     }
@@ -235,7 +236,7 @@ impl<E: Constants> Product<E> {
         }
     }
 
-    /// What a column's sums start with; `mask` is that of the last pack.
+    /// The start of the sums of a column. `mask` is the mask of the last pack.
     #[inline(always)]
     pub(super) unsafe fn first<P: Pack<Element = E>, const PACKS: usize>(
         &self,
@@ -252,7 +253,7 @@ impl<E: Constants> Product<E> {
         }
     }
 
-    /// The sums of a tile to C's columns from `c` on, of which `real` are there.
+    /// Writes the sums of a tile to the columns of C from `c` on. `real` of them exist.
     #[inline(always)]
     pub(super) unsafe fn finish<P: Pack<Element = E>, const PACKS: usize, const COLUMNS: usize>(
         &self,
@@ -280,8 +281,8 @@ impl<E: Constants> Product<E> {
                 }
                 return;
             }
-            // Stores of a part branch: over memory and not in the loops above, which would no
-            // longer be unrolled, and the sums not stay in registers.
+            // A partial store branches. If it were in the loops above, they would not be unrolled, and the sums would not
+            // stay in registers. So it goes through memory.
             let mut parts = [[E::ZERO; 16]; COLUMNS];
             for j in 0..COLUMNS {
                 for i in 0..PACKS - 1 {
@@ -302,7 +303,7 @@ impl<E: Constants> Product<E> {
     }
 }
 
-/// Pack `i` of a column of `PACKS`, of which the last may be a part.
+/// Pack `i` of a column of `PACKS` packs, of which the last may be partial.
 #[inline(always)]
 pub(super) unsafe fn part<P: Pack, const PACKS: usize>(
     from: *const P::Element,
@@ -312,14 +313,14 @@ pub(super) unsafe fn part<P: Pack, const PACKS: usize>(
     unsafe { if i + 1 < PACKS { P::load(from) } else { P::load_part(from, mask) } }
 }
 
-/// A pack, or what there is of it, if `left` is less.
+/// A pack, or its first `left` numbers if `left` is smaller.
 #[inline(always)]
 pub(super) unsafe fn load<P: Pack>(from: *const P::Element, left: usize) -> P {
     unsafe { if left >= P::LANES { P::load(from) } else { P::load_part(from, P::mask(left)) } }
 }
 
-/// How many numbers `at` lies behind the last address that whole packs divide, from where none straddles two
-/// cache lines.
+/// How many numbers `at` lies behind the last address that is a multiple of a pack. From such an address no pack
+/// straddles two cache lines.
 #[inline(always)]
 pub(super) fn astray<P: Pack>(at: *const P::Element) -> usize {
     at as usize / size_of::<P::Element>() % P::LANES

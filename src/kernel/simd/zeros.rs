@@ -1,8 +1,8 @@
-//! A product where most of B is zero, as most of an image is: tiles of few columns, which pass over the k
-//! where all of them are. Every sum is that of `tile`, to the bit but for the sign of a zero, so that who
-//! takes which way need not be agreed on. Who may call is said there.
+//! A product where most of B is zero, as in images. Its tiles have few columns, and skip each k where all of them are
+//! zero. Every sum has the bits that `tile` gives, except for the sign of a zero, so parts of one product may go
+//! different ways. `tile` says who may call these functions.
 #![allow(unsafe_code)]
-// Packs may not stand in a closure, so that iterators are of no use here.
+// A pack must not be used in a closure, so iterators do not help here.
 #![allow(clippy::needless_range_loop, clippy::indexing_slicing)]
 
 use super::{
@@ -13,23 +13,23 @@ use super::{
 };
 use core::mem::MaybeUninit;
 
-/// From so many multiplications on it is worth to look at B, at so many of its numbers.
+/// From `WORTH` multiplications on it is worth looking at B: at `LOOKS` of its numbers.
 const WORTH: usize = 1 << 18;
 const LOOKS: usize = 128;
 
-/// From so many rows of a panel on, as AVX-512 has them, finding the k saves more than it costs; of 8 rows,
-/// f64 with AVX2, a training took 1.3 times as long.
+/// With panels of at least so many rows, as with AVX-512, finding the zeros saves more than it costs. With 8 rows
+/// (f64 with AVX2) a training took 1.3 times as long.
 pub(super) const HIGH: usize = 24;
 
-/// The columns of a tile, of which all have to be zero: with more that is seldom so, with one each addition
-/// waits for the last.
+/// The columns of a tile. A k is skipped if all of them are zero. With more columns that is rare; with one column
+/// each addition waits for the one before.
 const COLUMNS: usize = 2;
 
-/// Tiles that are looked at together.
+/// The number of tiles that are searched for zeros together.
 const TILES: usize = 8;
 
 impl<E: Constants> Product<E> {
-    /// Whether A's columns are contiguous, and but a third of B, or less, seems to be other than zero.
+    /// Whether the columns of A are contiguous, and at most a third of B seems to be other than zero.
     #[inline(always)]
     pub(super) unsafe fn mostly_zeros(&self) -> bool {
         if self.a_row != 1 || self.m * self.k * self.n < WORTH {
@@ -37,7 +37,7 @@ impl<E: Constants> Product<E> {
         }
         let (mut i, mut others) = (0, 0);
         while i < LOOKS && others <= LOOKS / 3 {
-            // Evenly over k, and over the columns in another order.
+            // Spread evenly over k and, in another order, over the columns.
             let (k, column) = (i * self.k / LOOKS, i * 37 % LOOKS * self.n / LOOKS);
             // SAFETY: within B.
             let b = unsafe { *self.b.add(k * self.b_row + column * self.b_column) };
@@ -47,7 +47,7 @@ impl<E: Constants> Product<E> {
         others <= LOOKS / 3
     }
 
-    /// Panel after panel, each copied, in the same blocks of k as any other.
+    /// Panel after panel. Each is copied, in the same blocks of k as in `panels`.
     #[inline(always)]
     pub(super) unsafe fn nonzeros<P: Pack<Element = E>>(self) {
         let mut block = Aligned(MaybeUninit::<[u8; BLOCK]>::uninit());
@@ -68,8 +68,8 @@ impl<E: Constants> Product<E> {
         }
     }
 
-    /// Copies A, of one panel of whole packs' `height`, to the block; false if a number of it, times zero,
-    /// is not zero.
+    /// Copies the A of one panel, `height` rows in whole packs, to the block. Returns false if a number times zero is
+    /// not zero.
     #[inline(always)]
     unsafe fn copy<P: Pack<Element = E>>(&self, height: usize, block: *mut E) -> bool {
         unsafe {
@@ -85,14 +85,14 @@ impl<E: Constants> Product<E> {
         }
     }
 
-    /// A panel of so many packs, which lies in the block. Where A is not finite, no k is passed over.
+    /// Computes a panel of `packs` packs, which is in the block. If A is not finite, it skips nothing.
     #[inline(always)]
     unsafe fn panel_of_nonzeros<P: Pack<Element = E>>(&self, packs: usize, finite: bool) {
         let mut done = 0;
         unsafe {
             while done < self.n {
                 let b = self.b.add(done * self.b_column);
-                // Whole tiles, as a tile has its own marks.
+                // Whole tiles, because each tile has its own mark.
                 let astray = if self.b_column == 1 { astray::<P>(b) / COLUMNS } else { 0 };
                 let columns = ((TILES - astray) * COLUMNS).min(self.n - done);
                 let part = Product { b, n: columns, ..*self };
@@ -111,11 +111,11 @@ impl<E: Constants> Product<E> {
         }
     }
 
-    /// Tile by tile a bit for each k where B is other than zero. B lies in columns or in rows.
+    /// For each tile, one bit per k where B is not zero. B lies in columns or in rows.
     #[inline(always)]
     unsafe fn mark<P: Pack<Element = E>>(&self) -> [u128; TILES] {
-        const { assert!(COLUMNS == 2 && TILES * COLUMNS <= 16) }; // a pair, and bits of `rows`
-        // A block's k, and bits of a mark.
+        const { assert!(COLUMNS == 2 && TILES * COLUMNS <= 16) }; // a pair of columns, and the bits of `rows`
+        // The k of a block fit the bits of a mark.
         const { assert!(P::PANEL * P::LANES < HIGH || BLOCK / P::PANEL / size_of::<P>() <= 128) };
         let mut marks = [0; TILES];
         unsafe {
@@ -131,11 +131,11 @@ impl<E: Constants> Product<E> {
                 }
                 return marks;
             }
-            // Of so few bits that many fit a register.
+            // A small type, so that many fit a register.
             let mut rows = [0u16; 128];
             for k in 0..self.k {
                 let b = self.b.add(k * self.b_row);
-                // The next columns', as rows that lie far apart no CPU fetches by itself.
+                // The next columns: the CPU does not prefetch rows that lie far apart.
                 P::prefetch(b.wrapping_add(TILES * COLUMNS));
                 rows[k] = bits::<P>([b; 2], self.n) as u16;
             }
@@ -152,7 +152,7 @@ impl<E: Constants> Product<E> {
         marks
     }
 
-    /// A tile, of those k alone whose bits are set in `left`.
+    /// Computes a tile from the k whose bits are set in `left`.
     #[inline(always)]
     unsafe fn marked<P: Pack<Element = E>, const PACKS: usize>(&self, at: usize, mut left: u128) {
         unsafe {
