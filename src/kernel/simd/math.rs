@@ -1,9 +1,9 @@
-//! The functions of one number that layers and losses are made of, for a register of them at once.
+//! The functions of one number that layers and losses use, for a whole register at once.
 //!
-//! Each is written once, for f32 and f64 and every kind of `Pack`. `tests/unit/math.rs` holds all
-//! f32 to 2 units in the last place, hard and random f64 to 4. (Measured: 1.9 and 1.7.)
+//! Each is written once, for f32, f64 and every kind of `Pack`. `tests/unit/math.rs` checks all f32 numbers to 2 units
+//! in the last place, and hard and random f64 numbers to 4. (Measured: 1.9 and 1.7.)
 //!
-//! NaN is NaN, zeros keep their sign, subnormal numbers are numbers.
+//! NaN gives NaN, zeros keep their sign, subnormal numbers are computed as numbers.
 #![allow(unsafe_code)]
 
 use super::{
@@ -14,12 +14,12 @@ use crate::Scalar;
 use core::f64::consts::{FRAC_1_SQRT_2, LOG2_E};
 use num_traits::ConstZero;
 
-/// What differs between f32 and f64. The polynomials are the work of `tests/goldens/minimax.py`,
-/// lowest coefficient first; their errors are those of the function, were nothing rounded but they.
+/// What differs between f32 and f64. `tests/goldens/minimax.py` computes the polynomials. The lowest coefficient comes
+/// first. The errors are those of the function if only the coefficients were rounded.
 pub trait Constants: Scalar + ConstZero + num_traits::ConstOne {
-    /// ln 2 in two parts, of which the first times an exponent is exact.
+    /// ln 2 in two parts. The product of the first part and an exponent is exact.
     const LN_2: [f64; 2];
-    /// From where on eˣ is 0, and from where on infinite.
+    /// Below the first eˣ is 0; above the second it is infinite.
     const EXP_ENDS: [f64; 2];
     const TANH_END: f64;
     /// (eʳ - 1 - r) / r² for r from -0.29 to 0.493; f32 2^-29, f64 2^-58 of eʳ - 1.
@@ -106,7 +106,7 @@ functions! {
 /// `y = F(x)`, for `len` numbers; y may be x.
 ///
 /// # Safety
-/// The CPU has the instructions of `P`; so many numbers can be read and written.
+/// The CPU has the instructions of `P`, and `len` numbers can be read and written.
 #[inline(always)]
 pub unsafe fn apply<P: Lanes, F: Function>(
     mut x: *const P::Element,
@@ -114,9 +114,9 @@ pub unsafe fn apply<P: Lanes, F: Function>(
     len: usize,
 ) {
     let (mut left, pair) = (len, 2 * P::LANES);
-    // SAFETY: `left` numbers lie behind both pointers.
+    // SAFETY: `left` numbers follow both pointers.
     unsafe {
-        // Two at a time: each waits for its own chain of results.
+        // Two packs at a time, because each waits for its own chain of results.
         while left >= pair {
             let (a, b) = (P::load(x), P::load(x.add(P::LANES)));
             let (a, b) = (F::of(a), F::of(b));
@@ -134,19 +134,19 @@ pub unsafe fn apply<P: Lanes, F: Function>(
     }
 }
 
-/// x = byte / 255, for `len` of them, which is whole packs.
+/// x = byte / 255, for `len` numbers, which is whole packs.
 ///
 /// # Safety
 /// As for [`apply`].
 #[inline(always)]
 pub unsafe fn from_bytes<P: Lanes>(bytes: *const u8, x: *mut P::Element, len: usize) {
-    // SAFETY: `i` and a pack more lie behind the pointers.
+    // SAFETY: `i` numbers and another pack follow the pointers.
     unsafe {
-        // 1/255 and what that lacks: both products together are what the quotient is, without division.
+        // 1/255 and its rounding error: the sum of both products is the quotient, without a division.
         let zero = P::splat(P::Element::ZERO);
         let part = zero.like(1.0 / 255.0);
         let rest = part.neg_mul_add(zero.like(255.0), zero.like(1.0)).mul(part);
-        // No store straddles two cache lines but the first and the last, which write some numbers twice.
+        // Only the first and the last store straddle two cache lines. They write some numbers twice.
         let (mut i, mut next, last) = (0, P::LANES - astray::<P>(x), len.saturating_sub(P::LANES));
         while i < len {
             let byte = P::load_bytes(bytes.add(i));
@@ -157,7 +157,7 @@ pub unsafe fn from_bytes<P: Lanes>(bytes: *const u8, x: *mut P::Element, len: us
     }
 }
 
-/// dx = dy·F'(x), as F says it by x or by y = F(x), whichever `from` is.
+/// dx = dy·F'(x). `from` is x or y = F(x), as the function F needs.
 pub trait Slope {
     fn back<P: Lanes>(from: P, dy: P) -> P;
 }
@@ -173,7 +173,7 @@ pub unsafe fn back<P: Lanes, F: Slope>(
     dx: *mut P::Element,
     len: usize,
 ) {
-    // SAFETY: `i` and what follows, `left` numbers, lie behind the pointers.
+    // SAFETY: `i` numbers and then `left` numbers follow the pointers.
     unsafe {
         let mut i = 0;
         while i < len {
@@ -211,14 +211,14 @@ slopes! {
     Softplus |x| sigmoid(x);
 }
 
-/// max(x, 0), NaN where x is.
+/// max(x, 0); NaN where x is NaN.
 #[inline(always)]
 fn relu<P: Lanes>(x: P) -> P {
     x.at_least(x.like(0.0))
 }
 
-/// Estrin's scheme, as the halves of a polynomial do not wait for each other. A function takes the
-/// powers of x of which it has use; which halves there are is known when it has been inlined.
+/// Estrin's scheme, in which the halves of a polynomial do not wait for each other. A function computes the powers of x
+/// that it needs. The number of halves is known once the function is inlined.
 macro_rules! polynomials {
     ($($name:ident, $half:ident, $at:literal, [$($below:ident)*], $top:ident;)*) => { $(
         #[inline(always)]
@@ -258,8 +258,8 @@ fn polynomial<P: Lanes>(x: P, c: &[f64]) -> P {
     poly32(x, x2, x4, x8, x8.mul(x8), c)
 }
 
-/// How far the steps between two n of [`exp_parts`] lie off the middle between them: such that
-/// what eˣ - 1 loses by cancellation is small on either side of 0, or above it.
+/// How far the step from one n of [`exp_parts`] to the next is off the middle between them. It is chosen so that the
+/// cancellation in eˣ - 1 is small on either side of 0, or above 0.
 const EVEN: f64 = -0.0845;
 const ABOVE: f64 = -0.21;
 
@@ -272,7 +272,7 @@ fn exp_parts<P: Lanes>(x: P, shift: f64) -> (P, P) {
     (n, r.mul(r).mul_add(polynomial(r, P::Element::EXP), r))
 }
 
-/// eˣ where it is neither 0 nor infinite.
+/// eˣ, for x where the result is neither 0 nor infinite.
 #[inline(always)]
 fn exp_within<P: Lanes>(x: P) -> P {
     let (n, p) = exp_parts(x, EVEN);
@@ -286,8 +286,8 @@ pub fn exp<P: Lanes>(x: P) -> P {
     exp_within(x.at_most(x.like(high)).at_least(x.like(low)))
 }
 
-/// With e = e²ˣ - 1: b - b·q for b = e / 2 and q = e / (e + 2), which is tanh x itself, or, where
-/// that is above ½, b = 1 and q = 2 / (e + 2). So the quotient's error is the smaller part.
+/// tanh x as b - b·q, with e = e²ˣ - 1. Here b = e / 2 and q = e / (e + 2), which is tanh x itself. Where that is above
+/// ½, b = 1 and q = 2 / (e + 2). So the error of the quotient affects only the smaller term.
 #[inline(always)]
 pub fn tanh_by_exp<P: Lanes>(x: P) -> P {
     let (size, one) = (x.abs(), x.like(1.0));
@@ -300,7 +300,7 @@ pub fn tanh_by_exp<P: Lanes>(x: P) -> P {
     x.like(P::Element::TANH_END).less(size, one, b.neg_mul_add(q, b)).copysign(x)
 }
 
-/// 1 / (1 + e⁻ˣ): below zero as exact as a small number is, above it the rest to 1.
+/// 1 / (1 + e⁻ˣ): computed directly below zero, so that small results are exact, and as 1 minus the rest above zero.
 #[inline(always)]
 pub fn sigmoid<P: Lanes>(x: P) -> P {
     let (zero, one) = (x.like(0.0), x.like(1.0));
@@ -313,7 +313,7 @@ pub fn sigmoid<P: Lanes>(x: P) -> P {
     x.less(zero, y, one.sub(y))
 }
 
-/// ln(1 + x) for the sum 2ᵏ·(1 + f): of k, and of 2 artanh s for s = f / (2 + f), whose first part is f.
+/// ln(1 + x), where 1 + x = 2ᵏ·(1 + f): the sum of k·ln 2 and 2 artanh s, with s = f / (2 + f).
 #[inline(always)]
 pub fn ln_1p<P: Lanes>(x: P) -> P {
     let (zero, one, [high, low]) = (x.like(0.0), x.like(1.0), P::Element::LN_2);
@@ -331,7 +331,7 @@ pub fn ln_1p<P: Lanes>(x: P) -> P {
     sum.less(x.like(f64::INFINITY), zero.less(sum, y, outside), sum).copysign(x)
 }
 
-/// 2/√π ∫₀ˣ exp(-t²) dt: a polynomial near 0, from there on 1 - exp of one.
+/// 2/√π ∫₀ˣ exp(-t²) dt: a polynomial near 0, elsewhere 1 - exp of a polynomial.
 #[inline(always)]
 pub fn erf<P: Lanes>(x: P) -> P {
     let (size, [split, end]) = (x.abs(), P::Element::ERF_ENDS);
@@ -340,7 +340,7 @@ pub fn erf<P: Lanes>(x: P) -> P {
     size.less(x.like(split), near, x.like(1.0).sub(exp_within(far))).copysign(x)
 }
 
-/// From where on the normal distribution is 1, and its density 0, in f64 too.
+/// From here on the normal distribution is 1 and its density 0, in f64 too.
 const GELU_END: f64 = 40.0;
 
 /// The normal distribution, (1 + erf(x / √2)) / 2.
@@ -350,7 +350,7 @@ fn normal<P: Lanes>(x: P) -> P {
     half.mul_add(erf(x.mul(x.like(FRAC_1_SQRT_2))), half)
 }
 
-/// x·Φ(x), by which -∞ would be NaN.
+/// x·Φ(x). For x = -∞ the plain product would be NaN.
 #[inline(always)]
 fn gelu<P: Lanes>(x: P) -> P {
     x.at_least(x.like(-GELU_END)).mul(normal(x))

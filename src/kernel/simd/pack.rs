@@ -1,38 +1,37 @@
 //! One SIMD register and its operations, for f32 and f64.
 //!
-//! The methods are `inline(always)` and carry no features of their own: each becomes an instruction
-//! of the function that it is inlined into. So that this is sound a pack can be made by unsafe
-//! functions alone, whose caller promises that the CPU has the instructions; whoever holds a pack
-//! may compute with it. No closure, `map` or `from_fn` may stand around one: it would not be
-//! inlined, and be a call for every instruction.
+//! The methods are `inline(always)` and have no features of their own: each becomes an instruction of the function that
+//! it is inlined into. This is sound because only unsafe functions make a pack, and their caller promises that the CPU
+//! has the instructions. Code that has a pack may compute with it. Do not use a pack in a closure, `map` or `from_fn`:
+//! the closure would not be inlined, and every instruction would be a call.
 #![allow(unsafe_code)]
 
 use super::arch;
 
-/// Some numbers in one register.
+/// The numbers in one register.
 pub trait Pack: Copy {
     type Element: super::math::Constants;
-    /// Some of the first lanes.
+    /// A mask that selects the first lanes.
     type Mask: Copy;
-    /// A pack of half the lanes, if there is one, else the same.
+    /// A pack with half the lanes if there is one, else the same pack.
     type Half: Pack<Element = Self::Element>;
-    /// How many numbers.
+    /// The number of lanes.
     const LANES: usize;
-    /// Packs that the panels of a product are high, as many registers as the CPU has allow.
+    /// The height of the panels of a product in packs. It follows from the number of registers.
     const PANEL: usize;
 
     /// # Safety
-    /// The CPU has the instructions of this pack; so for all that make one.
+    /// The CPU has the instructions of this pack. The same holds for all functions that make a pack.
     unsafe fn splat(value: Self::Element) -> Self;
     /// # Safety
     /// `LANES` numbers can be read.
     unsafe fn load(from: *const Self::Element) -> Self;
-    /// For `load_part`: the first `count` lanes, or all.
+    /// A mask for `load_part`: the first `count` lanes, or all lanes if `count` is larger.
     ///
     /// # Safety
     /// As for `splat`.
     unsafe fn mask(count: usize) -> Self::Mask;
-    /// The lanes of `mask`, zeros in the others.
+    /// Loads the lanes of `mask`. The other lanes are zeros.
     ///
     /// # Safety
     /// As many numbers can be read as `mask` has lanes.
@@ -50,29 +49,29 @@ pub trait Pack: Copy {
     fn sub(self, other: Self) -> Self;
     fn mul(self, other: Self) -> Self;
     fn div(self, other: Self) -> Self;
-    /// A bit for each lane that is not zero in one or both, as NaN is not, from the lowest on; or, where it is
-    /// not worth to look, all bits.
+    /// One bit for each lane that is not zero in one or both packs, from the lowest bit on. NaN is not zero. If the
+    /// search is not worth it at this level, all bits are set.
     #[inline(always)]
     fn nonzeros(self, _: Self) -> u16 {
         u16::MAX
     }
-    /// Has the cache line of this address, which need not exist, fetched to the first-level cache.
+    /// Prefetches the cache line of this address to the first-level cache. The address need not be valid.
     #[inline(always)]
     fn prefetch(from: *const Self::Element) {
         arch::prefetch(from.cast());
     }
-    /// So many bytes as numbers.
+    /// `LANES` bytes as numbers.
     ///
     /// # Safety
     /// As for `splat`; `LANES` bytes can be read.
     unsafe fn load_bytes(from: *const u8) -> Self;
-    /// The lanes of both in turn: `a0 b0 a1 b1 …`, in two packs.
+    /// The lanes of both, interleaved: `a0 b0 a1 b1 …`, in two packs.
     fn interleave(self, other: Self) -> (Self, Self);
     /// In each 16 bytes the sums of two neighbouring lanes, first of `self`, then of `other`.
     fn pair_sums(self, other: Self) -> Self;
     /// The sums of two neighbouring 16 bytes, first of `self`, then of `other`.
     fn block_sums(self, other: Self) -> Self;
-    /// Of both halves, or `low` where a half is as large.
+    /// A pack from both halves, or `low` if a half is a whole pack.
     fn whole(low: Self::Half, high: Self::Half) -> Self;
 }
 
