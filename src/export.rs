@@ -197,7 +197,7 @@ impl<T: Scalar, In: Shape, L, E> Network<T, In, L, E> {
     }
 }
 
-/// A file that declares a net, of so many parameters, as a `static` of this name.
+/// A file that declares a net as a `static` of this name. Its head states the number of parameters.
 struct File<'a, E>(&'a E, usize, &'a str);
 
 impl<E: Export> fmt::Display for File<'_, E> {

@@ -61,7 +61,7 @@ pub struct Piece<'a, T, const N: usize> {
     pub first: usize,
     /// The number of this step. The first is 1.
     pub step: u64,
-    /// The numbers of the parameter, to be changed.
+    /// The numbers of the parameter, which the rule changes.
     pub values: &'a mut [T],
     /// Their gradient.
     pub gradient: &'a [T],

@@ -1,11 +1,13 @@
-//! The loops that decide the speed, over plain slices, and the little memory work that needs
-//! `unsafe`. No other module has either.
+//! The loops that decide the speed, over plain slices, and the code for memory that needs `unsafe`. All
+//! speed-critical code and all `unsafe` of the crate are here.
 //!
-//! A batch is a slice of samples that lie one behind the other, `W` is the slice of an O×I matrix,
-//! column after column. The functions know no shape type: one instance serves every layer and
-//! batch of a scalar. Where the lengths of slices and the sizes do not agree, all of the output is NaN.
+//! A batch is a slice of samples, one after the other. `W` is the slice of an O×I matrix, column after column.
+//! The functions do not know shape types: one instance serves every layer and batch of a scalar. If the
+//! lengths of the slices do not agree with the sizes, the whole output is NaN.
+//!
+//! The page at the top of `simd` says how a product finds its kernel.
 
-/// Hands on to `$for` the kernels that there are by SIMD and by loops.
+/// Calls `$for!` with the list of the kernels that exist both as SIMD and as loops.
 macro_rules! each {
     ($for:ident!) => {
         $for! {
@@ -13,15 +15,15 @@ macro_rules! each {
             fn affine(inputs: usize, w: &[T], b: &[T], x: &[T], y: &mut [T]);
             /// dx = Wᵀ·dy, sample by sample.
             fn product_tn(size: Size, w: &[T], dy: &[T], dx: &mut [T]);
-            /// dW = dy·xᵀ, summed over the samples: put in the place of what is there, or added to it.
+            /// dW = dy·xᵀ, summed over the samples. It replaces what is there, or is added to it.
             fn product_nt(size: Size, dy: &[T], x: &[T], dw: &mut [T], overwrite: bool);
-            /// db = Σ dy over the samples: put in the place of what is there, or added to it.
+            /// db = Σ dy over the samples. It replaces what is there, or is added to it.
             fn sum_columns(dy: &[T], db: &mut [T], overwrite: bool);
             /// w ← w + factor·g.
             fn add_scaled(factor: T, g: &[T], w: &mut [T]);
-            /// y = max(x, 0), NaN where x is.
+            /// y = max(x, 0); NaN where x is NaN.
             fn relu(x: &[T], y: &mut [T]);
-            /// dx = dy where x > 0 or NaN, elsewhere 0·dy.
+            /// dx = dy where x > 0 or x is NaN, else 0·dy.
             fn relu_back(x: &[T], dy: &[T], dx: &mut [T]);
             /// y = tanh x.
             fn tanh(x: &[T], y: &mut [T]);
@@ -31,7 +33,7 @@ macro_rules! each {
             fn sigmoid(x: &[T], y: &mut [T]);
             /// dx = dy·y·(1 - y).
             fn sigmoid_back(y: &[T], dy: &[T], dx: &mut [T]);
-            /// y = x·Φ(x), Φ being the normal distribution.
+            /// y = x·Φ(x), where Φ is the normal distribution function.
             fn gelu(x: &[T], y: &mut [T]);
             /// dx = dy·(Φ(x) + x·Φ'(x)).
             fn gelu_back(x: &[T], dy: &[T], dx: &mut [T]);
@@ -52,7 +54,7 @@ macro_rules! each {
 
 mod loops;
 mod place;
-// With std an x86-64 CPU is asked what it has, without it the build; aarch64 has NEON.
+// On x86-64 with std, the crate asks the CPU what it has; without std, the build says it. aarch64 has NEON.
 #[cfg_attr(
     not(any(
         all(
@@ -77,17 +79,17 @@ pub(crate) use simd::run;
 pub(crate) use softmax::softmax;
 pub use sum::{Sum, sum_of};
 
-/// A layer's outputs and inputs.
+/// The outputs and inputs of a layer.
 pub type Size = (usize, usize);
 
-/// A step of a net, as a struct: an attribute on a closure is not stable.
+/// A step of a net. It is a struct and not a closure, because attributes on closures are not stable.
 pub(crate) trait Work {
     type Output;
-    /// To be `inline(always)`, as must be all that it calls, in order to have the features.
+    /// Must be `inline(always)`, and so must all that it calls, in order to have the CPU features.
     fn run(self) -> Self::Output;
 }
 
-/// Each by SIMD where scalar and CPU allow it, else by loops.
+/// Each kernel: by SIMD if scalar and CPU allow it, else by loops.
 macro_rules! kernels {
     ($($(#[$doc:meta])* fn $name:ident($($argument:ident: $type:ty),*);)*) => { $(
         $(#[$doc])*
@@ -101,8 +103,8 @@ macro_rules! kernels {
 }
 each!(kernels!);
 
-/// W ← W + factor·dy·xᵀ, with the bits of `product_nt` and `add_scaled`; false if it was not done, as without SIMD
-/// no sum is kept in registers.
+/// W ← W + factor·dy·xᵀ, with the bits of `product_nt` followed by `add_scaled`. Returns false if it was not done:
+/// without SIMD the sums are not kept in registers.
 #[inline(always)]
 pub fn add_product<T: Scalar>(factor: T, size: Size, dy: &[T], x: &[T], w: &mut [T]) -> bool {
     simd::add_product(factor, size, dy, x, w)
@@ -111,12 +113,12 @@ pub fn add_product<T: Scalar>(factor: T, size: Size, dy: &[T], x: &[T], w: &mut 
 /// Whether all numbers are finite.
 #[inline(always)]
 pub fn finite<T: Scalar>(numbers: &[T]) -> bool {
-    // Without a branch, so that it is done by SIMD.
+    // Without a branch, so that the compiler uses SIMD.
     numbers.iter().fold(true, |finite, number| finite & number.is_finite())
 }
 
-/// How many columns the next part of a matrix has, of which so many are left and `most` are one part: more than
-/// two, unless `most` is 1. Two columns by themselves are summed up in another order.
+/// The number of columns in the next part of a matrix, if `left` columns are left and a part has at most `most`. It
+/// is more than two, unless `most` is 1, because a product of one or two columns adds in another order.
 #[inline(always)]
 pub const fn next_part(left: usize, most: usize) -> usize {
     if left <= most {
@@ -128,8 +130,8 @@ pub const fn next_part(left: usize, most: usize) -> usize {
     }
 }
 
-/// The columns in `part` of dW = dy·xᵀ, summed over the samples. The bits are those of `product_nt` if dW takes
-/// more than 32 KiB and is cut as `next_part` says.
+/// The columns in `part` of dW = dy·xᵀ, summed over the samples. They have the bits of `product_nt` if dW takes
+/// more than 32 KiB and is cut by `next_part`.
 #[inline(always)]
 pub fn product_nt_part<T: Scalar>(
     size: Size,
@@ -151,13 +153,13 @@ pub fn product_nt_part<T: Scalar>(
     }
 }
 
-/// C = A·B, or added to C, for an A of m×k and a B of k×n. The strides of A and B are those of their rows
-/// and columns, in numbers: a step down and a step to the right. C's columns are contiguous, and begin
-/// `c_column` numbers apart; what lies between them is left as it is.
+/// C = A·B, or C + A·B, where A is m×k and B is k×n. The strides of A and B, in numbers, are those of a step down and
+/// of a step to the right. The columns of C are contiguous and begin `c_column` numbers apart. The numbers between
+/// them do not change.
 ///
-/// It is fast where one stride of A is 1, and one of B.
+/// It is fast if one stride of A is 1, and one stride of B.
 ///
-/// If a slice is too short, or C's columns overlap, all of `c` is NaN.
+/// If a slice is too short, or if the columns of C overlap, all of `c` is NaN.
 #[inline(always)]
 #[expect(clippy::too_many_arguments, reason = "three matrices")]
 pub fn gemm<T: Scalar>(
@@ -182,7 +184,7 @@ pub fn gemm<T: Scalar>(
     }
 }
 
-/// How many numbers a matrix reaches over, with these strides; none if more than can be counted.
+/// The length of the slice that a matrix with these strides needs. `None` if it does not fit a `usize`.
 #[inline(always)]
 fn reach((rows, columns): Size, (row, column): (usize, usize)) -> Option<usize> {
     match (rows.checked_sub(1), columns.checked_sub(1)) {
@@ -193,7 +195,7 @@ fn reach((rows, columns): Size, (row, column): (usize, usize)) -> Option<usize> 
     }
 }
 
-/// Whether both slices hold the same number of samples, each of so many features.
+/// Whether both slices hold the same number of samples, with these numbers of features.
 #[inline(always)]
 fn same_batch<T>((features, a): (usize, &[T]), (others, b): (usize, &[T])) -> bool {
     let samples = a.len().checked_div(features).or(b.len().checked_div(others)).unwrap_or(0);

@@ -17,12 +17,13 @@ use crate::{
 /// A NaN in an output or a target makes the loss NaN.
 ///
 /// ```
-/// use chainrule::{Loss, SumSquaredError};
+/// use chainrule::{D1, Loss, SumSquaredError};
 /// use nalgebra::Matrix2;
 ///
 /// let (y, t) = (Matrix2::new(1.0, 2.0, 3.0, 4.0), Matrix2::new(1.0, 0.0, 0.0, 4.0));
 /// let mut dy = y;
-/// let loss = SumSquaredError.loss(&y, &t, Some(&mut dy));
+/// // The loss takes any shape, so the type of the shape must be given here; a net gives it.
+/// let loss = Loss::<f64, D1<2>, _, _>::loss(&SumSquaredError, &y, &t, Some(&mut dy));
 /// assert_eq!(loss, (9.0 / 2.0 + 4.0 / 2.0) / 2.0);
 /// assert_eq!(dy, Matrix2::new(0.0, 1.0, 1.5, 0.0));
 /// ```

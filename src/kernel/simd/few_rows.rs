@@ -1,7 +1,7 @@
-//! The rows of a product that are too few for a pack: as dot products, or with C's columns in the packs.
-//! Who may call is said in `tile`.
+//! The rows of a product that are too few for a pack. They are computed as dot products, or with the columns of C in
+//! the packs. `tile` says who may call these functions.
 #![allow(unsafe_code)]
-// Packs may not stand in a closure, so that iterators are of no use here.
+// A pack must not be used in a closure, so iterators do not help here.
 #![allow(clippy::needless_range_loop, clippy::manual_memcpy, clippy::indexing_slicing)]
 
 use super::{
@@ -12,7 +12,7 @@ use super::{
 use core::mem::MaybeUninit;
 
 impl<E: Constants> Product<E> {
-    /// A few rows, as dot products along k, which lies one behind the other in B.
+    /// A few rows, as dot products along k, which is contiguous in B.
     #[inline(always)]
     pub(super) unsafe fn by_dots<P: Pack<Element = E>>(self) {
         const DEPTH: usize = 512;
@@ -58,7 +58,7 @@ impl<E: Constants> Product<E> {
         }
     }
 
-    /// `COLUMNS` columns from `column` on; those beyond the last are the last again.
+    /// `COLUMNS` columns from `column` on. Columns beyond the last one repeat the last one.
     #[inline(always)]
     pub(super) unsafe fn dot<P: Pack<Element = E>, const ROWS: usize, const COLUMNS: usize>(
         self,
@@ -119,7 +119,7 @@ impl<E: Constants> Product<E> {
         }
     }
 
-    /// A few rows, with C's columns in the packs: Cᵀ = Bᵀ·Aᵀ, where B's rows are contiguous.
+    /// A few rows, with the columns of C in the packs: Cᵀ = Bᵀ·Aᵀ. The rows of B are contiguous.
     #[inline(always)]
     pub(super) unsafe fn by_columns<P: Pack<Element = E>>(self) {
         const MOST: usize = 32;
@@ -129,7 +129,7 @@ impl<E: Constants> Product<E> {
             let mut done = 0;
             while done < self.n {
                 let b = self.b.add(done);
-                // A short part to where a line begins pays where the rows are long.
+                // If the rows are long, it pays to begin with a short part up to the next cache line.
                 let astray = if self.n > 8 * P::LANES { astray::<P>(b) } else { 0 };
                 let m = (self.n - done).min(2 * P::LANES - astray);
                 let swapped = Product::new(

@@ -1,14 +1,14 @@
-//! What the functions of `math` need of a pack besides arithmetic.
+//! The operations of a pack, besides arithmetic, that the functions of `math` need.
 //!
-//! The methods are `inline(always)` for the reason that `pack` gives, and safe for the same: a pack
-//! shows that the CPU has the instructions.
+//! The methods are `inline(always)` and safe for the reasons that `pack` gives: a pack proves that the CPU has the
+//! instructions.
 #![allow(unsafe_code)]
 
 use super::pack::Pack;
 
-/// A pack's sizes, signs, exponents and comparisons.
+/// Sizes, signs, exponents and comparisons of a pack.
 pub trait Lanes: Pack {
-    /// A pack of `value` alone, rounded.
+    /// A pack with `value`, rounded, in every lane.
     fn like(self, value: f64) -> Self;
     /// `other - self * a`, rounded once.
     fn neg_mul_add(self, a: Self, other: Self) -> Self;
@@ -17,19 +17,19 @@ pub trait Lanes: Pack {
     fn abs(self) -> Self {
         self.copysign(self.like(1.0))
     }
-    /// The smaller, NaN where `self` is NaN.
+    /// The smaller of both; NaN where `self` is NaN.
     fn at_most(self, other: Self) -> Self;
-    /// The larger, NaN where `self` is NaN.
+    /// The larger of both; NaN where `self` is NaN.
     fn at_least(self, other: Self) -> Self;
     /// The nearest integer.
     fn round(self) -> Self;
-    /// `self * 2^n` for an integer n, rounded once; down to subnormals, up to infinity.
+    /// `self * 2^n` for an integer n, rounded once. The result may be subnormal or infinite.
     fn scale(self, n: Self) -> Self;
-    /// The n of `2^n <= self < 2^(n + 1)`, where that is a normal number.
+    /// The n with `2^n <= self < 2^(n + 1)`, if `self` is a normal number.
     fn exponent(self) -> Self;
-    /// `yes` where `self < other`, else, as for NaN, `no`.
+    /// `yes` where `self < other`, else `no`. For NaN `no`.
     fn less(self, other: Self, yes: Self, no: Self) -> Self;
-    /// By whichever way is the fastest.
+    /// tanh, by the fastest method of this pack.
     fn tanh(self) -> Self;
 }
 

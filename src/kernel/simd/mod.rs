@@ -129,7 +129,7 @@ use core::any::TypeId;
 use lanes::Lanes;
 use tile::{Product, Start};
 
-/// Hands on to `$for` what stands before it and the kernels for large work, which go through a table.
+/// Calls `$for!` with `$before` and the list of the kernels for large work, which go through a table.
 macro_rules! large {
     ($for:ident! $($before:tt)*) => { $for! { $($before)*
         fn product(product: Product<E>) = panels::product;
@@ -164,7 +164,7 @@ macro_rules! table_type {
 }
 large!(table_type!);
 
-/// The table of a level, for a pack.
+/// The table of one level, for one pack.
 macro_rules! table {
     ($module:ident $pack:ident
      $(fn $name:ident($($argument:ident: $type:ty),*) = $from:ident::$body:ident $(<$of:ident>)?;)*) => {
@@ -172,14 +172,14 @@ macro_rules! table {
     };
 }
 
-/// A level's kernels, each a function with its features.
+/// The kernels of a level. Each is a function with the CPU features of the level.
 macro_rules! kernels {
     ($features:literal
      $(fn $name:ident($($argument:ident: $type:ty),*) = $from:ident::$body:ident $(<$of:ident>)?;)*) => { $(
         #[inline]
         #[target_feature(enable = $features)]
         pub unsafe fn $name<P: Lanes<Element = E>, E: super::Float>($($argument: $type),*) {
-            // SAFETY: as the caller promises; the features are on.
+            // SAFETY: the caller promises it, and the features are enabled.
             unsafe { $from::$body::<P $(, $of)?>($($argument),*) }
         }
     )* };
@@ -193,7 +193,7 @@ macro_rules! level {
             use super::{Lanes, Product, Size, Start, panels};
 
             large!(kernels! $features);
-            // These are small wherever they are called.
+            // These are called for small work only.
             kernels! { $features
                 fn small_column(size: Size, w: (*const E, usize), x: *const E, y: *mut E, start: Start<E>)
                     = vector::column<NARROW>;
@@ -202,11 +202,11 @@ macro_rules! level {
                 fn add_scaled(factor: E, g: *const E, w: *mut E, len: usize) = vector::add_scaled;
             }
 
-            // Where the level is no constant, `trust` wants a function of its own.
+            // If the level is not a constant, `trust` needs a separate function.
             #[cfg_attr(all(target_arch = "x86_64", not(target_feature = "avx512bw")), inline(never))]
             #[target_feature(enable = $features)]
             pub unsafe fn run<W: super::Work>(work: W) -> W::Output {
-                // SAFETY: as the caller has seen. No kernel need look again.
+                // SAFETY: the caller has checked the features. No kernel need check again.
                 unsafe { super::arch::trust(Some(super::Level::$level)) };
                 work.run()
             }
@@ -232,8 +232,8 @@ macro_rules! float {
     };
 }
 
-/// The levels of an architecture, the least first, each with module, features, packs of f32 and f64.
-/// `$d` is a dollar, for the macro within.
+/// The levels of an architecture, the lowest first, each with its module, its features, and its packs for f32 and
+/// f64. `$d` is a dollar sign, for the inner macro.
 macro_rules! levels {
     ($d:tt $($level:ident $module:ident $features:literal $f32:ident $f64:ident;)*) => {
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Debug)]
@@ -251,20 +251,20 @@ macro_rules! levels {
         float!(f32: $($level $module $f32;)*);
         float!(f64: $($level $module $f64;)*);
 
-        /// Does the work with all that the CPU has.
+        /// Runs the work with all the features that the CPU has.
         #[inline(always)]
         pub fn run<T: Scalar, W: Work>(work: W) -> W::Output {
             if TypeId::of::<T>() != TypeId::of::<f32>() && TypeId::of::<T>() != TypeId::of::<f64>() {
                 return work.run();
             }
             match level_now() {
-                // SAFETY: `level_now` has seen the features.
+                // SAFETY: `level_now` has checked the features.
                 $(Some(Level::$level) => unsafe { $module::run(work) },)*
                 None => without(work),
             }
         }
 
-        /// A kernel of the level, to be inlined in `slices`.
+        /// A kernel of the level, inlined in `slices`.
         macro_rules! inlined {
             ($d level:ident, $d kernel:ident<$d e:ident>($d($d argument:expr),*)) => {
                 match $d level {
@@ -275,7 +275,7 @@ macro_rules! levels {
             };
         }
 
-        /// All that this CPU has.
+        /// All levels of this CPU.
         #[cfg(test)]
         pub fn levels() -> Vec<Level> {
             let best = arch::level();
@@ -294,10 +294,10 @@ levels! { $
     Neon neon "neon" F32x4 F64x2;
 }
 
-/// Apart, so that the room on the stack for all that it inlines is made by it alone.
+/// A separate function, so that only it reserves the stack for all that it inlines.
 #[inline(never)]
 fn without<W: Work>(work: W) -> W::Output {
-    // SAFETY: `run` has seen it.
+    // SAFETY: `run` has checked it.
     unsafe { arch::trust(None) };
     work.run()
 }
@@ -315,17 +315,17 @@ macro_rules! unless_forced {
         }
     };
 }
-unless_forced!(/// What the CPU has.
+unless_forced!(/// The level of the CPU.
     level);
 unless_forced!(/// The same, at the start of a step.
     level_now);
 
 #[cfg(test)]
 thread_local! {
-    /// The level that a test wants.
+    /// The level that a test asks for.
     pub static FORCED: core::cell::Cell<Option<Level>> = const { core::cell::Cell::new(None) };
 }
 
-// After the macro that it uses.
+// After the macros that it uses.
 mod slices;
 pub use slices::*;

@@ -1,4 +1,4 @@
-//! NEON, which every aarch64 CPU has that the build takes to have it.
+//! NEON. The build says whether the CPU has it; it never asks at run time.
 #![allow(unsafe_code)]
 
 use super::{
@@ -25,18 +25,18 @@ pub const fn level() -> Option<Level> {
     Some(Level::Neon)
 }
 
-/// The level is a constant: there is nothing to tell.
+/// The level is a constant, so this does nothing.
 ///
 /// # Safety
-/// None is needed.
+/// No requirement.
 #[inline(always)]
 pub const unsafe fn trust(_: Option<Level>) {}
 
 /// See [`Pack::prefetch`].
 #[inline(always)]
-#[allow(clippy::pointers_in_nomem_asm_block)] // an address, at which nothing is read
+#[allow(clippy::pointers_in_nomem_asm_block)] // it does not read at the address
 pub fn prefetch(from: *const u8) {
-    // SAFETY: a hint, which changes nothing. (The intrinsic for it is not stable.)
+    // SAFETY: it is a hint and changes nothing. (Its intrinsic is not stable.)
     unsafe {
         asm!("prfm pldl1keep, [{}]", in(reg) from, options(nomem, nostack, preserves_flags));
     }
@@ -51,7 +51,7 @@ macro_rules! neon {
      |$from:ident, $count:ident| $load_part:expr,
      |$value:ident, $to:ident, $many:ident| $store_part:expr,
      |$bytes:ident| $of_bytes:expr) => {
-        /// `a * b + c`, as other instruction sets have it.
+        /// `a * b + c`, with the argument order of other instruction sets.
         ///
         /// # Safety
         /// As for the packs.
@@ -61,14 +61,13 @@ macro_rules! neon {
             unsafe { $fma(c, a, b) }
         }
 
-        /// As `vld1q` does, but by numbers and not by bytes where the build has no unaligned loads,
-        /// as for bare metal.
+        /// Like `vld1q`, but it loads numbers and not bytes if the build has no unaligned loads, as on bare metal.
         ///
         /// # Safety
         /// As for [`Pack::load`].
         #[inline(always)]
         unsafe fn $load(from: *const $e) -> $v {
-            // SAFETY: as the caller promises; the types are of one size.
+            // SAFETY: the caller promises it, and the types have the same size.
             unsafe { transmute::<[$e; $lanes], $v>(from.cast::<[$e; $lanes]>().read()) }
         }
 
@@ -80,7 +79,7 @@ macro_rules! neon {
             unsafe { to.cast::<[$e; $lanes]>().write(transmute::<$v, [$e; $lanes]>(value)) }
         }
 
-        // There are no masks: how many lanes is asked at every load.
+        // NEON has no masks, so every load tests the number of lanes.
         pack!($name: $v of $lanes $e, panels of 3,
             $splat $load $store $fused, add $add sub $sub mul $mul div $div,
             usize: |count| count,
@@ -88,7 +87,7 @@ macro_rules! neon {
             |$bytes| $load($of_bytes.as_ptr()),
             |$value, $to, $many| $store_part,
             |a, b| ($zip1(a, b), $zip2(a, b)),
-            pair_sums $pairs(a, b), block_sums a; // there is but one
+            pair_sums $pairs(a, b), block_sums a; // a NEON register is one block
             $name: |low, high| low
         );
 
@@ -96,12 +95,12 @@ macro_rules! neon {
             neg_mul_add |a, b, c| $fms(c, a, b);
             copysign |a, b| $pick($sign($splat(-0.0)), b, a);
             abs |a| $abs(a);
-            // As on x86-64; `fmin` and `fmax` would take -0 to be less than 0.
+            // As on x86-64. `fmin` and `fmax` would treat -0 as less than 0.
             at_most |a, b| $pick($less(b, a), b, a);
             at_least |a, b| $pick($less(a, b), b, a);
             round |a| $round(a);
             scale |a, n| {
-                // In two steps, as 2^n itself may be out of range.
+                // In two steps, because 2^n itself may be out of range.
                 let half = $round($mul(n, $splat(0.5)));
                 let bias = $splat_int($bias);
                 let power = $number($shift::<$digits>($add_int($to_int(half), bias)));

@@ -1,5 +1,5 @@
-//! tanh in f32 with AVX-512, which looks up a number of 32 as fast as it subtracts: a polynomial for
-//! each of 22 intervals, with neither exponential nor division, in a third of their time.
+//! tanh in f32 with AVX-512: a polynomial for each of 22 intervals, without exponential and division, in a third of the
+//! time. AVX-512 looks up one of 32 numbers as fast as it subtracts.
 #![allow(unsafe_code)]
 
 use super::{
@@ -9,8 +9,8 @@ use super::{
 };
 use core::arch::x86_64::*;
 
-/// From 0 to ¼, four to an octave up to 8, and to 10: the centre, and the polynomial around it, lowest
-/// coefficient first. The work of `tests/goldens/tanh.py`; the error is 2^-26 of tanh.
+/// The intervals: from 0 to ¼, then four per octave up to 8, then up to 10. For each, the centre and the polynomial
+/// around it, lowest coefficient first. `tests/goldens/tanh.py` computes them. The error is 2^-26 of tanh.
 #[rustfmt::skip]
 const INTERVALS: [[f32; 8]; 22] = [
     [0.0, 0.0, 1.0, -8.886855e-07, -0.3332726, -0.0012024264, 0.14334187, -0.03761278],
@@ -37,7 +37,7 @@ const INTERVALS: [[f32; 8]; 22] = [
     [9.65, 1.0, 1.678742e-08, -1.7311626e-08, 1.0282415e-08, -4.1708166e-09, 3.0026495e-09, -1.3872621e-09],
 ];
 
-/// Column by column; a row is where the exponent and the first two digits say, modulo 32.
+/// The table column by column. The exponent and the first two digits of a number, modulo 32, give its row.
 #[repr(align(64))]
 struct Table([[f32; 32]; 8]);
 

@@ -1,4 +1,4 @@
-//! Large work shared out to the threads of rayon's pool.
+//! Large work on the threads of the rayon pool.
 #![allow(unsafe_code)]
 
 use super::{constants::Constants, panels::WIDTH, tile::Product};
@@ -11,36 +11,36 @@ use std::{
     thread::{Thread, current, park},
 };
 
-/// How many turns the caller waits awake for the others, some hundred microseconds: to be woken costs
-/// more than they are late.
+/// How many turns the caller spins while it waits for the other threads: some hundred microseconds. Sleeping and being
+/// woken would take longer than the others are late.
 const AWAKE: usize = 1 << 14;
 
-/// So many calls for help may wait in queues. A pool that is busy for long would collect one more for
-/// every product.
+/// At most so many tasks wait in queues. Without a limit, a pool that is busy for long would collect one more for every
+/// product.
 const MOST_QUEUED: usize = 64;
 
-/// Calls for help that no thread has taken yet.
+/// Tasks that no thread has taken yet.
 static QUEUED: AtomicUsize = AtomicUsize::new(0);
 
-/// Whole packs, whatever the level.
+/// Whole packs at every level.
 const ROWS: usize = 16;
 
-/// Pointers for threads that write to parts of their own, and read what nobody writes.
+/// Pointers for threads. Each thread writes only to its own part, and nobody writes what it reads.
 #[derive(Clone, Copy)]
 pub struct Shared<P>(pub P);
-// SAFETY: as it says; who makes one sees to it.
+// SAFETY: the code that makes one ensures what its description says.
 unsafe impl<P> Sync for Shared<P> {}
 
 impl<P: Copy> Shared<P> {
-    /// A closure that reads the field would take its pointers alone along.
+    /// A closure that reads the field would capture only the pointers, which are not `Sync`.
     pub fn get(&self) -> P {
         self.0
     }
 }
 
-/// Parts of one piece of work, of which every thread that comes takes the next.
+/// The parts of one piece of work. Each thread takes the next part.
 struct Parts {
-    /// The closure, and how to call it. It lives until all parts are done, and no longer.
+    /// The closure, and the function that calls it. It lives only until all parts are done.
     work: *const (),
     call: unsafe fn(*const (), usize),
     count: usize,
@@ -49,13 +49,13 @@ struct Parts {
     done: AtomicUsize,
     caller: Thread,
 }
-// SAFETY: the closure is `Sync`, as `on_threads` asks for, and only called while it lives.
+// SAFETY: `on_threads` requires that the closure is `Sync`, and it is called only while it lives.
 unsafe impl Send for Parts {}
 // SAFETY: the same.
 unsafe impl Sync for Parts {}
 
 impl Parts {
-    /// Takes part after part, until none is left.
+    /// Takes parts until none is left.
     fn help(&self) {
         loop {
             let part = self.next.fetch_add(1, Relaxed);
@@ -63,13 +63,13 @@ impl Parts {
                 return;
             }
             let _done = Done(self);
-            // SAFETY: a part that is taken and not done keeps the caller waiting, so that its closure lives.
+            // SAFETY: the caller waits while a part is taken and not done, so its closure lives.
             unsafe { (self.call)(self.work, part) };
         }
     }
 
-    /// Waits for the parts that others have taken. The caller does nothing else in the meantime: another
-    /// task of its pool might want what the caller holds.
+    /// Waits for the parts that other threads have taken. The caller does not run other tasks of its pool meanwhile:
+    /// such a task might need a lock that the caller holds.
     fn wait(&self) {
         let left = || self.done.load(Acquire) < self.count;
         (0..AWAKE).take_while(|_| left()).for_each(|_| spin_loop());
@@ -79,19 +79,19 @@ impl Parts {
     }
 }
 
-/// Counts a part as done, also where it panics.
+/// Counts a part as done, even if it panics.
 struct Done<'a>(&'a Parts);
 
 impl Drop for Done<'_> {
     fn drop(&mut self) {
-        // After the last part the caller may be gone, and its closure: nothing but `Parts` is touched here.
+        // After the last part the caller and its closure may be gone, so this uses only `Parts`.
         if self.0.done.fetch_add(1, Release) + 1 == self.0.count {
             self.0.caller.unpark();
         }
     }
 }
 
-/// Keeps the caller until the others are done, also where its own part panics; then nobody takes the rest.
+/// Makes the caller wait until the others are done, even if its own part panics. Then nobody takes the rest.
 struct Finish<'a>(&'a Parts);
 
 impl Drop for Finish<'_> {
@@ -102,14 +102,14 @@ impl Drop for Finish<'_> {
     }
 }
 
-/// Runs `part` for each number below `parts`, here and on threads of the pool that have nothing else to
-/// do. The work gets done if none comes. A scope of rayon's would wait for threads that may never come,
-/// as when they all wait for a lock that the caller holds, and would run other tasks in the meantime.
+/// Runs `part` for each number below `parts`, on this thread and on idle threads of the pool. If no thread is idle,
+/// this thread does all the work. A rayon scope would wait for threads that may never come, for example if they all
+/// wait for a lock that the caller holds, and would run other tasks meanwhile.
 pub fn on_threads<F: Fn(usize) + Sync>(parts: usize, part: &F) {
     /// # Safety
     /// `work` points to an `F`.
     unsafe fn call<F: Fn(usize)>(work: *const (), part: usize) {
-        // SAFETY: as the caller promises.
+        // SAFETY: the caller promises it.
         unsafe { (*work.cast::<F>())(part) }
     }
     if parts < 2 {
@@ -138,7 +138,7 @@ pub fn on_threads<F: Fn(usize) + Sync>(parts: usize, part: &F) {
     shared.help();
 }
 
-/// Where the part of `thread` begins of `whole`, cut at multiples of `step`, and how long it is.
+/// The begin and the length of the part of `thread`, if `whole` is cut at multiples of `step`.
 pub fn cut(whole: usize, step: usize, thread: usize, threads: usize) -> (usize, usize) {
     let begin = |thread| match thread {
         _ if thread == threads => whole,
@@ -148,14 +148,14 @@ pub fn cut(whole: usize, step: usize, thread: usize, threads: usize) -> (usize, 
 }
 
 impl<E: Constants> Product<E> {
-    /// In parts, one a thread, cut where packs of rows and tiles end, so that every entry is
-    /// summed up as it would be by one thread.
+    /// Computes the product in parts, one per thread. The cuts are where packs of rows and tiles end, so that every
+    /// entry is summed as one thread would sum it.
     ///
     /// # Safety
     /// As `tile` says.
     pub unsafe fn by_threads(self, threads: usize, run: &(impl Fn(Self) + Sync)) {
-        // By rows each thread keeps its rows of W in its cache, from step to step, and A is packed
-        // once; but all read B, which should not be much.
+        // If cut by rows, each thread keeps its rows of W in its cache from step to step, and A is packed once. But all
+        // threads read B, so B should be small.
         let by_rows = self.m / threads.max(1) >= 3 * ROWS && self.n <= 4 * self.m;
         let (whole, step) = if by_rows { (self.m, ROWS) } else { (self.n, WIDTH) };
         let threads = threads.min(whole / step);
@@ -165,7 +165,7 @@ impl<E: Constants> Product<E> {
         let shared = Shared(self);
         on_threads(threads, &|thread| {
             let (all, (from, len)) = (shared.get(), cut(whole, step, thread, threads));
-            // SAFETY: within rows or columns.
+            // SAFETY: the part is within the rows or columns.
             run(unsafe {
                 if by_rows {
                     Product { m: len, ..all.below(from) }

@@ -1,7 +1,7 @@
-//! What goes through memory once: an affine layer on one sample, sums over samples, updates. Who may
-//! call is said in `tile`; the sizes are `(outputs, inputs)`.
+//! Work that goes through memory once: an affine layer on one sample, sums over samples, updates. `tile` says who may
+//! call these functions. Sizes are `(outputs, inputs)`.
 #![allow(unsafe_code)]
-// Packs may not stand in a closure, so that iterators are of no use here.
+// A pack must not be used in a closure, so iterators do not help here.
 #![allow(clippy::needless_range_loop, clippy::indexing_slicing)]
 
 use super::{
@@ -12,13 +12,13 @@ use super::{
 };
 use num_traits::ConstZero;
 
-/// Of a kernel for one sample: by narrow packs, of which a CPU sums up more at once, for what is soon
-/// done; or by wide ones.
+/// The packs of a kernel for one sample. Small work uses narrow packs, because a CPU computes more of them at once.
+/// Other work uses wide ones.
 pub const NARROW: bool = true;
 pub const WIDE: bool = false;
 
-/// y = start + W·x, a matrix by a column: narrowly where y takes at most four packs, else as many rows in
-/// one pass over W as there are registers for. W's columns begin `step` numbers apart.
+/// y = start + W·x, a matrix by a column. One pass over W computes as many rows as there are registers for. The
+/// columns of W begin `step` numbers apart.
 #[inline(always)]
 pub unsafe fn column<P: Pack, const NARROWLY: bool>(
     (outputs, inputs): (usize, usize),
@@ -37,7 +37,7 @@ pub unsafe fn column<P: Pack, const NARROWLY: bool>(
         } else if NARROWLY {
             all.column::<P, 0>();
         } else if outputs * inputs * size_of::<P::Element>() <= 32 * 1024 {
-            // What the first-level cache holds need not be fetched ahead.
+            // What fits in the first-level cache need not be prefetched.
             all.one_column::<P, 0>();
         } else {
             all.one_column::<P, 8>();
@@ -46,12 +46,12 @@ pub unsafe fn column<P: Pack, const NARROWLY: bool>(
 }
 
 impl<E: Constants> Product<E> {
-    /// The only column, however high.
+    /// A product with one column, of any height.
     #[inline(always)]
     unsafe fn one_column<P: Pack<Element = E>, const AHEAD: usize>(mut self) {
         unsafe {
             while self.m > 4 * P::LANES {
-                // A constant, so that where it is false nothing is compiled.
+                // A constant, so that nothing is compiled if it is false.
                 if const { P::PANEL == 3 && AHEAD > 0 } {
                     match self.m.div_ceil(P::LANES) {
                         5 => return self.few_columns::<P, 5, 1, 2, AHEAD>(),
@@ -69,7 +69,7 @@ impl<E: Constants> Product<E> {
     }
 }
 
-/// dW = dy·xᵀ for one sample, from `start` on; or y = W·x + b for one input.
+/// dW = start + dy·xᵀ for one sample; or y = W·x + b for one input.
 #[inline(always)]
 pub unsafe fn product_nt<P: Pack>(
     (outputs, inputs): (usize, usize),
@@ -78,7 +78,7 @@ pub unsafe fn product_nt<P: Pack>(
     dw: *mut P::Element,
     start: Start<P::Element>,
 ) {
-    // One output: dW is a row, and lies as a column does.
+    // One output: dW is a row, with the layout of a column.
     let (m, n, a, b) = if outputs == 1 { (inputs, 1, x, dy) } else { (outputs, inputs, dy, x) };
     unsafe {
         let mut row = 0;
@@ -104,7 +104,7 @@ pub unsafe fn product_nt<P: Pack>(
     }
 }
 
-/// dx = Wᵀ·dy for one sample: dot products with W's columns, as many at once as a pack has lanes.
+/// dx = Wᵀ·dy for one sample: dot products with the columns of W, as many at a time as a pack has lanes.
 #[inline(always)]
 pub unsafe fn product_tn<P: Pack, const NARROWLY: bool>(
     (outputs, inputs): (usize, usize),
@@ -126,7 +126,7 @@ pub unsafe fn product_tn<P: Pack, const NARROWLY: bool>(
                 } else {
                     low
                 };
-                // Whole, as a store of halves is slow to be loaded from.
+                // One whole store: loading after two half stores is slow.
                 P::whole(low, high)
             } else {
                 dots::<P>((outputs, left), w, dy)
@@ -137,7 +137,7 @@ pub unsafe fn product_tn<P: Pack, const NARROWLY: bool>(
     }
 }
 
-/// The dot products of dy with the first columns of W, as many as a pack has lanes, or all.
+/// The dot products of dy with the first columns of W: as many as a pack has lanes, or fewer if `columns` is less.
 #[inline(always)]
 unsafe fn dots<P: Pack>(
     (outputs, columns): (usize, usize),

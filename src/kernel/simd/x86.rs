@@ -13,10 +13,10 @@ use core::{
     sync::atomic::AtomicU8,
 };
 
-/// The bytes of a register at the least level.
+/// The bytes of a register at the lowest level.
 pub const LEAST: usize = 32;
 
-/// What the build promises of every CPU that runs it: then nobody need ask.
+/// The level that the build guarantees on every CPU that runs it. Then no code asks the CPU.
 const PROMISED: Option<Level> = {
     macro_rules! all {
         ($($feature:tt)*) => { $(cfg!(target_feature = $feature))&&* };
@@ -28,7 +28,7 @@ const PROMISED: Option<Level> = {
     }
 };
 
-/// What the CPU has: a constant where the build says so, else one byte that is written once.
+/// The level of the CPU: a constant if the build guarantees it, else one byte that is written once.
 #[inline(always)]
 pub fn level() -> Option<Level> {
     if cfg!(miri) {
@@ -46,21 +46,21 @@ fn of(byte: u8) -> Option<Level> {
         1 => None,
         2 => Some(Level::Avx2),
         3 => Some(Level::Avx512),
-        // Zero. Not what is left of the others: whatever mixture of zeros and the one other value the reads
-        // of `known` give, this says what the CPU has.
+        // Zero. This arm must ask: the reads of `known` may give any mixture of zeros and the one other value, and the
+        // result must be the level of the CPU in every case.
         _ => ask(),
     }
 }
 
-/// The same, read anew: at the start of a step. A loop over steps would take the zero from before the first
-/// for all of them, and ask each time.
+/// The same, with a new read, for the start of a step. Without the new read, a loop over steps would use the zero from
+/// before the first step in all of them, and ask the CPU each time.
 #[inline(always)]
 pub fn level_now() -> Option<Level> {
     if PROMISED.is_some() || cfg!(miri) {
         return level();
     }
     let byte: u32;
-    // SAFETY: it loads a byte of a static, which assembly alone writes.
+    // SAFETY: it loads a byte of a static that only assembly writes.
     unsafe {
         asm!(
             "movzx {byte:e}, byte ptr [{at}]",
@@ -72,21 +72,21 @@ pub fn level_now() -> Option<Level> {
     of(byte as u8)
 }
 
-/// What `ask` found out, as [`byte`] says it; zero before. Only assembly reads and writes it.
+/// The result of `ask`, in the encoding of [`byte`]; zero before. Only assembly reads and writes it.
 static LEVEL: AtomicU8 = AtomicU8::new(0);
 
-/// `LEVEL`, for which the compiler may take any other read in the same function. So one test at the
-/// start of a net's step decides all that follow, as a constant would. An atomic, or assembly that says
-/// `readonly`, is read anew for every kernel: 20 to 35 of 100 instructions more in a step of a tiny net.
+/// `LEVEL`. The compiler may reuse any other read in the same function. So one test at the start of a step decides all
+/// that follow, like a constant. An atomic, or `readonly` assembly, would be read again for every kernel: 20 to 35 %
+/// more instructions in a step of a tiny net.
 #[inline(always)]
 #[expect(clippy::pointers_in_nomem_asm_block, reason = "no Rust code can see this memory")]
 fn known() -> u8 {
     let byte: u32;
-    // SAFETY: it loads a byte of a static. `nomem` lets the compiler keep memory in registers, and move
-    // writes, across this; but no Rust code reads or writes this byte, so that there is nothing to keep
-    // or move. To the rest of the program it is a number that is either zero or what the CPU has, and
-    // `level` is right with either. `trust` wants it not to be zero: it stands in functions of their own,
-    // which begin after this thread has read the other number, or written it.
+    // SAFETY: it loads a byte of a static. `nomem` lets the compiler keep memory in registers, and move writes, across
+    // this. But no Rust code reads or writes this byte, so there is nothing to keep or move. For the rest of the
+    // program the byte is either zero or the level of the CPU, and `level` is correct with both. `trust` requires that
+    // it is not zero. It is called in separate functions, which begin after this thread has read or written the other
+    // value.
     unsafe {
         asm!(
             "movzx {byte:e}, byte ptr [{at}]",
@@ -98,15 +98,15 @@ fn known() -> u8 {
     byte as u8
 }
 
-/// Tells the compiler what `level` will say from here on.
+/// Tells the compiler what `level` returns from here on.
 ///
 /// # Safety
-/// It has said so, outside of the function that this is in.
+/// `level` has returned this value, outside of the function that contains this call.
 #[inline(always)]
 pub unsafe fn trust(level: Option<Level>) {
-    // Where the level is a constant nobody asks, and `LEVEL` stays as it was.
+    // If the level is a constant, no code asks, and `LEVEL` does not change.
     if PROMISED.is_none() && !cfg!(any(test, miri)) {
-        // SAFETY: as the caller promises; what has been asked is known.
+        // SAFETY: the caller promises it, and the value is known after `ask`.
         unsafe { assert_unchecked(known() == byte(level)) };
     }
 }
@@ -115,8 +115,8 @@ pub unsafe fn trust(level: Option<Level>) {
 #[inline(never)]
 fn ask() -> Option<Level> {
     let level = detect();
-    // SAFETY: one byte of a static. Threads that write it at once write the same; it is assembly that may
-    // write any memory, so that it is neither left out nor moved behind a call.
+    // SAFETY: one byte of a static. Threads that write it at the same time write the same value. The assembly may write
+    // any memory, so the compiler neither drops it nor moves it behind a call.
     unsafe {
         asm!(
             "mov byte ptr [{at}], {byte}",
@@ -147,17 +147,17 @@ fn detect() -> Option<Level> {
         None
     }
     #[cfg(not(feature = "std"))]
-    Some(Level::Avx2) // or this module would not be there
+    Some(Level::Avx2) // else this module would not be compiled
 }
 
 /// See [`Pack::prefetch`].
 #[inline(always)]
 pub fn prefetch(from: *const u8) {
-    // SAFETY: a hint; every x86-64 CPU has it.
+    // SAFETY: it is a hint, and every x86-64 CPU has it.
     unsafe { _mm_prefetch::<_MM_HINT_T0>(from.cast()) };
 }
 
-// A masked store does not forward to the load that follows it; a store of a quarter or half does.
+// A masked store does not forward to a later load. A store of a quarter or a half does.
 pack!(F32x16: __m512 of 16 f32, panels of 3,
     _mm512_set1_ps _mm512_loadu_ps _mm512_storeu_ps _mm512_fmadd_ps,
     add _mm512_add_ps sub _mm512_sub_ps mul _mm512_mul_ps div _mm512_div_ps,
@@ -266,8 +266,8 @@ lanes!(F64x8 of f64, _mm512_set1_pd;
     tanh |a| tanh_by_exp(F64x8(a)).0;
 );
 
-/// Integers are read from, and made into, the lowest bits of a number whose last place is 1, as AVX2
-/// converts none of 64 bits.
+/// AVX2 does not convert integers of 64 bits. So integers are read from, and written to, the lowest bits of a number
+/// whose last place is 1.
 macro_rules! avx2 {
     ($name:ident of $e:ident, $splat:ident $fnma:ident $min:ident $max:ident $andnot:ident $and:ident
      $or:ident $round:ident $add:ident $sub:ident $mul:ident $cmp:ident $blend:ident $bits:ident
@@ -279,7 +279,7 @@ macro_rules! avx2 {
             at_least |a, b| $max(b, a);
             round |a| $round::<0x08>(a);
             scale |a, n| {
-                // In two steps, as 2^n itself may be out of range.
+                // In two steps, because 2^n itself may be out of range.
                 let half = $round::<0x08>($mul(n, $splat(0.5)));
                 let magic = $splat(1.5 * (1u64 << $digits) as $e + $bias);
                 let power = $number($left::<$digits>($bits($add(half, magic))));
