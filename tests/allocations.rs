@@ -55,12 +55,13 @@ fn no_allocation_in_a_step() {
         ($last:expr, $criterion:expr, $target:expr) => {{
             let mut net = Network::<f32, D1<6>, _, _>::new((layers, $last), $criterion);
             let (mut work, mut fused) = (workspace(&net), workspace(&net));
-            let mut predictor = predictor(&net);
+            let (mut predictor, mut adam) = (predictor(&net), Adam::new(0.1));
             let step = || {
                 net.backprop(&x, &$target, &mut work);
                 net.accumulate(&x, &$target, &mut work);
                 Sgd::new(0.1).step(&mut net.layers, &work.grad).unwrap();
                 Sgd::new(0.1).train_step(&mut net, &x, &$target, &mut fused).unwrap();
+                adam.train_step(&mut net, &x, &$target, &mut fused).unwrap();
                 std::hint::black_box(net.predict(&x));
                 std::hint::black_box(net.predict_into(&x, &mut predictor));
             };
@@ -94,11 +95,13 @@ fn no_allocation_in_a_wide_step() {
         let mut net: Box<Wide<T>> = Box::new(Network::new(layers, SoftmaxCrossEntropy));
         let mut work = Box::new(Wide::<T>::workspace(Const::<40>));
         let mut fused = Box::new(Wide::<T>::workspace(Const::<40>));
+        let mut adam = Box::new(Adam::new(T::one()));
         let x = Box::<SMatrix<T, 200, 40>>::zeros();
         let step = || {
             net.backprop(&*x, &[1; 40], &mut work);
             Sgd::new(T::one()).step(&mut net.layers, &work.grad).unwrap();
             Sgd::new(T::one()).train_step(&mut net, &*x, &[1; 40], &mut fused).unwrap();
+            adam.train_step(&mut net, &*x, &[1; 40], &mut fused).unwrap();
             std::hint::black_box(net.predict(&*x));
         };
         assert_eq!(one.install(|| allocations(step)), 0);

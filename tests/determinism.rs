@@ -1,11 +1,16 @@
 //! The same seed gives the same bits; another seed gives others.
 
 use chainrule::{
-    Affine, Parameters, Path, Progress, Sgd, Training, TwoLayerNet, data::Dataset, init,
+    Affine, D1, Network, Parameters, Pass, Path, Progress, Relu, Sgd, SoftmaxCrossEntropy,
+    Training, TwoLayerNet, data::Dataset, init,
 };
 use core::ops::ControlFlow::{Break, Continue};
+use layers::Dropout;
 use nalgebra::{Const, Dyn, SMatrix};
-use rand::{RngExt, SeedableRng, rngs::Xoshiro128PlusPlus};
+use rand::{Rng, RngExt, SeedableRng, rngs::Xoshiro128PlusPlus};
+use std::collections::{HashMap, HashSet};
+
+mod layers;
 
 fn data() -> Dataset<Vec<[f64; 16]>, Vec<usize>> {
     let mut rng = Xoshiro128PlusPlus::seed_from_u64(1);
@@ -93,4 +98,103 @@ fn weights_are_normal() {
     assert!((weight.variance() - 4.0).abs() < 5.0 * 4.0 * (2.0 / 1e5f64).sqrt());
     assert!((beyond(1.0) - 31_731.0).abs() < 5.0 * (1e5f64 * 0.31731 * 0.68269).sqrt());
     assert!((beyond(3.0) - 270.0).abs() < 5.0 * 270f64.sqrt());
+}
+
+/// No two of many runs, steps, parts of a batch and layers begin with the same number or seed, and none
+/// begins as another goes on. Of 2¹⁵ draws of 64 bits two are alike by chance once in 2³⁵ runs.
+#[test]
+fn no_two_passes_draw_alike() {
+    let (mut first, mut later, mut seeds) = (HashSet::new(), HashSet::new(), HashSet::new());
+    let mut count = 0;
+    // Seeds and steps that differ by little, and in the upper half.
+    for seed in (0..16).chain([1 << 32, u64::MAX]) {
+        for step in (0..100).chain([1 << 32, u64::MAX]) {
+            for part in 0..4 {
+                let (mut by_rng, mut by_seed) =
+                    (Pass::train(seed, step, part), Pass::train(seed, step, part));
+                for _layer in 0..4 {
+                    let mut rng = by_rng.rng().unwrap();
+                    first.insert(rng.next_u64());
+                    later.extend((0..4).map(|_| rng.next_u64()));
+                    seeds.insert(by_seed.seed().unwrap());
+                    count += 1;
+                }
+            }
+        }
+    }
+    assert_eq!((first.len(), later.len(), seeds.len()), (count, 4 * count, count));
+    assert!(first.is_disjoint(&later));
+}
+
+/// Runs whose seeds are neighbours: of the masks of a hundred steps none is one of the other's.
+#[test]
+fn neighbouring_seeds_share_no_masks() {
+    let masks = |seed| -> HashSet<u64> {
+        (0..100).map(|step| Pass::train(seed, step, 0).rng().unwrap().random()).collect()
+    };
+    for seed in 0..20 {
+        assert!(masks(seed).is_disjoint(&masks(seed + 1)));
+        assert_eq!(masks(seed).len(), 100);
+    }
+}
+
+/// A net and its training are often given the same seed: they share no numbers. Nor does what draws the
+/// mini-batches.
+#[test]
+fn a_training_draws_other_numbers_than_the_first_weights() {
+    for seed in 0..20 {
+        let stream = |mut rng: Xoshiro128PlusPlus| -> Vec<u64> {
+            (0..500).map(|_| rng.next_u64()).collect()
+        };
+        let weights: HashSet<u64> =
+            stream(Xoshiro128PlusPlus::seed_from_u64(seed)).into_iter().collect();
+        for step in 0..20 {
+            let mut pass = Pass::train(seed, step, 0);
+            for _layer in 0..3 {
+                assert!(stream(pass.rng().unwrap()).iter().all(|word| !weights.contains(word)));
+            }
+        }
+    }
+}
+
+type Dropping = (Affine<f64, 16, 20>, Relu, Dropout, Affine<f64, 20, 2>);
+type DroppingNet = Network<f64, D1<16>, Dropping, SoftmaxCrossEntropy>;
+
+/// From any iteration on, a training gives the bits of one that was not interrupted, with chance in its layers
+/// and with other memory.
+#[test]
+fn a_training_begins_at_any_iteration() {
+    let (data, seed) = (data(), 4);
+    let new = || {
+        let mut net = DroppingNet::init(&mut Xoshiro128PlusPlus::seed_from_u64(seed));
+        net.layers.2.rate = 0.5;
+        net
+    };
+    let numbers = |net: &DroppingNet| {
+        let mut numbers = Vec::new();
+        net.layers.visit(&Path::ROOT, &mut |leaf| numbers.extend_from_slice(leaf.values));
+        numbers
+    };
+    let training = Training { batch: Dyn(20), iterations: 30, seed };
+    let (mut net, mut after) = (new(), HashMap::new());
+    let mut sgd = Sgd::new(0.1);
+    let observe = |progress: Progress<DroppingNet, f64>| {
+        after.insert(progress.iteration, (progress.net.clone(), progress.loss));
+    };
+    training.run(&mut net, &mut sgd, &data, observe).unwrap();
+
+    for first in [1, 13, 29] {
+        let mut resumed = after[&(first - 1)].0.clone();
+        let mut seen = first;
+        let observe = |progress: Progress<DroppingNet, f64>| {
+            assert_eq!((progress.iteration, progress.loss), (seen, after[&seen].1));
+            seen += 1;
+        };
+        training.run_from(first, &mut resumed, &mut Sgd::new(0.1), &data, observe).unwrap();
+        assert_eq!((seen, numbers(&resumed)), (30, numbers(&net)));
+    }
+    // Another seed drops and draws others.
+    let mut other = new();
+    Training { seed: 5, ..training }.run(&mut other, &mut sgd, &data, |_| ()).unwrap();
+    assert_ne!(numbers(&other), numbers(&net));
 }

@@ -42,7 +42,7 @@ struct Gate<const PERCENT: u8, const OPEN: bool, const MARK: char, const LEVEL: 
 
 parameters!(Gate<const PERCENT: u8, const OPEN: bool, const MARK: char, const LEVEL: i32> {});
 predicts!(
-    [, const P: u8, const O: bool, const M: char, const L: i32] Gate<P, O, M, L>,
+    [, const C: u8, const O: bool, const M: char, const L: i32] Gate<C, O, M, L>,
     |_layer, x, y| if O { y.copy_from(x) }
 );
 

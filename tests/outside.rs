@@ -1,165 +1,37 @@
 //! What an author outside the crate builds on it: layers with chance, containers, nets as structs
-//! with named fields, other scalars, threads.
+//! with named fields, other scalars, threads. The layers are in `layers/mod.rs`.
 
 use chainrule::*;
+use layers::*;
 use nalgebra::{Const, Dyn, SMatrix, SVector};
 use num_dual::Dual64;
 use rand::{RngExt, SeedableRng, rngs::Xoshiro128PlusPlus};
 
-/// Drops each number with the chance `PERCENT`/100 in training; scales what stays.
-#[derive(Clone)]
-struct Dropout<const PERCENT: u8>;
+mod layers;
 
-parameters!(Dropout<const PERCENT: u8> {});
-
-impl<T: Scalar, S: Flat, const PERCENT: u8> Layer<T, S> for Dropout<PERCENT> {
-    type Out = S;
-    /// What each number was multiplied by.
-    type Cache<B: BatchSize> = S::Batch<T, B>;
-
-    fn forward<B: BatchSize>(
-        &self,
-        x: &S::Batch<T, B>,
-        y: &mut S::Batch<T, B>,
-        mask: &mut S::Batch<T, B>,
-        pass: &mut Pass,
-    ) {
-        let stay = 1.0 - f32::from(PERCENT) / 100.0;
-        let mut rng = pass.rng();
-        for scale in S::flat_mut::<T, B>(mask) {
-            let stays = rng.as_mut().is_none_or(|rng| rng.random::<f32>() < stay);
-            let factor = if rng.is_some() { 1.0 / stay } else { 1.0 };
-            *scale = nalgebra::convert(if stays { factor } else { 0.0 });
-        }
-        let scaled = S::flat::<T, B>(x).iter().zip(S::flat::<T, B>(mask));
-        for (y, (&x, &scale)) in S::flat_mut::<T, B>(y).iter_mut().zip(scaled) {
-            *y = x * scale;
-        }
-    }
-
-    fn backward<B: BatchSize>(
-        &self,
-        _: &S::Batch<T, B>,
-        _: &S::Batch<T, B>,
-        mask: &mut S::Batch<T, B>,
-        dy: &S::Batch<T, B>,
-        dx: Option<&mut S::Batch<T, B>>,
-        _: Grad<()>,
-    ) {
-        let Some(dx) = dx else { return };
-        let scaled = S::flat::<T, B>(dy).iter().zip(S::flat::<T, B>(mask));
-        for (dx, (&dy, &scale)) in S::flat_mut::<T, B>(dx).iter_mut().zip(scaled) {
-            *dx = dy * scale;
-        }
-    }
-}
-
-/// y = x + inner(x).
-#[derive(Clone)]
-struct Residual<L> {
-    inner: L,
-}
-
-parameters!(Residual[L] { inner });
-
-impl<T: Scalar, S: Flat, L: Layer<T, S, Out = S>> Layer<T, S> for Residual<L> {
-    type Out = S;
-    /// The inner cache and the inner output, which the inner slope may need.
-    type Cache<B: BatchSize> = (L::Cache<B>, S::Batch<T, B>);
-
-    fn forward<B: BatchSize>(
-        &self,
-        x: &S::Batch<T, B>,
-        y: &mut S::Batch<T, B>,
-        (cache, inner): &mut Self::Cache<B>,
-        pass: &mut Pass,
-    ) {
-        self.inner.forward::<B>(x, inner, cache, pass);
-        y.clone_from(inner);
-        add::<T, S, B>(y, x);
-    }
-
-    fn backward<B: BatchSize>(
-        &self,
-        x: &S::Batch<T, B>,
-        _: &S::Batch<T, B>,
-        (cache, inner): &mut Self::Cache<B>,
-        dy: &S::Batch<T, B>,
-        mut dx: Option<&mut S::Batch<T, B>>,
-        mut grad: Grad<Self::Gradient>,
-    ) {
-        let part = grad.part(|grad| &mut grad.inner);
-        self.inner.backward::<B>(x, inner, cache, dy, dx.as_deref_mut(), part);
-        if let Some(dx) = dx {
-            add::<T, S, B>(dx, dy);
-        }
-    }
-}
-
-fn add<T: Scalar, S: Flat, B: BatchSize>(y: &mut S::Batch<T, B>, x: &S::Batch<T, B>) {
-    for (y, &x) in S::flat_mut::<T, B>(y).iter_mut().zip(S::flat::<T, B>(x)) {
-        *y += x;
-    }
-}
-
-/// A net as a struct with named fields.
-#[derive(Clone)]
-struct AutoEncoder<E, D> {
-    encoder: E,
-    decoder: D,
-}
-
-parameters!(AutoEncoder[E, D] { encoder, decoder });
-
-impl<T: Scalar, In: Shape, E: Layer<T, In>, D: Layer<T, E::Out>> Layer<T, In>
-    for AutoEncoder<E, D>
-{
-    type Out = D::Out;
-    /// The parts' caches; between them the code and the gradient on it.
-    type Cache<B: BatchSize> = (E::Cache<B>, Batch<T, E::Out, B>, Batch<T, E::Out, B>, D::Cache<B>);
-
-    fn forward<B: BatchSize>(
-        &self,
-        x: &In::Batch<T, B>,
-        y: &mut Batch<T, D::Out, B>,
-        (e, code, _, d): &mut Self::Cache<B>,
-        pass: &mut Pass,
-    ) {
-        self.encoder.forward::<B>(x, code, e, pass);
-        self.decoder.forward::<B>(code, y, d, pass);
-    }
-
-    fn backward<B: BatchSize>(
-        &self,
-        x: &In::Batch<T, B>,
-        y: &Batch<T, D::Out, B>,
-        (e, code, d_code, d): &mut Self::Cache<B>,
-        dy: &Batch<T, D::Out, B>,
-        dx: Option<&mut In::Batch<T, B>>,
-        mut grad: Grad<Self::Gradient>,
-    ) {
-        let part = grad.part(|grad| &mut grad.decoder);
-        self.decoder.backward::<B>(code, y, d, dy, Some(d_code), part);
-        let part = grad.part(|grad| &mut grad.encoder);
-        self.encoder.backward::<B>(x, code, e, d_code, dx, part);
-    }
-}
-
-type Encoder = (Affine<f64, 6, 4>, Residual<(Tanh, Affine<f64, 4, 4>, Tanh)>);
-type Decoder = (Frozen<Affine<f64, 4, 4>>, Sigmoid, Box<Affine<f64, 4, 6>>, Dropout<30>);
+type Encoder = (Affine<f64, 6, 4>, BatchNorm<f64, 4>, Residual<(Tanh, Affine<f64, 4, 4>, Tanh)>);
+type Decoder = (
+    Frozen<Affine<f64, 4, 4>>,
+    Sum<(Sigmoid, Squares<f64, 4, 5>), 2>,
+    Box<Affine<f64, 5, 6>>,
+    Dropout,
+);
 type Net = Network<f64, D1<6>, AutoEncoder<Encoder, Decoder>, SumSquaredError>;
 
 fn net() -> Net {
-    let mut rng = Xoshiro128PlusPlus::seed_from_u64(1);
-    let residual = Residual { inner: (Tanh, Affine::xavier(&mut rng), Tanh) };
-    let encoder = (Affine::xavier(&mut rng), residual);
-    let frozen = Frozen(Affine::xavier(&mut rng));
-    let decoder = (frozen, Sigmoid, Box::new(Affine::xavier(&mut rng)), Dropout);
-    Net::new(AutoEncoder { encoder, decoder }, SumSquaredError)
+    let mut net = Net::init(&mut Xoshiro128PlusPlus::seed_from_u64(1));
+    net.layers.decoder.3 = Dropout { rate: 0.3 };
+    net
 }
 
 fn inputs() -> SMatrix<f64, 6, 3> {
     SMatrix::from_fn(|i, j| ((i * 3 + j * 5) % 7) as f64 * 0.3 - 1.0)
+}
+
+fn numbers<L: Parameters<f64>>(layers: &L) -> Vec<f64> {
+    let mut numbers = Vec::new();
+    layers.visit(&Path::ROOT, &mut |leaf| numbers.extend(leaf.values));
+    numbers
 }
 
 #[test]
@@ -173,18 +45,29 @@ fn names_roles_and_counts() {
         [
             "encoder.0.weight Weight (4, 6)",
             "encoder.0.bias Weight (4, 1)",
-            "encoder.1.inner.1.weight Weight (4, 4)",
-            "encoder.1.inner.1.bias Weight (4, 1)",
+            "encoder.1.scale Weight (4, 1)",
+            "encoder.1.shift Weight (4, 1)",
+            "encoder.1.mean Statistic (4, 1)",
+            "encoder.1.variance Statistic (4, 1)",
+            "encoder.2.inner.1.weight Weight (4, 4)",
+            "encoder.2.inner.1.bias Weight (4, 1)",
             "decoder.0.weight Frozen (4, 4)",
             "decoder.0.bias Frozen (4, 1)",
-            "decoder.2.weight Weight (6, 4)",
+            "decoder.1.branches.0.1.weight Weight (5, 4)",
+            "decoder.1.branches.1.1.weight Weight (5, 4)",
+            "decoder.2.weight Weight (6, 5)",
             "decoder.2.bias Weight (6, 1)",
         ]
     );
-    assert_eq!(Net::parameters(), 28 + 20 + 20 + 30);
+    assert_eq!(Net::parameter_count(), 28 + 16 + 20 + 20 + 40 + 36);
     type Gradient = <AutoEncoder<Encoder, Decoder> as Parameters<f64>>::Gradient;
-    assert_eq!(<Gradient as Parameters<f64>>::COUNT, 28 + 20 + 30);
-    assert!(net().to_string().starts_with("   4 ×     6        24  encoder.0.weight\n"));
+    assert_eq!(<Gradient as Parameters<f64>>::COUNT, 28 + 16 + 20 + 40 + 36);
+    let table = net().to_string();
+    assert!(table.starts_with("   4 ×     6        24  encoder.0.weight\n"));
+    assert!(
+        table.ends_with("160  in all, 1280 bytes: 132 to train, 20 frozen, 8 statistics"),
+        "{table}"
+    );
 }
 
 /// One forward pass on dual numbers is the exact derivative in one direction; backpropagation
@@ -193,26 +76,23 @@ fn names_roles_and_counts() {
 fn dual_numbers_agree_with_backpropagation() {
     let net = net();
     let x = inputs();
-    let size = Const::<3>;
     let mut rng = Xoshiro128PlusPlus::seed_from_u64(2);
     let weights = SMatrix::<f64, 6, 3>::from_fn(|_, _| rng.random_range(-1.0..1.0));
-    for pass in [Pass::Predict, Pass::Train { seed: 3 }] {
-        let (mut y, mut cache) = (Buffer::lend(size), Buffer::lend(size));
-        let mut grad = Zeros::zeros();
-        net.layers.forward::<Const<3>>(&x, &mut y, &mut cache, &mut pass.clone());
-        let mut dx = x;
-        let into = Grad::add(&mut grad);
-        net.layers.backward::<Const<3>>(&x, &y, &mut cache, &weights, Some(&mut dx), into);
+    for pass in [Pass::Predict, Pass::train(3, 0, 0)] {
+        let mut trace = Trace::new(&net.layers, &x, &mut pass.clone());
+        let (dx, grad) = trace.backward(&weights);
+        // A second time it finds the same.
+        let again = trace.backward(&weights);
+        assert_eq!((dx, numbers(&grad)), (again.0, numbers(&again.1)));
 
         // A random direction for the input and for all parameters that learn.
         let (mut along, mut layers) = (0.0, net.layers.clone());
         let mut directions = Vec::new();
-        layers.visit_mut([&mut grad], &Path::ROOT, &mut |leaf: LeafMut<f64, 1>| {
-            let [slopes] = leaf.trees;
+        layers.visit_mut(Some(&grad), [], &Path::ROOT, &mut |leaf: LeafMut<f64, 0>| {
             for i in 0..leaf.values.len() {
                 let learns = leaf.role == Role::Weight;
                 let direction = if learns { rng.random_range(-1.0..1.0) } else { 0.0 };
-                along += direction * slopes.get(i).copied().unwrap_or(0.0);
+                along += direction * leaf.gradient.get(i).copied().unwrap_or(0.0);
                 directions.push(direction);
             }
         });
@@ -222,8 +102,7 @@ fn dual_numbers_agree_with_backpropagation() {
         let mut each = directions.into_iter();
         let dual = net.layers.map_scalar(&mut |w| Dual64::new(w, each.next().unwrap()));
         let x = x.zip_map(&to, Dual64::new);
-        let (mut y, mut cache) = (Buffer::lend(size), Buffer::lend(size));
-        dual.forward::<Const<3>>(&x, &mut y, &mut cache, &mut pass.clone());
+        let y = Trace::new(&dual, &x, &mut pass.clone()).y;
         let exact: f64 = y.zip_map(&weights, |y: Dual64, w| y.eps * w).sum();
         // Hundreds of products of size 1.
         assert!((along - exact).abs() < 1000.0 * f64::EPSILON, "{along} is not {exact}");
@@ -234,20 +113,18 @@ fn dual_numbers_agree_with_backpropagation() {
 #[test]
 fn passes_decide_what_is_drawn() {
     let x = SVector::<f64, 100>::repeat(1.0);
-    let draw = |pass: Pass| {
-        let (mut y, mut mask) = (x, x);
-        let pass = &mut pass.clone();
-        Layer::<f64, D1<100>>::forward::<Const<1>>(&Dropout::<40>, &x, &mut y, &mut mask, pass);
-        y
-    };
+    let draw =
+        |mut pass: Pass| Trace::<_, D1<100>, _, _>::new(&Dropout { rate: 0.4 }, &x, &mut pass).y;
     assert_eq!(draw(Pass::Predict), x);
-    let once = draw(Pass::Train { seed: 1 });
-    assert_eq!(once, draw(Pass::Train { seed: 1 }));
-    assert_ne!(once, draw(Pass::Train { seed: 2 }));
+    let once = draw(Pass::train(1, 0, 0));
+    assert_eq!(once, draw(Pass::train(1, 0, 0)));
+    for other in [Pass::train(2, 0, 0), Pass::train(1, 1, 0), Pass::train(1, 0, 1)] {
+        assert_ne!(once, draw(other));
+    }
     let kept = once.iter().filter(|&&y| y > 0.0).count();
     // 60 of 100, within four standard deviations of 5.
     assert!((40..=80).contains(&kept));
-    let mut pass = Pass::Train { seed: 1 };
+    let mut pass = Pass::train(1, 0, 0);
     assert_ne!(
         pass.rng().map(|mut rng| rng.random::<u64>()),
         pass.rng().map(|mut rng| rng.random())
@@ -262,22 +139,15 @@ fn a_step_in_one_is_a_gradient_and_a_step() {
     let affine = Affine::xavier(&mut Xoshiro128PlusPlus::seed_from_u64(2));
     let mut at_once = Net::new((affine, net().layers), SumSquaredError);
     let (mut in_two, x, mut sgd) = (at_once.clone(), inputs(), Sgd::new(0.1));
-    let mut work = [(); 2].map(|()| Net::workspace(Const::<3>));
-    let bits = |net: &Net| {
-        let mut bits = Vec::new();
-        net.layers.visit(&Path::ROOT, &mut |leaf| {
-            bits.extend(leaf.values.iter().map(|w| w.to_bits()));
-        });
-        bits
-    };
-    let start = bits(&in_two);
+    let (mut fused, mut whole) = (Net::workspace(Const::<3>), Net::workspace(Const::<3>));
+    let start = numbers(&in_two.layers);
     for _ in 0..3 {
-        let loss = sgd.train_step(&mut at_once, &x, &x, &mut work[0]);
-        assert_eq!(loss, in_two.backprop(&x, &x, &mut work[1]));
-        sgd.step(&mut in_two.layers, &mut work[1].grad);
-        assert_eq!(bits(&at_once), bits(&in_two));
+        let loss = sgd.train_step(&mut at_once, &x, &x, &mut fused).unwrap();
+        assert_eq!(loss, in_two.backprop(&x, &x, &mut whole));
+        sgd.step(&mut in_two.layers, &whole.grad).unwrap();
+        assert_eq!(numbers(&at_once.layers), numbers(&in_two.layers));
     }
-    assert_ne!(bits(&in_two), start);
+    assert_ne!(numbers(&in_two.layers), start);
 }
 
 /// A net is shared by threads, each with a workspace of its own.
@@ -292,28 +162,27 @@ fn threads_share_a_net() {
     });
 }
 
-/// A last batch that is shorter, in the memory of the others.
+/// A last batch that is shorter, in the memory of the others: the same bits as in new memory.
 #[test]
 fn batches_of_changing_size() {
-    let mut net = net();
+    let (mut net, mut other, mut sgd) = (net(), net(), Sgd::new(0.02));
     let mut work = Net::workspace(Dyn(3));
-    let x = inputs();
-    let whole = Columns::<f64, 6, Dyn>::from_column_slice_generic(Const, Dyn(3), x.as_slice());
-    let one = Columns::<f64, 6, Dyn>::from_column_slice_generic(Const, Dyn(1), &x.as_slice()[..6]);
-    let before = net.loss(&whole, &whole);
-    for _ in 0..200 {
-        for x in [&whole, &one] {
-            net.backprop(x, x, &mut work);
-            Sgd::new(0.02).step(&mut net.layers, &mut work.grad);
-        }
+    for samples in [3, 1, 3, 2, 5, 3] {
+        let columns = inputs();
+        let columns = columns.iter().copied().cycle().take(6 * samples);
+        let x = Columns::<f64, 6, Dyn>::from_iterator_generic(Const, Dyn(samples), columns);
+        let mut new = Net::workspace(Dyn(samples));
+        new.step = work.step;
+        let loss = sgd.train_step(&mut net, &x, &x, &mut work).unwrap();
+        assert_eq!(loss, sgd.train_step(&mut other, &x, &x, &mut new).unwrap());
+        assert_eq!(numbers(&net.layers), numbers(&other.layers));
     }
-    assert!(net.loss(&whole, &whole) < 0.8 * before);
 }
 
 /// The same net in another precision.
 #[test]
 fn nets_change_their_scalar() {
-    let net = TwoLayerNet::<f64, 6, 5, 3>::init(0.5, &mut Xoshiro128PlusPlus::seed_from_u64(4));
+    let net = TwoLayerNet::<f64, 6, 5, 3>::normal(0.5, &mut Xoshiro128PlusPlus::seed_from_u64(4));
     let narrow: TwoLayerNet<f32, 6, 5, 3> = net.map(|w| w as f32);
     let (wide, narrow) = (net.predict(&inputs()), narrow.predict(&inputs().map(|x| x as f32)));
     // A dozen products of size 1.
