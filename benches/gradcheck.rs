@@ -14,7 +14,7 @@ fn main() {
 }
 
 fn net() -> TwoLayerNet<f64, 784, 50, 10> {
-    TwoLayerNet::normal(0.01, &mut Xoshiro128PlusPlus::seed_from_u64(0))
+    TwoLayerNet::init(&mut Xoshiro128PlusPlus::seed_from_u64(0))
 }
 
 fn input() -> SMatrix<f64, 784, 3> {

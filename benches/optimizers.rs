@@ -16,8 +16,10 @@ fn time(steps: u32, mut step: impl FnMut()) -> f64 {
     start.elapsed().as_secs_f64() * 1e9 / f64::from(steps)
 }
 
+type Step<'a> = Box<dyn FnMut() + 'a>;
+
 /// The least time of each of the steps, taken by turns.
-fn compare(name: &str, steps: u32, all: &mut [(&str, Box<dyn FnMut() + '_>)]) {
+fn compare(name: &str, steps: u32, all: &mut [(&str, Step)]) {
     let mut least = vec![f64::INFINITY; all.len()];
     for _ in 0..40 {
         for (least, (_, step)) in least.iter_mut().zip(&mut *all) {

@@ -2,7 +2,7 @@
 //! hardly wrong; so the one is checked by the other, parameter by parameter.
 
 use chainrule::gradcheck::{GradCheck, Mode};
-use chainrule::{D1, Parameters, Path, TwoLayerNet, data};
+use chainrule::{Affine, D1, Parameters, Path, Relu, SoftmaxCrossEntropy, TwoLayerNet, data};
 use nalgebra::SMatrix;
 use rand::{SeedableRng, rngs::Xoshiro128PlusPlus};
 use std::time::Instant;
@@ -18,7 +18,9 @@ fn main() -> Result<(), data::FileError> {
     let t = [0, 1, 2].map(|sample| digits.targets()[sample]);
 
     let mut rng = Xoshiro128PlusPlus::seed_from_u64(0);
-    let network = TwoLayerNet::<f64, 64, 50, 10>::normal(0.01, &mut rng);
+    // The book's first weights, from a normal distribution with standard deviation 0.01.
+    let layers = (Affine::normal(0.01, &mut rng), Relu, Affine::normal(0.01, &mut rng));
+    let network = TwoLayerNet::<f64, 64, 50, 10>::new(layers, SoftmaxCrossEntropy);
 
     let start = Instant::now();
     let numerical = network.numerical_gradient(&x, &t);

@@ -20,8 +20,10 @@ const BATCH: usize = 8;
 type Layers = (Affine<f32, 1, 16>, Tanh, Affine<f32, 16, 16>, Tanh, Affine<f32, 16, 1>);
 type Net = Network<f32, D1<1>, Layers, SumSquaredError>;
 
+type Work = Workspace<f32, D1<1>, Layers, Const<BATCH>, Fused>;
+
 /// All that training needs. (On a chip: a lock that masks interrupts, or a cell that is taken once.)
-static ARENA: Mutex<(Net, Workspace<f32, D1<1>, Layers, Const<BATCH>, Fused>)> =
+static ARENA: Mutex<(Net, Work)> =
     Mutex::new((Net::new(ConstZeros::ZEROS, SumSquaredError), ConstZeros::ZEROS));
 
 const MEMORY: Memory = Net::memory::<Sgd<f32>, _, BATCH>();

@@ -1,5 +1,5 @@
-//! Tuples of layers are layers: each takes what the one before it gives.
-#![allow(unsafe_code)] // of `__zeros_in!`, which stands in `kernel::place`
+//! Tuples of layers are layers: each layer takes the output of the one before it.
+#![allow(unsafe_code)] // of `__zeros_in!`, which is in `kernel::place`
 
 use crate::{
     export::{Export, Source},

@@ -1,8 +1,8 @@
-//! A net as Rust source: weights that live in flash.
+//! A net as Rust source, so that its weights lie in flash.
 //!
-//! [`Network::export`](crate::Network::export) prints a file with one `static`. Where that is compiled,
-//! the net predicts from read-only memory: its parameters take no RAM, and nothing is loaded or parsed.
-//! Every number comes back bit for bit: -0.0, subnormal numbers, infinities and the payload of a NaN.
+//! [`Network::export`](crate::Network::export) prints a file with one `static`. A program that contains the file
+//! predicts from read-only memory: the parameters take no RAM, and nothing is loaded or parsed. Every number keeps
+//! its bits: -0.0, subnormal numbers, infinities and the payload of a NaN.
 //!
 //! ```
 //! use chainrule::{Affine, D1, Network, SumSquaredError};
@@ -15,13 +15,12 @@
 //! assert!(source.contains("[2.0],\n") && source.contains("[-0.0],\n"));
 //! ```
 //!
-//! A file `net.rs` becomes a part of a program by `mod net;`, and is called by `net::NET.predict(&x)`.
-//! chainrule's own items stand in it with their paths. Layers and losses of other crates stand with
-//! their bare names, and are found by `use super::*`: they, and their fields, must be in sight of the
-//! module in which `mod net;` stands.
+//! To use a file `net.rs`, write `mod net;` and call `net::NET.predict(&x)`. The file names the items of chainrule by
+//! their full paths. It names layers and losses of other crates by their last names and finds them by
+//! `use super::*`. So the module that contains `mod net;` must be able to see them and their fields.
 //!
-//! [`parameters!`](crate::parameters) makes a layer that can be exported; a loss or a shape without
-//! fields too, `parameters!(Huber {})`. A box is exported as what is in it, since a `static` has none.
+//! [`parameters!`](crate::parameters) makes a layer exportable, and also a loss or a shape without fields:
+//! `parameters!(Huber {})`. A box is exported as its contents, because a `static` cannot hold a box.
 
 use crate::{
     D1, Frozen, Network, Parameters, Probabilities, Scalar, Shape, SoftmaxCrossEntropy, Statistic,
@@ -32,13 +31,13 @@ use alloc::boxed::Box;
 use core::{fmt, marker::PhantomData};
 use nalgebra::{ArrayStorage, Matrix, SMatrix};
 
-/// What can be written as Rust source: a scalar, a layer, a loss, a shape.
+/// A type that can be written as Rust source: a scalar, a layer, a loss, a shape.
 pub trait Export: Sized {
-    /// Writes `value` as an expression that a constant may have; without a value, the type.
+    /// Writes `value` as a constant expression. Without a value, writes the type.
     fn source(value: Option<&Self>, f: &mut fmt::Formatter) -> fmt::Result;
 }
 
-/// A value, or without one the type `E`; its `{:?}` is source.
+/// A value, or without a value the type `E`. Its `{:?}` output is source code.
 pub struct Source<'a, E>(pub Option<&'a E>);
 
 impl<E: Export> fmt::Debug for Source<'_, E> {
@@ -47,7 +46,7 @@ impl<E: Export> fmt::Debug for Source<'_, E> {
     }
 }
 
-/// A matrix of these columns, at compile time.
+/// A matrix with these columns, at compile time.
 ///
 /// ```
 /// use chainrule::export::matrix;
@@ -65,7 +64,7 @@ macro_rules! float {
             fn source(value: Option<&Self>, f: &mut fmt::Formatter) -> fmt::Result {
                 match value {
                     None => f.write_str(stringify!($t)),
-                    // The shortest decimal that is read as the same number.
+                    // The shortest decimal that reads back as the same number.
                     Some(x) if x.is_finite() => write!(f, "{x:?}"),
                     Some(x) => write!(f, "{}::from_bits({:#x})", stringify!($t), x.to_bits()),
                 }
@@ -85,7 +84,7 @@ impl<T: Scalar + Export, const R: usize, const C: usize> Export for SMatrix<T, R
         for column in &matrix.data.0 {
             f.write_str("    [")?;
             for (i, number) in column.iter().enumerate() {
-                // Eight on a line.
+                // Eight numbers per line.
                 let gap = if i % 8 == 0 { ",\n     " } else { ", " };
                 f.write_str(if i == 0 { "" } else { gap })?;
                 write!(f, "{:?}", Source(Some(number)))?;
@@ -221,7 +220,7 @@ pub static {name}: {:#?} = {:#?};
     }
 }
 
-/// `path` for what is made in this crate, its last name for what is made elsewhere.
+/// `path` for an item of this crate, its last name for an item of another crate.
 #[doc(hidden)]
 pub fn __path(module: &str, path: &'static str) -> &'static str {
     let here = module.split("::").next() == module_path!().split("::").next();

@@ -1,4 +1,4 @@
-//! Where a backward pass delivers the gradient of the parameters: nowhere, to a tree, or at once to the
+//! Where a backward pass delivers the gradient of the parameters: nowhere, to a tree, or directly to the
 //! rule of an optimizer.
 
 use crate::{
@@ -13,15 +13,14 @@ use core::{
     ops::{Deref, Range},
 };
 
-/// A layer on the way back: its parameters to read, and the place where their gradient goes.
+/// A layer in a backward pass: its parameters, to read, and the place where their gradient goes.
 ///
-/// It dereferences to the layer. A layer with parameters hands each of them on with
-/// [`part!`](crate::part) and delivers the gradient: with [`product`](Self::product) and
-/// [`sum`](Self::sum), or with [`add`](Self::add) or [`columns`](Self::columns) if the gradient is
-/// neither. A container hands the parts on to the inner layers.
+/// It dereferences to the layer. `backward` selects each parameter with [`part!`](crate::part) and delivers
+/// its gradient: with [`product`](Self::product) if it is a matrix product, with [`sum`](Self::sum) if it is
+/// a sum over the samples, else with [`add`](Self::add) or [`columns`](Self::columns). A container passes
+/// `part!(this.inner)` to the `backward` of each inner layer.
 ///
-/// As the rule of an optimizer may change a parameter when its gradient is delivered, a backward
-/// pass computes `dx` first.
+/// Compute `dx` before you deliver a gradient: an optimizer may change the parameter at that moment.
 ///
 /// ```
 /// use chainrule::{Affine, Backward, Forward, ByValue, Grad, Zeros, parameters, part};
@@ -76,9 +75,9 @@ pub struct Grad<'a, T: Scalar, L: Parameters<T>, D: Destination<T>> {
     path: Path<'a>,
 }
 
-/// Where gradients go. The crate has all of them: [`Nowhere`], [`Tree`], [`Update`].
+/// Where gradients go: [`Nowhere`], [`Tree`] or [`Update`]. Other crates cannot add more.
 pub trait Destination<T: Scalar>: sealed::Sealed + 'static {
-    /// What it needs of a layer.
+    /// What the destination holds for a layer.
     #[doc(hidden)]
     type Held<'a, L: Parameters<T>>;
 
@@ -93,12 +92,12 @@ pub trait Destination<T: Scalar>: sealed::Sealed + 'static {
         tree: impl Fn(&mut L::Gradient) -> &mut P::Gradient,
     ) -> Self::Held<'b, P>;
 
-    /// Calls `f` with a matrix to add the gradient to.
+    /// Calls `f` with a matrix, to which `f` adds the gradient.
     #[doc(hidden)]
     fn whole<M: OneLeaf<T>>(held: Self::Held<'_, M>, path: &Path, f: impl FnOnce(&mut M));
 
-    /// Adds `dy·xᵀ`, or without `x` a `dy` of one sample, to the leaf at once if the destination can; else
-    /// gives the leaf back.
+    /// If the destination can, adds `dy·xᵀ` (without `x`: a `dy` of one sample) to the leaf directly. Else
+    /// returns the leaf.
     #[doc(hidden)]
     #[inline(always)]
     fn add_product<'b, M: OneLeaf<T>>(
@@ -110,8 +109,8 @@ pub trait Destination<T: Scalar>: sealed::Sealed + 'static {
         Some(held)
     }
 
-    /// Calls `f` with memory for some columns and whether these are to be overwritten, until the
-    /// whole leaf is done.
+    /// Calls `f` with memory for some columns, and with whether it must overwrite them, until the whole
+    /// leaf is done.
     #[doc(hidden)]
     fn deliver<M: OneLeaf<T>>(
         held: Self::Held<'_, M>,
@@ -133,7 +132,7 @@ impl<T: Scalar, L: Parameters<T>, D: Destination<T>> Deref for Grad<'_, T, L, D>
     }
 }
 
-/// A part of a [`Grad`](crate::Grad) by the name of its field: `part!(this.weight)`.
+/// One field of a [`Grad`](crate::Grad), with its name: `part!(this.weight)`.
 #[macro_export]
 macro_rules! part {
     ($this:ident . $field:tt) => {
@@ -147,7 +146,7 @@ macro_rules! part {
 }
 
 impl<T: Scalar, L: Parameters<T>, D: Destination<T>> Grad<'_, T, L, D> {
-    /// The part called `name`; [`part!`](crate::part) writes the three closures.
+    /// The part called `name`. [`part!`](crate::part) writes the three closures for you.
     #[inline(always)]
     pub fn part<P: Parameters<T>>(
         &mut self,
@@ -160,7 +159,7 @@ impl<T: Scalar, L: Parameters<T>, D: Destination<T>> Grad<'_, T, L, D> {
         Grad { held: D::part(held, shared, layer, gradient), path: path.field(name) }
     }
 
-    /// What is inside a wrapper that adds nothing to the name, such as a box.
+    /// The contents of a wrapper that adds nothing to the name, such as a box.
     #[inline(always)]
     pub fn inside<P: Parameters<T>>(
         &mut self,
@@ -186,17 +185,17 @@ impl<T: Scalar, L: Parameters<T>, D: Destination<T>, const M: usize> Grad<'_, T,
     }
 }
 
-/// A parameter.
+/// For one parameter.
 impl<T: Scalar, M: OneLeaf<T>, D: Destination<T>> Grad<'_, T, M, D> {
-    /// Delivers a gradient of any kind: `f` adds it to a matrix of the leaf's shape. That matrix may
-    /// lie on the stack, so that large leaves take [`columns`](Self::columns).
+    /// Delivers a gradient of any kind: `f` adds it to a matrix of the shape of the parameter. That matrix
+    /// may lie on the stack. For large parameters use [`columns`](Self::columns).
     #[inline(always)]
     pub fn add(self, f: impl FnOnce(&mut M)) {
         D::whole(self.held, &self.path, f);
     }
 
-    /// Delivers a gradient some columns at a time: `f` is called once or more, and each time adds to the
-    /// columns in the range, which lie one behind the other in the slice.
+    /// Delivers a gradient some columns at a time. `f` is called once or more. Each time it adds the gradient
+    /// of the columns in the range to the slice, which holds these columns one after the other.
     #[inline(always)]
     pub fn columns(self, mut f: impl FnMut(Range<usize>, &mut [T])) {
         D::deliver::<M>(self.held, &self.path, |columns, numbers, overwrite| {
@@ -208,7 +207,8 @@ impl<T: Scalar, M: OneLeaf<T>, D: Destination<T>> Grad<'_, T, M, D> {
     }
 
     /// Delivers `dy·xᵀ`, summed over the samples: the gradient of W in W·x. `dy` and `x` are batches, one
-    /// sample after the other, with as many numbers a sample as the leaf has rows and columns.
+    /// sample after the other. A sample of `dy` has as many numbers as W has rows, a sample of `x` as many
+    /// as W has columns.
     #[inline(always)]
     pub fn product(self, dy: &[T], x: &[T]) {
         let (rows, columns) = M::SHAPE;
@@ -241,11 +241,11 @@ impl<T: Scalar, M: OneLeaf<T>, D: Destination<T>> Grad<'_, T, M, D> {
     }
 }
 
-/// The gradient of the parameters is not wanted.
+/// Nobody wants the gradient of the parameters.
 #[derive(Clone, Copy, Debug)]
 pub struct Nowhere;
 
-/// The gradient goes to a tree of the layer's shape: it is added to what is there, or takes its place.
+/// The gradient goes to a tree of the shape of the layer. It is added to what is there, or replaces it.
 #[derive(Clone, Copy, Debug)]
 pub struct Tree;
 
@@ -258,7 +258,7 @@ impl sealed::Sealed for Tree {}
 impl<R, const N: usize> sealed::Sealed for Update<R, N> {}
 
 impl<'a, T: Scalar, L: Parameters<T>> Grad<'a, T, L, Nowhere> {
-    /// The gradient of the parameters is not wanted.
+    /// Nobody wants the gradient of the parameters.
     #[inline(always)]
     pub const fn nowhere(layer: &'a L) -> Self {
         Grad { held: layer, path: Path::ROOT }
@@ -272,7 +272,7 @@ impl<'a, T: Scalar, L: Parameters<T>> Grad<'a, T, L, Tree> {
         Grad { held: (layer, tree, false), path: Path::ROOT }
     }
 
-    /// The gradient takes the place of what `tree` holds.
+    /// The gradient replaces what `tree` holds.
     #[inline(always)]
     pub const fn set(layer: &'a L, tree: &'a mut L::Gradient) -> Self {
         Grad { held: (layer, tree, true), path: Path::ROOT }
@@ -359,11 +359,11 @@ impl<T: Scalar> Destination<T> for Tree {
     }
 }
 
-/// Whether the gradient is finite, as far as it was looked at.
+/// Whether the gradient is finite, as far as it was checked.
 #[doc(hidden)]
 pub struct Look {
     pub finite: bool,
-    /// Where the `dy` lies that was looked at last.
+    /// The address of the `dy` that was checked last.
     seen: usize,
 }
 
@@ -386,14 +386,14 @@ pub struct Held<'a, L, G, R, const N: usize> {
     rule: &'a R,
     step: u64,
     look: &'a mut Look,
-    /// Whether the gradient is a product dy·xᵀ: every number of `dy` has a part in its first column, so that
-    /// one which is not finite shows there.
+    /// Whether the gradient is a product dy·xᵀ. Every number of `dy` is a factor of its first column, so a
+    /// `dy` that is not finite shows there.
     product: bool,
 }
 
-/// The most bytes of a gradient that wait for a rule. On a computer so many that the product which makes
-/// them is worth its preparation, and that they stay in the first-level cache; else as few as fit a
-/// chip's stack.
+/// The most bytes of a gradient that are computed before the rule gets them. With std: enough that the
+/// product is worth its preparation, and few enough that they stay in the first-level cache. Without std: few
+/// enough for the stack of a chip.
 const PIECE: usize = if cfg!(feature = "std") { 32 * 1024 } else { 2 * 1024 };
 
 impl<T: Scalar, R: Rule<T, N>, const N: usize> Destination<T> for Update<R, N> {
@@ -438,7 +438,7 @@ impl<T: Scalar, R: Rule<T, N>, const N: usize> Destination<T> for Update<R, N> {
             None if dy.len() == w.len() => kernel::add_scaled(factor, dy, w),
             _ => return Some(held),
         }
-        // A bias gets the `dy` that the weight before it got.
+        // The bias gets the same `dy` as the weight before it, which was checked already.
         if x.is_some() || held.look.seen != dy.as_ptr().addr() {
             held.look.at(w.get(..M::SHAPE.0).unwrap_or_default());
         }
@@ -491,7 +491,7 @@ impl<M, R, const N: usize> Held<'_, M, M, R, N> {
         }
     }
 
-    /// Gives the gradient of the numbers from `first` on to the rule, or adds it to a statistic.
+    /// Passes the gradient of the numbers from `first` on to the rule, or adds it to a statistic.
     #[inline(always)]
     fn apply<T: Scalar>(&mut self, path: &Path, first: usize, gradient: &[T])
     where

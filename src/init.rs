@@ -1,10 +1,10 @@
-//! First values of weights. The random numbers are the caller's.
+//! First values of weights. The caller passes in the random numbers.
 
 use crate::shape::{Scalar, number};
 use nalgebra::SMatrix;
 use rand::Rng;
 
-/// How large first weights have to be, by the activation that follows them.
+/// How large first weights must be. It depends on the activation that follows them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Gain {
@@ -25,7 +25,7 @@ impl Gain {
     }
 }
 
-/// The first gain that there is.
+/// The first gain that is not `None`.
 #[doc(hidden)]
 pub const fn first<const N: usize>(gains: [Option<Gain>; N]) -> Option<Gain> {
     let mut left = gains.as_slice();
@@ -38,11 +38,10 @@ pub const fn first<const N: usize>(gains: [Option<Gain>; N]) -> Option<Gain> {
     None
 }
 
-/// Fills `weight` from a normal distribution of mean 0 and standard deviation `std`, whatever its
-/// size, in place.
+/// Fills `weight` in place from a normal distribution of mean 0 and standard deviation `std`.
 ///
-/// The numbers follow Box and Muller, computed in `T` from 24-bit uniform ones: a seed gives f32 and
-/// f64, a chip and a laptop the same weights but for rounding.
+/// The method is that of Box and Muller, computed in `T` from uniform numbers of 24 bits. So one seed gives the
+/// same weights, up to rounding, in f32 and f64, on a chip and on a laptop.
 ///
 /// ```
 /// use chainrule::init;
@@ -72,7 +71,7 @@ pub fn fill<T: Scalar>(std: T, numbers: &mut [T], rng: &mut (impl Rng + ?Sized))
     }
 }
 
-/// Xavier's weights, for sigmoid and tanh: normal with variance 1/C, C being the inputs.
+/// Xavier weights, for sigmoid and tanh: normal with variance 1/C, where C is the number of inputs.
 /// (Chapter 6.2.2.)
 ///
 /// This is the book's form. Glorot and Bengio (2010), PyTorch's `xavier_normal_` and Keras'
@@ -83,7 +82,7 @@ pub fn fill<T: Scalar>(std: T, numbers: &mut [T], rng: &mut (impl Rng + ?Sized))
 /// use chainrule::{Affine, Zeros, init};
 /// use rand::{SeedableRng, rngs::Xoshiro128PlusPlus};
 ///
-/// // In place: a layer of any size is filled where it is.
+/// // In place, for a layer of any size.
 /// let mut layer = Box::<Affine<f32, 1024, 1024>>::zeros();
 /// init::xavier(&mut layer.weight, &mut Xoshiro128PlusPlus::seed_from_u64(0));
 /// assert!((layer.weight.variance().sqrt() - 1.0 / 32.0).abs() < 1e-4);
@@ -95,7 +94,7 @@ pub fn xavier<T: Scalar, const R: usize, const C: usize>(
     normal(Gain::Linear.std(C), weight, rng);
 }
 
-/// He's weights, for ReLU: normal with variance 2/C, C being the inputs. (Chapter 6.2.3; He and
+/// He weights, for ReLU: normal with variance 2/C, where C is the number of inputs. (Chapter 6.2.3; He and
 /// others, 2015; PyTorch's `kaiming_normal_`.)
 pub fn he<T: Scalar, const R: usize, const C: usize>(
     weight: &mut SMatrix<T, R, C>,
@@ -104,11 +103,11 @@ pub fn he<T: Scalar, const R: usize, const C: usize>(
     normal(Gain::Relu.std(C), weight, rng);
 }
 
-/// Cosine and sine of so many turns, from 0 to 1, to 10⁻⁹ but for rounding. In f32 libm's own go
-/// through f64, which on a chip without it takes more flash than all else that trains a small net.
+/// Cosine and sine of an angle in turns, from 0 to 1. The error is 10⁻⁹ plus rounding. The functions of libm for f32
+/// compute in f64. On a chip without f64 that takes more flash than everything else that trains a small net.
 pub(crate) fn circle<T: Scalar>(turns: T) -> [T; 2] {
     let number = nalgebra::convert::<f64, T>;
-    // A sixteenth of the angle from the far side, which a few terms of the series reach.
+    // A sixteenth of the angle from half a turn: so small that a few terms of the series suffice.
     let angle = (turns - number(0.5)) * number(core::f64::consts::TAU / 16.0);
     let series = |[a, b, c]: [f64; 3]| {
         let square = angle * angle;
@@ -122,7 +121,7 @@ pub(crate) fn circle<T: Scalar>(turns: T) -> [T; 2] {
     [-cos, -sin]
 }
 
-/// Uniform in (0, 1]: never 0, of which there is no logarithm.
+/// Uniform in (0, 1]. It is never 0, because 0 has no logarithm.
 fn uniform<T: Scalar>(rng: &mut (impl Rng + ?Sized)) -> T {
     nalgebra::convert(((rng.next_u32() >> 8) + 1) as f32 / (1 << 24) as f32)
 }

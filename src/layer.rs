@@ -16,9 +16,9 @@ use rand::Rng;
 
 /// A differentiable map from batches of shape `In` to batches of shape `Out`.
 ///
-/// A layer holds its parameters and its settings. All other memory is the caller's: input and output, what
-/// the backward pass needs of the forward pass ([`Cache`](Self::Cache)), and working memory
-/// ([`Scratch`](Self::Scratch)). So one layer serves many threads, and a pass is a pure function.
+/// A layer holds its parameters and its settings. The caller lends all other memory: input and output, what
+/// the backward pass needs from the forward pass ([`Cache`](Self::Cache)), and working memory
+/// ([`Scratch`](Self::Scratch)). So several threads can use one layer, and a pass is a pure function.
 ///
 /// The page [`write_a_layer`](crate::write_a_layer) shows how to implement it.
 #[diagnostic::on_unimplemented(
@@ -31,35 +31,36 @@ pub trait Layer<T: Scalar, In: Shape>: Parameters<T> {
     /// The shape of the output.
     type Out: Shape;
 
-    /// What `backward` needs besides input and output. [`Purpose::InTraining`] marks memory that only the
-    /// backward pass reads, so that a prediction does without it.
+    /// What `backward` needs besides input and output. Memory that only the backward pass reads is
+    /// [`Purpose::InTraining`]; it does not exist in a prediction.
     type Cache<B: BatchSize, P: Purpose>: Buffer<B>;
 
-    /// Working memory of one call, whose size does not depend on the batch. The layers of a net share
-    /// it: nothing in it outlives the call.
+    /// Working memory of one call. Its size does not depend on the batch. The layers of a net share it, so
+    /// its contents are lost after the call.
     type Scratch: Zeros + Copy;
 
-    /// The layer as an initialiser sees it that looks for what follows a weight: with
-    /// [`Gain::Relu`] the weights before it are larger. `None` for a layer that hands its input on, such
-    /// as dropout: what follows it counts.
+    /// How large the weights before this layer must be at first: larger for [`Gain::Relu`] than for
+    /// [`Gain::Linear`]. A layer that only passes its input on, such as dropout, says `None`. Then the
+    /// next layer decides.
     const GAIN: Option<Gain> = Some(Gain::Linear);
 
     /// Writes the output for `at.x` into `at.y`, and into `at.cache` what `backward` will need.
     fn forward<B: BatchSize, P: Purpose>(&self, at: Forward<T, In, Self, B, P>);
 
-    /// The derivative of the `forward` that filled `at.y` and `at.cache`: for `at.dy`, the gradient on the
-    /// output, it overwrites `at.dx`, the gradient on the input, if that is wanted, and then delivers the
-    /// gradient of the parameters to `this`.
+    /// The derivative of the `forward` that filled `at.y` and `at.cache`. `at.dy` is the gradient on the
+    /// output. The function first overwrites `at.dx`, the gradient on the input, if it is `Some`. Then it
+    /// delivers the gradient of the parameters to `this`.
     ///
-    /// It may be called several times after one forward pass, and finds the same each time.
+    /// It may be called several times after one forward pass. Each call must give the same result.
     fn backward<B: BatchSize, D: Destination<T>>(
         this: Grad<T, Self, D>,
         at: Backward<T, In, Self, B>,
     );
 
-    /// Gives parameters that are all zeros their first values; `next` is the [`GAIN`](Self::GAIN) of what
-    /// follows. The default draws each parameter from a normal distribution of variance `next`/columns
-    /// ([`init::xavier`], [`init::he`]), and leaves what is called `bias` 0.
+    /// Sets the first values of the parameters, which are all zeros before. `next` is the
+    /// [`GAIN`](Self::GAIN) of the layer that follows. The default draws each parameter from a normal
+    /// distribution of variance `next`/columns ([`init::xavier`], [`init::he`]), and leaves a parameter that is
+    /// called `bias` at 0.
     fn init<R: Rng + ?Sized>(&mut self, next: Gain, rng: &mut R) {
         self.visit_mut(None, [], &Path::ROOT, &mut |leaf: LeafMut<T, 0>| {
             if leaf.role == Role::Weight && leaf.path.name() != Some("bias") {
@@ -79,7 +80,7 @@ pub struct Forward<'a, T: Scalar, In: Shape, L: Layer<T, In>, B: BatchSize, P: P
     pub cache: &'a mut L::Cache<B, P>,
     /// Working memory.
     pub scratch: Scratch<'a, L::Scratch>,
-    /// ToTrain or prediction, and all randomness.
+    /// Training or prediction, and all randomness.
     pub pass: &'a mut Pass,
 }
 
@@ -89,7 +90,7 @@ pub struct Backward<'a, T: Scalar, In: Shape, L: Layer<T, In>, B: BatchSize> {
     pub x: &'a In::Batch<T, B>,
     /// Its output.
     pub y: &'a Batch<T, L::Out, B>,
-    /// What it kept.
+    /// What the forward pass kept.
     pub cache: &'a mut L::Cache<B, ToTrain>,
     /// Working memory.
     pub scratch: Scratch<'a, L::Scratch>,

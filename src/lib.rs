@@ -2,12 +2,12 @@
 //! Neural-network layers whose shapes are types: *if it compiles, it fits; if it passes, the
 //! gradient is right; on a laptop or on a chip without a heap.*
 //!
-//! Layers are nalgebra matrices and two functions, forward and backward, generic over the scalar
-//! (f32, f64, dual numbers) and over sizes that the compiler knows. It follows chapter 5,
+//! A layer is a struct of nalgebra matrices with two functions, forward and backward. It is generic over
+//! the scalar (f32, f64, dual numbers), and the compiler knows its sizes. The crate follows chapter 5,
 //! backpropagation, of *Deep Learning from Scratch*.
 //!
 //! ```
-//! use chainrule::{Affine, D1, Network, Optimizer, Relu, Sgd, SoftmaxCrossEntropy};
+//! use chainrule::{Affine, D1, Network, Optimizer, Relu, Sgd, SoftmaxCrossEntropy, StepError};
 //! use nalgebra::{Const, SMatrix};
 //! use rand::{SeedableRng, rngs::Xoshiro128PlusPlus};
 //!
@@ -15,32 +15,32 @@
 //! type Layers = (Affine<f32, 2, 16>, Relu, Affine<f32, 16, 2>);
 //! type Net = Network<f32, D1<2>, Layers, SoftmaxCrossEntropy>;
 //!
-//! let mut rng = Xoshiro128PlusPlus::seed_from_u64(0);
-//! let mut net = Net::new((Affine::he(&mut rng), Relu, Affine::he(&mut rng)), SoftmaxCrossEntropy);
-//!
-//! // Exclusive or: four samples, one a column, and their labels.
-//! let x = SMatrix::<f32, 2, 4>::from_column_slice(&[0., 0., 0., 1., 1., 0., 1., 1.]);
-//! let labels = [0, 1, 1, 0];
-//!
-//! let mut work = Net::workspace(Const::<4>);
-//! let mut sgd = Sgd::new(0.5);
-//! for _ in 0..500 {
-//!     let loss = sgd.train_step(&mut net, &x, &labels, &mut work);
+//! fn main() -> Result<(), StepError> {
+//!     let mut rng = Xoshiro128PlusPlus::seed_from_u64(0);
+//!     let mut net = Net::init(&mut rng);
+//!     // Exclusive or: four samples, one per column, and their labels.
+//!     let x = SMatrix::<f32, 2, 4>::from_column_slice(&[0., 0., 0., 1., 1., 0., 1., 1.]);
+//!     let labels = [0, 1, 1, 0];
+//!     let (mut work, mut sgd) = (Net::workspace(Const::<4>), Sgd::new(0.5));
+//!     for _ in 0..500 {
+//!         let loss = sgd.train_step(&mut net, &x, &labels, &mut work)?;
+//!     }
+//!     assert_eq!(net.accuracy(&x, &labels), 1.0);
+//!     Ok(())
 //! }
-//! assert_eq!(net.accuracy(&x, &labels), 1.0);
 //! ```
 //!
-//! A layer that does not fit is an error in `cargo check`, with the layer's name:
+//! If a layer does not fit, `cargo check` reports an error that names the layer:
 //!
 //! ```text
-//! error[E0277]: `Affine<f32, 49, 10>` cannot follow a layer whose output shape is `D1<50>`
+//! error[E0277]: `Affine<f32, 49, 10>` does not take inputs of shape `D1<50>`
 //! ```
 //!
 //! # Rows and columns
 //!
-//! The book keeps a sample in a row. nalgebra keeps columns together in memory, so that here a
-//! sample is a column and a batch is a matrix with a column a sample. A NumPy array of shape
-//! (batch, features) is the same bytes.
+//! In the book a sample is a row. nalgebra stores the numbers of a column together, so here a sample is a
+//! column, and a batch is a matrix with one column per sample. A NumPy array of shape (batch, features) has
+//! the same bytes.
 //!
 //! | the chapter (rows) | chainrule (columns) |
 //! |---|---|
@@ -49,71 +49,84 @@
 //! | `dW = np.dot(x.T, dout)` | `dW = dy·xᵀ` |
 //! | `db = np.sum(dout, axis=0)` | `db = Σ columns of dy` |
 //!
-//! # The way through
+//! # Where to find what
 //!
 //! | to | see |
 //! |---|---|
 //! | follow the chapter's price graphs | [`node`] |
 //! | run a layer by hand, forward and backward | [`ByValue`] |
 //! | build a net | [`Affine`], [`Relu`], [`Sigmoid`], [`Tanh`], [`Gelu`], [`Softplus`], [`Softmax`], [`Identity`]; a tuple of 1 to 12 layers is a layer |
-//! | choose first weights | [`Affine::he`], [`Affine::xavier`], [`Affine::normal`], [`init`] |
+//! | name its layers, or have more than 12 | [`named!`] |
+//! | give it first weights | [`Network::init`]; one layer at a time: [`Affine::he`], [`Affine::xavier`], [`Affine::normal`], [`init`] |
 //! | choose a loss | [`SoftmaxCrossEntropy`], [`SumSquaredError`] |
-//! | ask a net for anything | [`Network`], [`TwoLayerNet`] |
-//! | train it | [`Training`] with a [`data::Dataset`]; [`Optimizer::train_step`], or [`Network::backprop`] and a step, by hand |
+//! | choose an optimizer | [`Sgd`], [`Adam`]; at run time, a `Box<dyn `[`Optimizer`]`>` |
+//! | train it | [`Training`] with a [`data::Dataset`]; by hand [`Optimizer::train_step`], or [`Network::backprop`] and [`Optimizer::step`] |
+//! | predict | [`Network::predict`]; in memory that is reused, [`Network::predictor`] and [`Network::predict_into`] |
+//! | measure it | [`Network::loss`], [`Network::accuracy`]; on a data set [`Network::loss_on`], [`Network::accuracy_on`] |
+//! | take derivatives | [`Network::gradient`], [`Network::input_gradient`], [`Network::vjp`] |
+//! | see all of a net's methods | [`Network`], [`TwoLayerNet`] |
 //! | read MNIST, or a matrix of run-time size | [`data`] |
+//! | keep some layers unchanged in training | [`Frozen`] |
 //! | put weights into flash | [`Network::export`] |
-//! | know the memory before it runs | [`Network::memory`], [`Network::predict_bytes`] |
-//! | keep a part as it is | [`Frozen`] |
-//! | train on a chip, or predict from flash | [`on_a_chip`] |
-//! | know how fast it is, beside what | [`speed`] |
+//! | know the memory at compile time | [`Network::memory`], [`Network::predict_bytes`] |
 //! | put 64 MB of weights on the heap | [`Zeros`] |
-//! | write a layer | [`Layer`], [`parameters!`] |
-//! | prove its gradient | `gradcheck`, `gradcheck_layer!` (feature `gradcheck`) |
+//! | train on a chip, or predict from flash | [`on_a_chip`] |
+//! | know how fast it is | [`speed`] |
+//! | write a layer | [`write_a_layer`], [`Layer`], [`parameters!`], [`ops`] |
+//! | check its gradient | `gradcheck`, `gradcheck_layer!` (feature `gradcheck`) |
+//! | write an optimizer | [`write_an_optimizer`], [`Rule`] |
 //!
-//! A batch is [`Const<B>`](nalgebra::Const), known at compile time and stored inline, or
-//! [`Dyn`](nalgebra::Dyn), known at run time and on the heap; every layer takes both.
+//! The size of a batch is [`Const<B>`](nalgebra::Const) or [`Dyn`](nalgebra::Dyn). `Const<B>` is known at compile
+//! time, and the batch is stored inline. `Dyn` is known at run time, and the batch is on the heap. Every layer
+//! takes both.
 //!
 //! # Numbers
 //!
-//! NaN in, NaN out. Softmax, sigmoid and cross entropy hold at ±1000: no 1e-7 stands inside a
-//! logarithm. At kinks and ties the book decides: ReLU's slope at 0 is 0, the first maximum wins.
-//! Nothing panics: what may be wrong with files and data at run time is an error value, and a target
-//! that cannot be right makes a loss of NaN.
+//! - If an input is NaN, the output is NaN.
+//! - Softmax, sigmoid and cross entropy are accurate for inputs of ±1000. The logarithms contain no 1e-7.
+//! - At kinks and ties the crate does what the book does: the slope of ReLU at 0 is 0, and the first of equal
+//!   maxima counts.
+//!
+//! # Errors
+//!
+//! Nothing in the crate panics. A file or a data set that is wrong gives an error value. A label that is not a
+//! class, or a target with the wrong number of samples, makes the loss NaN. [`Optimizer::train_step`] and
+//! [`Training::run`] return an error if the loss is not finite, and such a step changes nothing.
 //!
 //! # Features
 //!
 //! | feature | adds |
 //! |---|---|
-//! | `std` (default) | files, and SIMD by what the CPU has (x86-64: AVX2, AVX-512); contains `alloc` |
-//! | `alloc` | batches of run-time size, boxed layers |
+//! | `std` (default) | files, and SIMD chosen by what the CPU has (x86-64: AVX2, AVX-512); contains `alloc` |
+//! | `alloc` | batches of run-time size, boxed layers, optimizers chosen at run time |
 //! | `gzip` | compressed data files |
-//! | `rayon` | wide products on all threads, with the same bits (a zero may have another sign); handing them out may take memory from the heap; needs std |
+//! | `rayon` | large products on all threads, with the same bits (a zero may have the other sign); starting them may allocate; needs std |
 //! | `gradcheck` | gradient checks, for the tests of layers; needs std |
 //! | `proptest` | strategies for property tests of layers |
 //!
-//! Without any, the crate is `no_std` and needs no heap: batches known at compile time, training
-//! included.
+//! Without any feature the crate is `no_std` and needs no heap. It can still train, with batches whose size is
+//! known at compile time.
 //!
 //! # Debug builds
 //!
-//! Generic code is compiled in the crate that uses it. Without optimisation matrix loops are some 60
-//! times slower and take four times the stack: a 784-50-10 net in f64, made by value, overflows the
-//! 2 MiB of a test's thread. Two lines in your `Cargo.toml` mend that:
+//! The compiler compiles generic code in the crate that uses it. Without optimisation, matrix loops are some 60
+//! times slower and use four times as much stack: a 784-50-10 net in f64, passed by value, overflows the 2 MiB
+//! stack of a test thread. Two lines in your `Cargo.toml` prevent that:
 //!
 //! ```toml
 //! [profile.dev]
 //! opt-level = 1
 //! ```
 //!
-//! # What this is not
+//! # What the crate does not do
 //!
-//! No GPU, no graphs built at run time, no language models. For those see burn, candle or PyTorch.
+//! GPUs, graphs built at run time, language models. For those see burn, candle or PyTorch.
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 #[cfg(feature = "alloc")]
 extern crate alloc;
 
-/// The README's example is run as a test.
+/// The examples of the README run as tests.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
@@ -155,7 +168,7 @@ mod trace;
 mod train;
 mod zeros;
 
-/// What the macros need.
+/// Items that the public macros use.
 #[doc(hidden)]
 pub mod __private {
     pub use crate::{

@@ -1,13 +1,13 @@
-//! The macros for authors: `parameters!` makes a struct a tree, `buffer!` makes a struct of memory, and
-//! `named!` makes a net of named layers.
+//! The macros for authors: `parameters!` makes a struct a tree of parameters, `buffer!` writes a struct of memory,
+//! `named!` writes a net of named layers.
 
 /// Makes a struct a tree of parameters. Every field must be named, in one of two ways:
 ///
-/// - `weight`: a matrix, a layer, an array of layers, anything with [`Parameters`](crate::Parameters);
-/// - `keep eps`: a setting of a plain type (`f64`, `u8`, `bool`, `PhantomData<S>`), which is copied.
+/// - `weight`: a matrix, a layer, an array of layers, or any other type with [`Parameters`](crate::Parameters);
+/// - `keep eps`: a setting of a plain type (`f64`, `u8`, `bool`, `PhantomData<S>`). It is copied and not trained.
 ///
-/// The generics stand as in the struct, with `scalar` for what the numbers are and `part` for a layer
-/// in a container:
+/// Write the generics as in the struct. Mark the type of the numbers `scalar`, and a layer in a container
+/// `part`:
 ///
 /// - `parameters!(Square {})`
 /// - `parameters!(Affine<T: scalar, const I: usize, const O: usize> { weight, bias })`
@@ -15,8 +15,8 @@
 /// - `parameters!(Blend<P: part, Q: part, const PERCENT: u8> { left, right })`
 /// - `parameters!(Dense<T: scalar, S: Shape, const O: usize> { weight, bias, keep shape, keep eps })`
 ///
-/// The gradient of a struct is the same struct, with the gradients of its parts: a frozen part has
-/// none. A struct without parameters has the gradient `()`. The macro also implements
+/// The gradient of a struct is the same struct with the gradients of its parts. A frozen part has none. A struct
+/// without parameters has the gradient `()`. The macro also implements
 /// [`Zeros`](crate::Zeros), [`ConstZeros`](crate::ConstZeros) and
 /// [`Export`](crate::export::Export).
 ///
@@ -51,8 +51,8 @@ macro_rules! parameters {
         $crate::parameters!(@generics $name ScalarOfTree
             [] [ScalarOfTree: $crate::Scalar,] [] [] [] [] [] [] $($rest)+);
     };
-    // The generics, one after the other, gathered as they stand for `Zeros`, `Parameters`, `ConstZeros`
-    // and `Export`, and as arguments of the struct, of the same over another scalar, of its gradient.
+    // The generics, one after the other. They are collected as bounds for `Zeros`, `Parameters`, `ConstZeros` and
+    // `Export`, and as arguments of the struct, of the struct over another scalar, of its gradient.
     (@generics $name:ident $t:ident [$($z:tt)*] [$($p:tt)*] [$($c:tt)*] [$($e:tt)*] [$($a:tt)*] [$($w:tt)*] [$($g:tt)*] [$($x:tt)*]
         , $($rest:tt)+) => {
         $crate::parameters!(@generics $name $t [$($z)*] [$($p)*] [$($c)*] [$($e)*] [$($a)*] [$($w)*] [$($g)*] [$($x)*] $($rest)+);
@@ -93,7 +93,7 @@ macro_rules! parameters {
             [] [] $($fields)*);
         $crate::parameters!(@export $name [$($e)*] ($name<$($a)*>) [$($x)*] [] $($fields)*);
     };
-    // The fields, sorted: those of the tree, and those that are kept.
+    // The fields, in two lists: those of the tree, and those with `keep`.
     (@fields $name:ident $t:ident $z:tt $p:tt $c:tt $e:tt $self:tt $with:tt $gradient:tt
         [$($f:ident)*] [$($k:ident)*] keep $next:ident $(, $($rest:tt)*)?) => {
         $crate::parameters!(@fields $name $t $z $p $c $e $self $with $gradient [$($f)*] [$($k)* $next] $($($rest)*)?);
@@ -102,7 +102,7 @@ macro_rules! parameters {
         [$($f:ident)*] [$($k:ident)*] $next:ident $(, $($rest:tt)*)?) => {
         $crate::parameters!(@fields $name $t $z $p $c $e $self $with $gradient [$($f)* $next] [$($k)*] $($($rest)*)?);
     };
-    // Without parameters: it has no gradient, and over another scalar it is itself.
+    // Without parameters: the gradient is `()`, and the struct does not depend on the scalar.
     (@fields $name:ident $t:ident $z:tt $p:tt $c:tt $e:tt $self:tt $with:tt $gradient:tt [] $k:tt) => {
         $crate::parameters!(@tree ($name) $z $p $c $e $self (()) $t [] $k);
     };
@@ -151,7 +151,7 @@ macro_rules! parameters {
                 $name { $($f: $crate::ConstZeros::ZEROS,)* $($k: $crate::ConstZeros::ZEROS,)* };
         }
     };
-    // How it is written as source: its type with the arguments, then its fields.
+    // The source that `export` writes: the type with its arguments, then the fields.
     (@export $name:ident $e:tt $self:tt $x:tt [$($f:ident)*] keep $next:ident $(, $($rest:tt)*)?) => {
         $crate::parameters!(@export $name $e $self $x [$($f)* $next] $($($rest)*)?);
     };
@@ -175,7 +175,7 @@ macro_rules! parameters {
             }
         }
     };
-    // Each field, and what its name is: `field "weight"`, or in a tuple `index 0`.
+    // Each field with its name: `field "weight"`, or in a tuple `index 0`.
     (@walk $t:ident $($field:tt: $step:ident $name:expr),*) => {
         const COUNT: usize = 0 $(+ $crate::__private::count::<$t, _, _>(|whole: &Self| &whole.$field))*;
 
@@ -203,15 +203,15 @@ macro_rules! parameters {
     };
 }
 
-/// Writes a struct of memory that a caller lends, such as a layer's cache, as a
-/// [`Buffer`](crate::Buffer) for a batch; it is [`ConstZeros`](crate::ConstZeros) where its fields are.
+/// Writes a struct of memory for a batch, such as the cache of a layer. The struct is a
+/// [`Buffer`](crate::Buffer). It is also [`ConstZeros`](crate::ConstZeros) if its fields are.
 ///
 /// ```
 /// use chainrule::{buffer, BatchSize, Buffer, Columns, Scalar};
 /// use nalgebra::Const;
 ///
 /// buffer! {
-///     /// What a normalisation keeps of a batch.
+///     /// What a normalisation keeps for its backward pass.
 ///     pub struct Moments<T: Scalar, B: BatchSize, const N: usize> {
 ///         /// The normalised inputs.
 ///         pub inputs: Columns<T, N, B>,
@@ -274,8 +274,8 @@ macro_rules! buffer {
     };
 }
 
-/// Makes a struct of named layers, each of which takes what the one before it gives: a net of any depth
-/// whose parameters are named as in a PyTorch module, `first.weight`.
+/// Writes a struct of named layers that is a layer: each inner layer takes the output of the one before it. It can
+/// have any number of layers. The parameters are named as in a PyTorch module: `first.weight`.
 ///
 /// ```
 /// use chainrule::{Affine, D1, Frozen, Network, Relu, SoftmaxCrossEntropy, named};
@@ -287,7 +287,7 @@ macro_rules! buffer {
 /// let net = Net::init(&mut Xoshiro128PlusPlus::seed_from_u64(0));
 /// assert!(net.to_string().contains("first.weight"));
 ///
-/// // The layers are type parameters, which those of the declaration are the defaults of.
+/// // The types of the layers are type parameters. Those in the declaration are the defaults.
 /// let Mlp { first, act, last } = net.layers;
 /// let tuned = Mlp { first: Frozen(first), act, last };
 /// ```
@@ -313,8 +313,8 @@ macro_rules! named {
     };
 }
 
-/// `Layer` for a type of layers in sequence: a tuple, or a struct by `named!`. Each layer is given as its
-/// field and its type parameter.
+/// Implements `Layer` for layers in sequence: a tuple, or a struct by `named!`. Each layer is passed as its field
+/// and its type parameter.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __sequence {
@@ -326,7 +326,8 @@ macro_rules! __sequence {
     (@bounds [$self:ty] [$first:tt $l:ident $($field:tt $more:ident)*] [$($bounds:tt)*] $out:ty,) => {
         impl<T: $crate::Scalar, In: $crate::Shape, $($bounds)*> $crate::Layer<T, In> for $self {
             type Out = $out;
-            /// For each layer its cache, its output and the gradient on that; for the last its cache.
+            /// For each layer its cache, its output and the gradient on its output. For the last layer only its
+            /// cache.
             type Cache<B: $crate::BatchSize, P: $crate::Purpose> =
                 $crate::__sequence!(@cache B P $l $($more)*);
             type Scratch = $crate::__sequence!(@scratch $l $($more)*);
@@ -395,7 +396,7 @@ macro_rules! __sequence {
     (@backward $this:ident $x:ident $y:ident $cache:ident $scratch:ident $dy:ident $dx:ident $f:tt $l:ident $($more:tt)+) => {
         let (kept, h, dh, next) = $cache;
         let mut lent = $scratch;
-        // What is before the first layer that anything is wanted of does not run.
+        // The backward pass stops where nobody wants a gradient any more.
         let runs = $dx.is_some() || <$l::Gradient as $crate::Parameters<T>>::COUNT > 0;
         {
             let ($x, $cache, $scratch) = (&*h, next, lent.again().second());

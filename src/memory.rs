@@ -1,4 +1,4 @@
-//! What training and predicting take, part by part.
+//! The memory that training and predicting take, part by part.
 
 use crate::{
     layer::Layer,
@@ -13,7 +13,7 @@ use nalgebra::Const;
 
 /// The bytes that training takes, part by part: see [`Network::memory`].
 ///
-/// What is in boxes is on the heap and not counted, nor are the stack and what the caller keeps: the
+/// It does not count the contents of boxes, which are on the heap, the stack, or what the caller keeps: the
 /// batch and its targets.
 ///
 /// ```
@@ -28,18 +28,19 @@ use nalgebra::Const;
 pub struct Memory {
     /// The layers.
     pub parameters: usize,
-    /// The gradient, without what is frozen; 0 if the optimizer is [`Fused`](crate::Fused).
+    /// The gradient, without frozen parameters. 0 if the optimizer is [`Fused`](crate::Fused).
     pub gradient: usize,
     /// The optimizer with its state.
     pub optimizer: usize,
-    /// The values between the layers, the outputs, the gradients on both, the layers' caches and scratch.
+    /// The values between the layers, the outputs, the gradients on both, and the caches and scratch of the
+    /// layers.
     pub activations: usize,
-    /// The loss, the seed, the number of the step, and what alignment leaves empty.
+    /// The loss, the seed, the number of the step, and padding.
     pub rest: usize,
 }
 
 impl Memory {
-    /// All of it.
+    /// The sum.
     pub const fn total(&self) -> usize {
         let Memory { parameters, gradient, optimizer, activations, rest } = *self;
         parameters + gradient + optimizer + activations + rest
@@ -47,9 +48,9 @@ impl Memory {
 }
 
 impl<T: Scalar, In: Shape, L, E> Network<T, In, L, E> {
-    /// The bytes that training on batches of `B` with the rule `R` takes, part by part: the net, the
-    /// optimizer and a [`Workspace`]. It prints as a table. The number of state trees is inferred:
-    /// `Net::memory::<Sgd<f32>, _, 8>()`.
+    /// The bytes that training takes on batches of `B` with the rule `R`, part by part: the net, the
+    /// optimizer and a [`Workspace`]. The result prints as a table. The compiler infers the number of state
+    /// trees: `Net::memory::<Sgd<f32>, _, 8>()`.
     pub const fn memory<R: Rule<T, N>, const N: usize, const B: usize>() -> Memory
     where
         L: Layer<T, In>,
@@ -79,8 +80,8 @@ impl<T: Scalar, In: Shape, L, E> Network<T, In, L, E> {
         Self::memory::<R, N, B>().total()
     }
 
-    /// The bytes that predicting a batch of `B` takes at most: parameters, outputs, and what lies between
-    /// the layers, for which [`predict`](Self::predict) uses the stack. What lies in boxes is not counted.
+    /// The most bytes that predicting a batch of `B` takes: parameters, outputs, and the values between the
+    /// layers, which [`predict`](Self::predict) keeps on the stack. The contents of boxes are not counted.
     pub const fn predict_bytes<const B: usize>() -> usize
     where
         L: Layer<T, In>,

@@ -1,4 +1,4 @@
-//! What people hold and call: layers, the shape that they take, and the loss that they learn by.
+//! A net: its layers, the shape of its inputs, and its loss.
 
 use crate::{
     Affine, Relu, SoftmaxCrossEntropy,
@@ -21,7 +21,8 @@ use crate::{
 use core::{fmt, marker::PhantomData};
 use rand::Rng;
 
-/// A net: `layers`, one of them or a tuple, on inputs of shape `In`, and the loss `E`.
+/// A net: `layers` (one layer, a tuple, or a struct by [`named!`](crate::named)) on inputs of shape `In`, with
+/// the loss `E`.
 ///
 /// ```
 /// use chainrule::{Affine, D1, Network, Optimizer, Relu, Sgd, SoftmaxCrossEntropy};
@@ -31,20 +32,19 @@ use rand::Rng;
 /// type Layers = (Affine<f32, 2, 16>, Relu, Affine<f32, 16, 2>);
 /// type Net = Network<f32, D1<2>, Layers, SoftmaxCrossEntropy>;
 ///
-/// let mut rng = Xoshiro128PlusPlus::seed_from_u64(0);
-/// let layers = (Affine::he(&mut rng), Relu, Affine::he(&mut rng));
-/// let mut net = Net::new(layers, SoftmaxCrossEntropy);
+/// let mut net = Net::init(&mut Xoshiro128PlusPlus::seed_from_u64(0));
 ///
-/// // Exclusive or: four samples, one a column.
+/// // Exclusive or: four samples, one per column.
 /// let x = SMatrix::<f32, 2, 4>::from_column_slice(&[0., 0., 0., 1., 1., 0., 1., 1.]);
 /// let labels = [0, 1, 1, 0];
 /// let (mut work, mut sgd) = (Net::workspace(Const::<4>), Sgd::new(0.5));
 /// for _ in 0..500 {
-///     sgd.train_step(&mut net, &x, &labels, &mut work);
+///     sgd.train_step(&mut net, &x, &labels, &mut work)?;
 /// }
 /// assert_eq!(net.accuracy(&x, &labels), 1.0);
+/// # Ok::<_, chainrule::StepError>(())
 /// ```
-// SIMD loads of the parameters should not cross cache lines; on a chip alignment only costs RAM.
+// SIMD loads of the parameters should not cross cache lines. On a chip alignment only costs RAM.
 #[doc(alias("Sequential", "Module", "state_dict"))]
 #[cfg_attr(target_arch = "x86_64", repr(align(64)))]
 pub struct Network<T, In, L, E> {
@@ -86,9 +86,9 @@ impl<T: Scalar, const IN: usize, const HIDDEN: usize, const OUT: usize>
     }
 }
 
-// The bound `L: Layer` stands on each method and not on the block: only so does a net that is named
-// by a type alias get the message with the layer that does not fit, and not "the function exists,
-// but its trait bounds were not satisfied".
+// The bound `L: Layer` is on each method and not on the block. With the bound on the block, a net that is named by
+// a type alias gets the message "the function exists, but its trait bounds were not satisfied", which does not
+// say which layer does not fit.
 impl<T: Scalar, In: Shape, L, E> Network<T, In, L, E> {
     /// A net of these layers, with this loss.
     pub const fn new(layers: L, criterion: E) -> Self
@@ -98,9 +98,9 @@ impl<T: Scalar, In: Shape, L, E> Network<T, In, L, E> {
         Network { layers, criterion, shape: PhantomData }
     }
 
-    /// A net with first weights: He's before ReLU and its like, Xavier's elsewhere, biases 0
-    /// ([`Layer::init`] has the details). The net lies on the stack while it is made; a larger one, or one in a
-    /// `static`, is filled where it is by [`init_weights`](Self::init_weights).
+    /// A net with first weights: He before ReLU and similar activations, Xavier elsewhere, biases 0
+    /// ([`Layer::init`] has the details). This builds the net on the stack. If the net is large, or in a
+    /// `static`, use [`init_weights`](Self::init_weights), which sets the weights in place.
     ///
     /// ```
     /// use chainrule::{Affine, D1, Network, Relu, SoftmaxCrossEntropy};
@@ -122,7 +122,7 @@ impl<T: Scalar, In: Shape, L, E> Network<T, In, L, E> {
         net
     }
 
-    /// The same for a net that is there: sets all parameters to their first values, in place.
+    /// Sets all parameters of this net to their first values, in place.
     pub fn init_weights(&mut self, rng: &mut (impl Rng + ?Sized))
     where
         L: Layer<T, In> + Zeros,
@@ -131,7 +131,7 @@ impl<T: Scalar, In: Shape, L, E> Network<T, In, L, E> {
         self.layers.init(Gain::Linear, rng);
     }
 
-    /// The outputs for a batch, in memory of their own; [`predict_into`](Self::predict_into) reuses memory.
+    /// The outputs for a batch, in new memory. [`predict_into`](Self::predict_into) reuses memory.
     #[inline]
     pub fn predict<X: AsBatch<T, In>>(&self, x: &X) -> Batch<T, L::Out, X::Size>
     where
@@ -148,8 +148,8 @@ impl<T: Scalar, In: Shape, L, E> Network<T, In, L, E> {
         Predictor { activations: Activations::new(size) }
     }
 
-    /// The outputs for a batch, in memory that is reused. The memory is new only if the batch has another
-    /// size than the last.
+    /// The outputs for a batch, in the memory of `predictor`. It allocates only if the size of the batch
+    /// differs from that of the last batch.
     ///
     /// ```
     /// use chainrule::TwoLayerNet;
@@ -177,7 +177,7 @@ impl<T: Scalar, In: Shape, L, E> Network<T, In, L, E> {
         &predictor.activations.y
     }
 
-    /// The mean loss of a batch, in a predicting pass.
+    /// The mean loss of a batch. The layers run as in a prediction.
     pub fn loss<B: BatchSize, Y: ?Sized>(&self, x: &In::Batch<T, B>, target: &Y) -> T
     where
         L: Layer<T, In>,
@@ -186,9 +186,9 @@ impl<T: Scalar, In: Shape, L, E> Network<T, In, L, E> {
         self.criterion.loss(&self.predict(x), target, None)
     }
 
-    /// The part of a batch for which the largest output is that of the right class, from 0 to 1. The
-    /// first of equal outputs counts; outputs with a NaN are wrong. NaN if the target has another
-    /// number of samples, or the net has one output, which is always the largest.
+    /// The fraction of the samples whose largest output is that of the correct class. Of equal outputs the
+    /// first counts. A sample with a NaN output is wrong. The result is NaN if the target has another number
+    /// of samples, or if the net has one output, which would always be the largest.
     pub fn accuracy<B: BatchSize, Y, const N: usize>(&self, x: &In::Batch<T, B>, target: &Y) -> T
     where
         L: Layer<T, In, Out: Scores<N>>,
@@ -201,7 +201,7 @@ impl<T: Scalar, In: Shape, L, E> Network<T, In, L, E> {
         ratio(self.correct(x, target).filter(|&correct| correct).count(), samples)
     }
 
-    /// For each sample of a batch, whether its class is predicted.
+    /// For each sample of a batch, whether the net predicts its class.
     pub(crate) fn correct<B: BatchSize, Y, const N: usize>(
         &self,
         x: &In::Batch<T, B>,
@@ -218,9 +218,8 @@ impl<T: Scalar, In: Shape, L, E> Network<T, In, L, E> {
         })
     }
 
-    /// The gradient of the [`loss`](Self::loss) by backpropagation, shaped like the layers. Layers that
-    /// differ between training and prediction predict here: it is the gradient of `loss`, and
-    /// [`backprop`](Self::backprop) is that of a training step.
+    /// The gradient of the [`loss`](Self::loss) by backpropagation, in the shape of the layers. The layers run
+    /// as in a prediction. For the gradient of a training step see [`backprop`](Self::backprop).
     pub fn gradient<B: BatchSize, Y: ?Sized>(&self, x: &In::Batch<T, B>, target: &Y) -> L::Gradient
     where
         L: Layer<T, In>,
@@ -233,7 +232,7 @@ impl<T: Scalar, In: Shape, L, E> Network<T, In, L, E> {
         gradient
     }
 
-    /// The gradient of the [`loss`](Self::loss) on the input, by backpropagation.
+    /// The gradient of the [`loss`](Self::loss) with respect to the input, by backpropagation.
     pub fn input_gradient<B: BatchSize, Y: ?Sized>(
         &self,
         x: &In::Batch<T, B>,
@@ -250,9 +249,9 @@ impl<T: Scalar, In: Shape, L, E> Network<T, In, L, E> {
         dx
     }
 
-    /// The vector-Jacobian product: the outputs, and for `dy`, a gradient on them, the gradient on the
-    /// input and that of the parameters. Both gradients are NaN if `dy` has another number of samples
-    /// than `x`.
+    /// The vector-Jacobian product. `dy` is a gradient on the outputs. The result is the outputs, the gradient
+    /// on the input, and the gradient of the parameters. Both gradients are NaN if `dy` and `x` have
+    /// different numbers of samples.
     ///
     /// ```
     /// use chainrule::{Affine, D1, Network, SumSquaredError};
@@ -287,8 +286,8 @@ impl<T: Scalar, In: Shape, L, E> Network<T, In, L, E> {
         (activations.y, dx, gradient)
     }
 
-    /// Memory for training steps on batches of `size`. Whether it holds a gradient follows from the
-    /// optimizer that it is used with, see [`Way`].
+    /// Memory for training steps on batches of `size`. The compiler infers from the optimizer whether it holds
+    /// a gradient, see [`Way`].
     pub fn workspace<B: BatchSize, W: Way>(size: B) -> Workspace<T, In, L, B, W>
     where
         L: Layer<T, In>,
@@ -296,8 +295,8 @@ impl<T: Scalar, In: Shape, L, E> Network<T, In, L, E> {
         Workspace { grad: Zeros::zeros(), seed: 0, step: 0, activations: Activations::new(size) }
     }
 
-    /// The loss of a batch in training; `work.grad` becomes its gradient. Memory is allocated only if the
-    /// batch has another size than the last.
+    /// The loss of a batch in training. Sets `work.grad` to its gradient. It allocates only if the size of the
+    /// batch differs from that of the last batch.
     pub fn backprop<B: BatchSize, Y: ?Sized>(
         &self,
         x: &In::Batch<T, B>,
@@ -314,7 +313,7 @@ impl<T: Scalar, In: Shape, L, E> Network<T, In, L, E> {
         self.pass(x, target, &mut work.activations, pass, None, this)
     }
 
-    /// As [`backprop`](Self::backprop), but adds the gradient to what is in `work.grad`.
+    /// Like [`backprop`](Self::backprop), but adds the gradient to `work.grad`.
     pub fn accumulate<B: BatchSize, Y: ?Sized>(
         &self,
         x: &In::Batch<T, B>,
@@ -395,8 +394,8 @@ impl<T, In, L: fmt::Debug, E: fmt::Debug> fmt::Debug for Network<T, In, L, E> {
     }
 }
 
-/// A table of the parameters: rows × columns, count, name. Frozen parameters and statistics are marked, and
-/// counted apart.
+/// A table of the parameters: rows × columns, count, name. It marks frozen parameters and statistics, and counts
+/// them separately.
 ///
 /// ```
 /// use chainrule::{Affine, D1, Frozen, Network, Relu, SoftmaxCrossEntropy, Zeros};
@@ -440,7 +439,7 @@ impl<T: Scalar, In, L: Parameters<T>, E> fmt::Display for Network<T, In, L, E> {
     }
 }
 
-/// `part` of `whole`, from 0 to 1.
+/// `part` divided by `whole`.
 pub(crate) fn ratio<T: Scalar>(part: usize, whole: usize) -> T {
     number::<T>(part) / number(whole)
 }

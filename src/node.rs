@@ -1,7 +1,7 @@
 //! The chapter's price graphs: multiplication and addition of single numbers.
 //!
-//! `forward` returns the result and the node; the node remembers what `backward` needs, so that
-//! going back before going forward does not compile.
+//! `forward` returns the result and the node. The node keeps what `backward` needs, so `backward` before
+//! `forward` does not compile.
 //!
 //! ```
 //! use chainrule::node::Mul;
@@ -25,7 +25,7 @@ pub struct Mul<T> {
 }
 
 impl<T: Scalar> Mul<T> {
-    /// x·y, and the node that knows both.
+    /// x·y, and the node, which keeps both.
     pub fn forward(x: T, y: T) -> (T, Self) {
         (x * y, Mul { x, y })
     }
@@ -41,7 +41,7 @@ impl<T: Scalar> Mul<T> {
 pub struct Add;
 
 impl Add {
-    /// x + y, and the node, which need not remember anything.
+    /// x + y, and the node, which keeps nothing.
     pub fn forward<T: Scalar>(x: T, y: T) -> (T, Self) {
         (x + y, Add)
     }

@@ -1,4 +1,4 @@
-//! The book's numerical gradients of a net: by differences, to check backpropagation with.
+//! Numerical gradients of a net by differences, as in the book, to check backpropagation.
 
 use crate::{
     layer::Layer,
@@ -11,12 +11,12 @@ use crate::{
 };
 
 impl<T: Scalar, In: Shape, L, E> Network<T, In, L, E> {
-    /// The gradient of the [`loss`](Self::loss) by central differences, one parameter after the
-    /// other: two forward passes for each, to check [`gradient`](Self::gradient) with.
+    /// The gradient of the [`loss`](Self::loss) by central differences, with two forward passes for each
+    /// parameter. It serves to check [`gradient`](Self::gradient).
     ///
-    /// (L(w + h) - L(w - h)) / 2h, h = ∛ε·max(1, |w|), where the errors of rounding and of the
-    /// formula are about equal: for f64 a few 10⁻¹¹ of the loss, for f32 a few 10⁻⁵. (Chapters 4.3.3
-    /// and 5.7.3, with 10⁻⁴ for h.)
+    /// (L(w + h) - L(w - h)) / 2h, h = ∛ε·max(1, |w|), for which the errors of rounding and of the
+    /// formula are about equal: in f64 a few 10⁻¹¹ of the loss, in f32 a few 10⁻⁵. (Chapters 4.3.3 and
+    /// 5.7.3, with h = 10⁻⁴.)
     pub fn numerical_gradient<B: BatchSize, Y: ?Sized>(
         &self,
         x: &In::Batch<T, B>,
@@ -41,7 +41,7 @@ impl<T: Scalar, In: Shape, L, E> Network<T, In, L, E> {
         grad
     }
 
-    /// The gradient of the [`loss`](Self::loss) on the input, by central differences; as
+    /// The gradient of the [`loss`](Self::loss) with respect to the input, by central differences as in
     /// [`numerical_gradient`](Self::numerical_gradient).
     pub fn numerical_input_gradient<B: BatchSize, Y: ?Sized>(
         &self,
@@ -71,7 +71,7 @@ impl<T: Scalar, In: Shape, L, E> Network<T, In, L, E> {
     }
 }
 
-/// Number `index` of the parameters that learn: its value, after it was set to `value` if given.
+/// Trainable parameter number `index`: sets it to `value`, if given, and returns its value.
 fn learned<T: Scalar, L: Parameters<T>>(layers: &mut L, index: usize, value: Option<T>) -> T {
     let (mut before, mut found) = (0, T::zero());
     layers.visit_mut(None, [], &Path::ROOT, &mut |leaf: LeafMut<T, 0>| {
@@ -86,7 +86,7 @@ fn learned<T: Scalar, L: Parameters<T>>(layers: &mut L, index: usize, value: Opt
     found
 }
 
-/// (f(x + h) - f(x - h)) / 2h, over the h that rounding left of the one that was meant.
+/// (f(x + h) - f(x - h)) / 2h, divided by the actual difference of the two arguments after rounding.
 fn central<T: Scalar>(x: T, mut f: impl FnMut(T) -> T) -> T {
     let h = T::default_epsilon().cbrt() * x.abs().max(T::one());
     let (above, below) = (x + h, x - h);

@@ -1,12 +1,12 @@
-//! What layers are computed with: products and functions over slices, by SIMD where the CPU has it.
+//! Products and functions over slices for authors of layers, with SIMD if the CPU has it.
 //!
-//! A layer of your own may call these where plain loops would take most of its time. They need no heap, work
-//! for any scalar, and check all sizes: where the lengths of slices do not agree, the whole output is NaN. In
-//! a net they use AVX2, AVX-512 or NEON for f32 and f64, if the layer's methods are `#[inline(always)]`.
+//! Call them in your own layer where plain loops would take most of its time. They allocate nothing, take any
+//! scalar, and check all sizes: if the lengths of the slices do not agree, the whole output is NaN. In a net they
+//! use AVX2, AVX-512 or NEON for f32 and f64, if the methods of the layer are `#[inline(always)]`.
 
 use crate::{kernel, shape::Scalar};
 
-/// A matrix in a slice, read only: where its entries lie.
+/// A read-only matrix in a slice, with the strides of its rows and columns.
 #[derive(Clone, Copy, Debug)]
 pub struct View<'a, T> {
     numbers: &'a [T],
@@ -15,44 +15,45 @@ pub struct View<'a, T> {
 }
 
 impl<'a, T: Scalar> View<'a, T> {
-    /// Columns of `rows` numbers, one behind the other: an `SMatrix`, or a batch with a sample a column.
+    /// Columns of `rows` numbers, one after the other: an `SMatrix`, or a batch with one sample per column.
     #[inline(always)]
     pub const fn columns(numbers: &'a [T], rows: usize) -> Self {
         View { numbers, row: 1, column: rows }
     }
 
-    /// Rows of `columns` numbers, one behind the other.
+    /// Rows of `columns` numbers, one after the other.
     #[inline(always)]
     pub const fn rows(numbers: &'a [T], columns: usize) -> Self {
         View { numbers, row: columns, column: 1 }
     }
 
-    /// The first entry is that of the slice; one down is `row` numbers further, one to the right `column`.
+    /// The first entry is the first number of the slice. The entry below is `row` numbers further, the entry
+    /// to the right `column` numbers further.
     #[inline(always)]
     pub const fn strided(numbers: &'a [T], row: usize, column: usize) -> Self {
         View { numbers, row, column }
     }
 
-    /// The transposed matrix. Nothing is moved.
+    /// The transposed matrix. It copies nothing.
     #[inline(always)]
     pub const fn transposed(self) -> Self {
         View { numbers: self.numbers, row: self.column, column: self.row }
     }
 }
 
-/// What a product does with the numbers that are there.
+/// What a product does with the numbers that the output holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum To {
-    /// It takes their place.
+    /// It replaces them.
     Set,
     /// It is added to them.
     Add,
 }
 
-/// C = A·B, or added to C, where A is m×k, B k×n, and C m×n in columns one behind the other.
+/// C = A·B, or C + A·B. A is m×k, B is k×n, and C is m×n, stored column after column.
 ///
-/// It is fastest where a column or a row of A is contiguous, and one of B. All of C is NaN if a slice is too
-/// short, or C does not have m·n numbers.
+/// It is fastest if the columns or the rows of A are contiguous, and those of B. All of C is NaN if a slice is
+/// too short, or if C does not have m·n numbers.
 ///
 /// ```
 /// use chainrule::ops::{To, View, gemm};
@@ -71,13 +72,13 @@ pub fn gemm<T: Scalar>([m, k, n]: [usize; 3], a: View<T>, b: View<T>, c: &mut [T
     gemm_into([m, k, n], a, b, c, m, to);
 }
 
-/// The same into a part of a larger matrix: C's columns begin `apart` numbers apart, and what lies between them
-/// is left as it is. All of the slice is NaN if it is too short, or the columns overlap.
+/// Like [`gemm`], into a part of a larger matrix: the columns of C begin `apart` numbers apart. The numbers between
+/// them do not change. The whole slice is NaN if it is too short, or if the columns overlap.
 ///
 /// ```
 /// use chainrule::ops::{To, View, gemm_into};
 ///
-/// let mut c = [0.0; 6]; // 3×2, of which the upper two rows are written
+/// let mut c = [0.0; 6]; // 3×2; the product goes to the upper two rows
 /// gemm_into([2, 1, 2], View::columns(&[1.0, 2.0], 2), View::rows(&[3.0, 4.0], 2), &mut c, 3, To::Set);
 /// assert_eq!(c, [3.0, 6.0, 0.0, 4.0, 8.0, 0.0]);
 /// ```
@@ -119,7 +120,7 @@ pub fn finite<T: Scalar>(numbers: &[T]) -> bool {
     kernel::finite(numbers)
 }
 
-/// softmax(x) into `p`: eˣⁱ / Σ eˣᵏ, without overflow. NaN or +∞ anywhere makes all of it NaN.
+/// Writes softmax(x) = eˣⁱ / Σ eˣᵏ to `p`, without overflow. If an input is NaN or +∞, all of `p` is NaN.
 #[inline(always)]
 pub fn softmax<T: Scalar>(x: &[T], p: &mut [T]) {
     if x.len() == p.len() {
@@ -146,13 +147,13 @@ macro_rules! functions {
     )* };
 }
 functions! {
-    /// y = max(x, 0), NaN where x is.
+    /// y = max(x, 0); NaN where x is NaN.
     relu, relu_back(x);
     /// y = tanh x.
     tanh, tanh_back(y);
     /// y = 1 / (1 + e⁻ˣ).
     sigmoid, sigmoid_back(y);
-    /// y = x·Φ(x), Φ being the normal distribution.
+    /// y = x·Φ(x), where Φ is the normal distribution function.
     gelu, gelu_back(x);
     /// y = ln(1 + eˣ).
     softplus, softplus_back(x);

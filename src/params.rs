@@ -1,4 +1,4 @@
-//! Parameters as a tree of named leaves, and the trees of gradients and optimizer state beside it.
+//! Parameters as a tree of named leaves, with trees of the same shape for gradients and optimizer state.
 
 use crate::{
     kernel,
@@ -13,27 +13,27 @@ use num_traits::ConstZero;
 
 /// A tree whose leaves are matrices of parameters: a matrix, a layer, a tuple of layers.
 ///
-/// [`parameters!`](crate::parameters) implements it for a struct. All methods go through the leaves
-/// in the same order.
+/// [`parameters!`](crate::parameters) implements it for a struct. All methods visit the leaves in the same
+/// order.
 #[doc(alias("state_dict", "named_parameters"))]
 pub trait Parameters<T: Scalar>: Sized + 'static {
-    /// The tree of gradients: the same leaves, without frozen ones. Optimizer state has this type
-    /// too. It is `()` for a layer that has no parameters or is [`Frozen`](crate::Frozen).
+    /// The tree of gradients: the same leaves, without frozen ones. The state of an optimizer has this type
+    /// too. It is `()` if the layer has no parameters or is [`Frozen`](crate::Frozen).
     type Gradient: Parameters<T, Gradient = Self::Gradient> + Zeros;
 
     /// The same tree over another scalar.
     type With<U: Scalar>: Parameters<U, With<T> = Self, Gradient = <Self::Gradient as Parameters<T>>::With<U>>;
 
-    /// How many numbers the leaves hold together.
+    /// How many numbers all leaves hold together.
     const COUNT: usize;
 
     /// The same tree with `f` applied to each number.
     fn map_scalar<U: Scalar>(&self, f: &mut impl FnMut(T) -> U) -> Self::With<U>;
 
-    /// Calls `f` with each leaf. The names begin with `path`.
+    /// Calls `f` with each leaf. Its name begins with `path`.
     fn visit(&self, path: &Path, f: &mut impl FnMut(Leaf<T>));
 
-    /// Calls `f` with each leaf, to change it, beside the same leaf of the gradient and of `N` trees
+    /// Calls `f` with each leaf, which `f` may change, and with the same leaf of the gradient and of `N` trees
     /// of state.
     fn visit_mut<const N: usize>(
         &mut self,
@@ -64,7 +64,7 @@ pub trait OneLeaf<T: Scalar>: Parameters<T, Gradient = Self> + Zeros {
 pub enum Role {
     /// The optimizer.
     Weight,
-    /// The layer itself, in training: its place in the gradient holds the step to add.
+    /// The layer itself, in training. Its place in the gradient holds the step to add.
     Statistic,
     /// Nobody: it has no gradient.
     Frozen,
@@ -83,7 +83,7 @@ pub struct Leaf<'a, T> {
     pub values: &'a [T],
 }
 
-/// One named matrix of parameters, to be changed, beside the same leaf of other trees.
+/// One named matrix of parameters that can be changed, with the same leaf of other trees.
 #[derive(Debug)]
 pub struct LeafMut<'a, T, const N: usize> {
     /// Its name, as PyTorch's `Sequential` gives it: `0.weight`.
@@ -102,8 +102,9 @@ pub struct LeafMut<'a, T, const N: usize> {
 
 /// Numbers that the layer itself changes in training, such as a running mean.
 ///
-/// A backward pass leaves in the gradient the step to add to them, so that gradients of several batches
-/// add up. Optimizers never see them: every step adds that part of the gradient.
+/// A backward pass delivers the step to add to them in place of a gradient, so that the steps of several
+/// batches add up. Rules of optimizers never see these numbers: in every step the crate adds that part of
+/// the gradient.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Statistic<T, const N: usize>(pub SVector<T, N>);
 
@@ -112,7 +113,7 @@ pub(crate) fn fill<T: Scalar, L: Parameters<T>>(tree: &mut L, value: T) {
     tree.visit_mut(None, [], &Path::ROOT, &mut |leaf: LeafMut<T, 0>| leaf.values.fill(value));
 }
 
-/// The name of the first leaf that holds a number which is not finite.
+/// The first leaf with a number that is not finite.
 pub(crate) fn not_finite<T: Scalar, L: Parameters<T>>(tree: &L) -> Option<LeafName> {
     let (mut found, mut number) = (None, 0);
     tree.visit(&Path::ROOT, &mut |leaf: Leaf<T>| {
@@ -184,7 +185,7 @@ impl<T: Scalar, const R: usize, const C: usize> OneLeaf<T> for SMatrix<T, R, C> 
     }
 }
 
-/// Columns one behind the other.
+/// Columns one after the other.
 #[doc(hidden)]
 pub struct Run<T, const R: usize, const K: usize>([[T; R]; K]);
 
@@ -296,7 +297,7 @@ impl<T: Scalar, L: Parameters<T>> Parameters<T> for Box<L> {
     type With<U: Scalar> = Box<L::With<U>>;
     const COUNT: usize = L::COUNT;
 
-    /// By value, over the stack.
+    /// Builds the new tree on the stack first.
     fn map_scalar<U: Scalar>(&self, f: &mut impl FnMut(T) -> U) -> Self::With<U> {
         Box::new((**self).map_scalar(f))
     }

@@ -1,52 +1,52 @@
-//! What a forward pass is for, and all randomness in it.
+//! Whether a forward pass trains or predicts, and all randomness in it.
 
 use rand::{SeedableRng, rngs::Xoshiro128PlusPlus};
 
-/// Whether a forward pass trains or predicts. It is the only source of randomness in a pass, and the
-/// caller's: the same pass over the same input gives the same output.
+/// Whether a forward pass trains or predicts. The caller passes in all randomness through it, so the same pass
+/// over the same input gives the same output.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Pass {
-    /// Nothing is drawn.
+    /// Layers draw no random numbers.
     Predict,
-    /// What layers draw follows from the key; [`Pass::train`] makes one.
+    /// The random numbers of the layers follow from the key. [`Pass::train`] makes it.
     Train {
-        /// Another one for each step and each part of a batch.
+        /// A different one for each step and each part of a batch.
         key: u64,
     },
 }
 
 impl Pass {
-    /// A training pass: step `step` of the run `seed`, over part `part` of its batch. Two that differ in
-    /// one of the three share no random numbers.
+    /// A training pass: step `step` of the run with seed `seed`, over part `part` of its batch. Passes that
+    /// differ in one of the three draw independent random numbers.
     #[inline(always)]
     pub const fn train(seed: u64, step: u64, part: u64) -> Self {
         Pass::Train { key: hash([seed, step, part]) }
     }
 
-    /// A seed for one layer in training, another one at each call; `None` when predicting.
+    /// In training, a seed for one layer, a different one at each call. `None` in a prediction.
     #[inline(always)]
     pub const fn seed(&mut self) -> Option<u64> {
         match self {
             Pass::Predict => None,
             Pass::Train { key } => {
                 *key = hash([*key, 0, 0]);
-                // Not the key itself, from which the next seed is made.
+                // Not the key itself: the next seed is made from it.
                 Some(mix(*key ^ LAYER))
             }
         }
     }
 
-    /// A generator for one layer in training, another one at each call; `None` when predicting.
+    /// In training, a generator for one layer, a different one at each call. `None` in a prediction.
     #[inline]
     pub fn rng(&mut self) -> Option<Xoshiro128PlusPlus> {
         self.seed().map(Xoshiro128PlusPlus::seed_from_u64)
     }
 }
 
-/// Sets the seeds of layers apart from the keys of passes.
+/// Makes the seeds of layers different from the keys of passes.
 const LAYER: u64 = 0xa076_1d64_78bd_642f;
 
-/// Words to one, so that words which differ in one bit give results that share nothing.
+/// Hashes three words to one. If they differ in one bit, the results are unrelated.
 #[inline(always)]
 pub(crate) const fn hash([a, b, c]: [u64; 3]) -> u64 {
     mix(mix(mix(a).wrapping_add(b)).wrapping_add(c))

@@ -1,4 +1,4 @@
-//! The name of a leaf: the way to it through a tree of parameters.
+//! The name of a leaf: its path in a tree of parameters.
 
 use core::fmt;
 
@@ -42,7 +42,7 @@ impl<'a> Path<'a> {
         }
     }
 
-    /// Takes the printed path off the front of `text`, with the point that follows it.
+    /// Removes the printed path from the front of `text`, with the dot that follows it.
     fn strip<'t>(&self, text: &'t str) -> Option<&'t str> {
         let Some((parent, key)) = self.0 else {
             return Some(text);
@@ -62,7 +62,7 @@ impl<'a> Path<'a> {
     }
 }
 
-/// Compares a path with the text that it prints, without a heap.
+/// Compares a path with the text that it prints. Nothing is allocated.
 ///
 /// ```
 /// use chainrule::Path;

@@ -1,4 +1,4 @@
-//! Shapes of one sample, sizes of a batch, and the memory that a batch of samples lies in.
+//! Shapes of one sample, sizes of a batch, and the memory of a batch.
 
 use crate::zeros::{ConstZeros, Zeros};
 use nalgebra::{ArrayStorage, Const, Dim, IsContiguous, Matrix, RawStorageMut, RealField, SMatrix};
@@ -8,16 +8,16 @@ use {
     nalgebra::{Dyn, OMatrix, VecStorage},
 };
 
-/// What a layer computes with: any [`RealField`] that is `Copy`, such as `f32`, `f64` or a dual
+/// The numbers that a layer computes with: any [`RealField`] that is `Copy`, such as `f32`, `f64` or a dual
 /// number.
 ///
-/// simba's fixed-point numbers are `RealField` too, but their `tanh`, `ln` and some others panic:
-/// with them keep to `Affine`, `Relu` and the squared error.
+/// The fixed-point numbers of simba are `RealField` too, but their `tanh`, `ln` and some other functions
+/// panic. With them use only `Affine`, `Relu` and the squared error.
 pub trait Scalar: RealField + Copy {}
 
 impl<T: RealField + Copy> Scalar for T {}
 
-/// A count as a number; NaN if `T` cannot say it.
+/// A count as a number; NaN if `T` cannot represent it.
 pub(crate) fn number<T: Scalar>(count: usize) -> T {
     num_traits::FromPrimitive::from_usize(count).unwrap_or_else(nan)
 }
@@ -27,8 +27,8 @@ pub(crate) fn nan<T: Scalar>() -> T {
     T::zero() / T::zero()
 }
 
-/// The number of samples in a batch: [`Const<B>`](Const), known at compile time and stored inline,
-/// or [`Dyn`](nalgebra::Dyn), known at run time and stored on the heap.
+/// The number of samples in a batch. For [`Const<B>`](Const) it is known at compile time, and the batch is
+/// stored inline. For [`Dyn`](nalgebra::Dyn) it is known at run time, and the batch is stored on the heap.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a batch size: write `Const::<32>`, or `Dyn(32)` with the feature `alloc`",
     label = "not a batch size",
@@ -43,17 +43,17 @@ pub trait BatchSize: Dim {
     /// `Self` values of any other kind: `[S; B]` or a `Vec<S>`.
     type Samples<S: Copy>: AsRef<[S]> + AsMut<[S]> + Clone;
 
-    /// A value whose size does not grow with the batch: `S`, or for `Dyn` a `Box<S>`.
+    /// Memory for a value whose size does not grow with the batch: an `S` inline, or for `Dyn` a `Box<S>`.
     type Place<S: Zeros>: Zeros + AsMut<S>;
 
     /// `Self` columns of zeros.
     fn columns<T: Scalar, const N: usize>(self) -> Columns<T, N, Self>;
 
-    /// `Self` times the same value.
+    /// The same value for each sample.
     fn samples<S: Copy>(self, value: S) -> Self::Samples<S>;
 }
 
-/// A value where it is.
+/// A value stored inline.
 #[derive(Clone, Copy, Debug)]
 #[repr(transparent)]
 pub struct Inline<S>(pub S);
@@ -79,7 +79,7 @@ impl<S: ConstZeros> ConstZeros for Inline<S> {
     const ZEROS: Self = Inline(S::ZEROS);
 }
 
-/// A batch of vectors, one sample a column: an `SMatrix<T, N, B>`, or for `Dyn` an
+/// A batch of vectors, one sample per column: an `SMatrix<T, N, B>`, or for `Dyn` an
 /// `OMatrix<T, Const<N>, Dyn>`.
 pub type Columns<T, const N: usize, B> = Matrix<T, Const<N>, B, <B as BatchSize>::Storage<T, N>>;
 
@@ -109,9 +109,9 @@ impl BatchSize for Dyn {
     type Place<S: Zeros> = Box<S>;
 
     fn columns<T: Scalar, const N: usize>(self) -> Columns<T, N, Self> {
-        // More than the address space has is refused by the allocator, as any other size that is not there.
+        // The allocator refuses a count that is larger than the address space.
         let count = N.saturating_mul(self.0);
-        // Zeros that nobody need write: memory comes as such where there is much of it.
+        // For large sizes the system gives memory that is zero already, so nothing is written.
         OMatrix::from_vec_generic(Const::<N>, self, vec![T::zero(); count])
     }
 
@@ -154,13 +154,13 @@ macro_rules! plain_buffers {
 }
 plain_buffers!(() f32 f64 bool u32 u64 usize Option<u64>);
 
-/// What a forward pass is run for, as a type, so that memory which only a backward pass reads exists in
-/// training alone: [`ToTrain`] or [`ToPredict`].
+/// What a forward pass is for, as a type: [`ToTrain`] or [`ToPredict`]. Memory that only a backward pass reads
+/// exists in training only.
 pub trait Purpose: sealed::Sealed + 'static {
-    /// `M` in training, nothing when predicting.
+    /// `M` in training, `()` in a prediction.
     type InTraining<B: BatchSize, M: Buffer<B>>: Buffer<B>;
 
-    /// That memory, in training.
+    /// That memory in training; `None` in a prediction.
     fn kept<B: BatchSize, M: Buffer<B>>(memory: &mut Self::InTraining<B, M>) -> Option<&mut M>;
 }
 
@@ -197,7 +197,7 @@ impl Purpose for ToPredict {
     }
 }
 
-/// The shape of one sample, as a type; a batch of such samples is an associated type.
+/// The shape of one sample, as a type. The batch of such samples is an associated type.
 pub trait Shape: Sized + 'static {
     /// A batch of `B` samples.
     type Batch<T: Scalar, B: BatchSize>: Buffer<B> + AsBatch<T, Self, Size = B>;
@@ -206,7 +206,7 @@ pub trait Shape: Sized + 'static {
     fn size<T: Scalar, B: BatchSize>(x: &Self::Batch<T, B>) -> B;
 }
 
-/// A batch of samples of shape `S`, which knows its size.
+/// A batch of samples of shape `S` that knows its size.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a batch of samples of shape `{S}`: a batch is a matrix with a column a sample",
     label = "not a batch",
@@ -221,7 +221,7 @@ pub trait AsBatch<T: Scalar, S: Shape> {
     fn as_batch(&self) -> &S::Batch<T, Self::Size>;
 }
 
-/// A shape whose batches are one run of numbers, sample after sample.
+/// A shape whose batches lie in one contiguous slice, sample after sample.
 pub trait Flat: Shape {
     /// The numbers of one sample.
     const LEN: usize;
@@ -279,13 +279,13 @@ macro_rules! vectors {
     )* };
 }
 
-/// One number for each of `N` classes, of which the largest is the prediction.
+/// One number for each of `N` classes. The class with the largest number is the prediction.
 pub trait Scores<const N: usize>: Flat {}
 
 vectors! {
     /// A vector of `N` features. Its batches are [`Columns`].
     D1;
     /// `N` probabilities, the output of a [`Softmax`](crate::Softmax) layer. Its batches are [`Columns`]. It
-    /// is a shape of its own so that a loss which contains a softmax cannot follow one.
+    /// is not `D1`, so that a loss that contains a softmax cannot follow a `Softmax` layer.
     Probabilities;
 }

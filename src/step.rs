@@ -1,4 +1,4 @@
-//! What passes of a net need, and do: memory for training and predicting, and the passes themselves.
+//! The memory for training and predicting, and the passes of a net.
 
 use crate::{
     grad::{Destination, Grad},
@@ -18,8 +18,8 @@ pub trait Way: 'static {
     type Gradient<G: Zeros>: Zeros;
 }
 
-/// The rule of the optimizer changes the parameters during the backward pass, some columns of a weight at
-/// a time. The gradient is never stored as a whole.
+/// The rule of the optimizer changes the parameters during the backward pass, some columns of a weight at a
+/// time. The whole gradient is never stored.
 #[derive(Clone, Copy, Debug)]
 pub struct Fused;
 
@@ -35,22 +35,22 @@ impl Way for Whole {
     type Gradient<G: Zeros> = G;
 }
 
-/// The memory of a training step: the values between the layers, their gradients, and for optimizers
-/// that are [`Whole`] the gradient of the parameters.
-/// [`Network::workspace`](crate::Network::workspace) makes one; each thread needs its own.
-// In this order activations and gradient both begin where a cache line does.
+/// The memory of a training step: the values between the layers, the gradients on them, and, if the optimizer
+/// is [`Whole`], the gradient of the parameters. [`Network::workspace`](crate::Network::workspace) makes
+/// one. Each thread needs its own.
+// In this order both activations and gradient begin at a cache line.
 #[cfg_attr(target_arch = "x86_64", repr(C, align(64)))]
 pub struct Workspace<T: Scalar, In: Shape, L: Layer<T, In>, B: BatchSize, W: Way = Whole> {
     pub(crate) activations: Activations<T, In, L, B, ToTrain>,
     /// The gradient of the last batch; `()` for a [`Fused`] optimizer.
     pub grad: W::Gradient<L::Gradient>,
-    /// The seed of the training. With the number of the step, all that layers draw follows from it.
+    /// The seed of the training. All random numbers of the layers follow from it and the number of the step.
     pub seed: u64,
-    /// The number of the next step, counted from 0. Set it to continue a training.
+    /// The number of the next step. The first is 0. Set it to continue a training.
     pub step: u64,
 }
 
-/// The values between the layers and out of them.
+/// The values between the layers, and the outputs.
 #[cfg_attr(target_arch = "x86_64", repr(C, align(64)))]
 pub(crate) struct Activations<T: Scalar, In: Shape, L: Layer<T, In>, B: BatchSize, P: Purpose> {
     pub cache: L::Cache<B, P>,
@@ -67,7 +67,7 @@ impl<T: Scalar, In: Shape, L: Layer<T, In>, B: BatchSize, P: Purpose> Activation
         Activations { cache, y, dy, size, scratch: Zeros::zeros() }
     }
 
-    /// Makes room for a batch of `size`, if the last was of another.
+    /// Makes room for a batch of `size`, if the last batch had another size.
     #[inline]
     pub fn resize(&mut self, size: B) {
         if self.size != size {
@@ -102,27 +102,27 @@ impl<T: Scalar, In: Shape, L: Layer<T, In>, B: BatchSize> Activations<T, In, L, 
     }
 }
 
-/// The memory of predictions for batches of one size, with the outputs of the last one.
-/// [`Network::predictor`](crate::Network::predictor) makes one; each thread needs its own.
+/// The memory of predictions for batches of one size, with the outputs of the last batch.
+/// [`Network::predictor`](crate::Network::predictor) makes one. Each thread needs its own.
 pub struct Predictor<T: Scalar, In: Shape, L: Layer<T, In>, B: BatchSize> {
     pub(crate) activations: Activations<T, In, L, B, ToPredict>,
 }
 
-/// Why a step did not count.
+/// Why a training step failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StepError {
-    /// The loss is NaN or infinite. Nothing was changed.
+    /// The loss is NaN or infinite. Nothing has changed.
     Loss,
-    /// A number of the gradient is NaN or infinite though the loss is not. A [`Whole`] step changed nothing;
-    /// a [`Fused`] one may have changed parameters.
+    /// The loss is finite, but a number of the gradient is NaN or infinite. A [`Whole`] step has changed
+    /// nothing. A [`Fused`] step may have changed parameters.
     Gradient {
-        /// How many leaves of the gradient come before the first such number, if that is known.
+        /// The index of the first leaf with such a number, if it is known.
         leaf: Option<usize>,
         /// The name of its field: `weight` of `0.weight`.
         name: Option<&'static str>,
     },
-    /// The batch has no samples.
+    /// The batch has no samples. Nothing has changed.
     EmptyBatch,
 }
 
@@ -144,8 +144,8 @@ impl fmt::Display for StepError {
 
 impl core::error::Error for StepError {}
 
-/// Forward, for the outputs, in memory that is made for them. Here, where all is inlined, what is overwritten
-/// need not be zeroed first.
+/// A prediction in new memory. All of it is inlined here, so the compiler can drop the zeroing of memory that is
+/// overwritten.
 pub(crate) struct Prediction<'a, T: Scalar, In: Shape, L, B: BatchSize> {
     pub layers: &'a L,
     pub x: &'a In::Batch<T, B>,
@@ -165,7 +165,7 @@ impl<T: Scalar, In: Shape, L: Layer<T, In>, B: BatchSize> Work for Prediction<'_
     }
 }
 
-/// Forward, for the outputs, in memory that is there.
+/// A prediction in existing memory.
 pub(crate) struct PredictionInto<'a, T: Scalar, In: Shape, L: Layer<T, In>, B: BatchSize> {
     pub layers: &'a L,
     pub x: &'a In::Batch<T, B>,
@@ -215,7 +215,7 @@ where
     }
 }
 
-/// Forward, and backward for a gradient on the outputs that lies in the activations.
+/// Forward, then backward from the gradient on the outputs that the activations hold.
 pub(crate) struct VectorJacobian<'a, 'g, T: Scalar, In: Shape, L: Layer<T, In>, B: BatchSize, D>
 where
     D: Destination<T>,
@@ -239,7 +239,7 @@ impl<T: Scalar, In: Shape, L: Layer<T, In>, B: BatchSize, D: Destination<T>> Wor
 }
 
 impl<T: Scalar, In: Shape, L: Layer<T, In>, B: BatchSize, W: Way> Workspace<T, In, L, B, W> {
-    /// Makes room for a batch of `size`; the pass of this step.
+    /// Makes room for a batch of `size`, and returns the pass of this step.
     #[inline]
     pub(crate) fn pass(&mut self, size: B) -> Pass {
         self.activations.resize(size);

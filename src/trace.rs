@@ -10,8 +10,8 @@ use crate::{
     zeros::Zeros,
 };
 
-/// A layer on vectors by value, for small matrices and for learning: [`trace`](Self::trace) goes
-/// forward and remembers, [`Trace::backward`] goes back.
+/// A layer on vectors, used by value. It serves small matrices and learners: [`trace`](Self::trace) runs the
+/// forward pass and keeps what the backward pass needs, [`Trace::backward`] runs the backward pass.
 ///
 /// ```
 /// use chainrule::{ByValue, Relu};
@@ -24,7 +24,7 @@ use crate::{
 /// assert_eq!(dx, Matrix2::new(1.0, 0.0, 0.0, 1.0));
 /// ```
 pub trait ByValue {
-    /// The output for a batch, with what the way back needs.
+    /// The output for a batch, with what the backward pass needs.
     fn trace<'a, T: Scalar, const N: usize, B: BatchSize>(
         &'a self,
         x: &'a Columns<T, N, B>,
@@ -38,7 +38,7 @@ pub trait ByValue {
 
 impl<L> ByValue for L {}
 
-/// One forward pass of a layer. It can be gone back any number of times.
+/// One forward pass of a layer. `backward` can follow any number of times.
 pub struct Trace<'a, T: Scalar, In: Shape, L: Layer<T, In>, B: BatchSize> {
     layer: &'a L,
     x: &'a In::Batch<T, B>,
@@ -60,8 +60,8 @@ impl<'a, T: Scalar, In: Shape, L: Layer<T, In>, B: BatchSize> Trace<'a, T, In, L
         Trace { layer, x, y, cache, scratch }
     }
 
-    /// For the gradient on the output: the gradient on the input, and that of the parameters. Both are NaN
-    /// if `dy` has another number of samples than the input.
+    /// Takes the gradient on the output. Returns the gradient on the input and the gradient of the parameters.
+    /// Both are NaN if `dy` and the input have different numbers of samples.
     pub fn backward(&mut self, dy: &Batch<T, L::Out, B>) -> (In::Batch<T, B>, L::Gradient)
     where
         In: Flat,

@@ -1,4 +1,4 @@
-//! The four steps of learning: draw a mini-batch, find its gradient, update, repeat.
+//! The training loop: draw a mini-batch, compute its gradient, update, repeat.
 
 use crate::{
     data::{DataError, Dataset, Gather},
@@ -14,9 +14,9 @@ use crate::{
 use core::{fmt, ops::ControlFlow};
 use rand::{Rng, SeedableRng, rngs::Xoshiro128PlusPlus};
 
-/// A training to come: how large its mini-batches are, how many there are, and the seed by which they are
-/// drawn, with replacement. The same seed gives the same bits on the same machine and build, elsewhere
-/// the same up to rounding. (Chapter 5.7.4.)
+/// The settings of a training: the size of a mini-batch, the number of mini-batches, and the seed. Samples are
+/// drawn with replacement. The same seed gives the same bits on the same machine and build, and elsewhere the
+/// same numbers up to rounding. (Chapter 5.7.4.)
 ///
 /// ```
 /// use chainrule::{Sgd, Training, TwoLayerNet, data::Dataset};
@@ -39,44 +39,45 @@ use rand::{Rng, SeedableRng, rngs::Xoshiro128PlusPlus};
 #[doc(alias("fit", "DataLoader"))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Training<B> {
-    /// Samples in a mini-batch: `Const::<100>`, or `Dyn(100)` on the heap.
+    /// The number of samples in a mini-batch: `Const::<100>`, or `Dyn(100)` for batches on the heap.
     pub batch: B,
-    /// Mini-batches.
+    /// The number of mini-batches.
     pub iterations: usize,
-    /// The seed: which samples are drawn, and what layers draw, follows from it and the iteration.
+    /// The seed. The samples that are drawn, and the random numbers of the layers, follow from it and the
+    /// iteration.
     pub seed: u64,
 }
 
-/// What a training tells its observer after each update.
+/// What the training passes to its observer after each update.
 #[derive(Debug)]
 pub struct Progress<'a, N, T> {
     /// The net.
     pub net: &'a N,
-    /// The mini-batch, from 0.
+    /// The number of the mini-batch. The first is 0.
     pub iteration: usize,
-    /// Its loss, before the update.
+    /// Its loss before the update.
     pub loss: T,
-    /// The epoch that begins with this mini-batch, from 0: as many of them as would cover the data
-    /// set once if none were drawn twice.
+    /// The number of the epoch that begins with this mini-batch, if one does. The first is 0. An epoch is as
+    /// many mini-batches as would cover the data set once if no sample were drawn twice.
     pub epoch: Option<usize>,
 }
 
 /// Why a training stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TrainingError {
-    /// The iteration that failed. [`Training::run_from`] can continue with it.
+    /// The iteration that failed. [`Training::run_from`] can continue from it.
     pub iteration: usize,
-    /// What was wrong with it.
+    /// Why it failed.
     pub cause: TrainingCause,
 }
 
-/// What ends a training before its time.
+/// The reason why a training stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TrainingCause {
     /// A step failed.
     Step(StepError),
-    /// Samples could not be gathered, as a [`Gather`] of another crate may say.
+    /// Samples could not be gathered. A [`Gather`] of another crate may report this.
     Data(DataError),
 }
 
@@ -92,13 +93,13 @@ impl fmt::Display for TrainingError {
 
 impl core::error::Error for TrainingError {}
 
-/// What an observer returns: `()` to go on, or a `ControlFlow<()>`.
+/// What an observer returns: `()` to continue, or a `ControlFlow<()>`.
 #[diagnostic::on_unimplemented(
     message = "an observer returns `()` to go on, or a `ControlFlow<()>`, not `{Self}`",
     label = "returned by the observer"
 )]
 pub trait Observation {
-    /// Whether the training ends.
+    /// Whether the training stops.
     fn ends(self) -> bool;
 }
 
@@ -114,13 +115,13 @@ impl Observation for ControlFlow<()> {
     }
 }
 
-// The bound on `B` stands on each method, so that a number in its place gets the message of `BatchSize`.
+// The bound on `B` is on each method, so that a plain number in its place gets the message of `BatchSize`.
 impl<B> Training<B> {
-    /// Trains, and calls `observer` after each update, until that returns `ControlFlow::Break(())` or all
-    /// iterations are done.
+    /// Trains, and calls `observer` after each update. It stops when the observer returns
+    /// `ControlFlow::Break(())` or all iterations are done.
     ///
     /// # Errors
-    /// A step that fails ends the training: see [`Optimizer::train_step`]. So does a batch of no samples.
+    /// A step that fails stops the training: see [`Optimizer::train_step`]. So does a batch without samples.
     pub fn run<T, In, L, E, X, Y, O, V: Observation>(
         &self,
         net: &mut Network<T, In, L, E>,
@@ -141,8 +142,8 @@ impl<B> Training<B> {
         self.run_from(0, net, optimizer, data, observer)
     }
 
-    /// The same from iteration `first` on. With the net and the optimizer as they were then, the bits are
-    /// those of a training that was not interrupted.
+    /// Trains from iteration `first` on. If net and optimizer are as they were before that iteration, the
+    /// result has the bits of an uninterrupted training.
     ///
     /// # Errors
     /// As [`run`](Self::run).
@@ -192,8 +193,8 @@ impl<B> Training<B> {
 }
 
 impl<T: Scalar, In: Shape, L, E> Network<T, In, L, E> {
-    /// The [`accuracy`](Self::accuracy) on a whole data set, batch after batch; NaN for batches of none and
-    /// for nets of one output.
+    /// The [`accuracy`](Self::accuracy) on a whole data set, computed batch by batch. NaN if the batch size is
+    /// 0 or the net has one output.
     pub fn accuracy_on<B: BatchSize, X, Y, const N: usize>(
         &self,
         data: &Dataset<X, Y>,
@@ -212,8 +213,8 @@ impl<T: Scalar, In: Shape, L, E> Network<T, In, L, E> {
         if complete && N != 1 { ratio(correct, data.len()) } else { nan() }
     }
 
-    /// The mean [`loss`](Self::loss) of the samples of a whole data set, batch after batch; NaN for batches of
-    /// none.
+    /// The mean [`loss`](Self::loss) of the samples of a whole data set, computed batch by batch. NaN if the
+    /// batch size is 0.
     pub fn loss_on<B: BatchSize, X, Y>(&self, data: &Dataset<X, Y>, batch: B) -> T
     where
         L: Layer<T, In>,
@@ -229,8 +230,8 @@ impl<T: Scalar, In: Shape, L, E> Network<T, In, L, E> {
         });
         let mut sum = sum.total();
         if last < size {
-            // The last sample was counted as often as it filled the batch up. A batch of nothing else has its
-            // loss.
+            // The last sample fills the rest of the last batch, so it was counted too often. A batch of only this
+            // sample gives its loss.
             let mut indices = batch.samples(data.len() - 1);
             let (mut x, mut t) = (data.inputs().batch(batch), data.targets().batch(batch));
             if data.gather::<T, B>(indices.as_mut(), &mut x, &mut t).is_err() {
@@ -242,8 +243,8 @@ impl<T: Scalar, In: Shape, L, E> Network<T, In, L, E> {
     }
 }
 
-/// Calls `f` with each batch of a data set in order, and with how many of its samples count: the last is
-/// filled up with the last sample. False if the set was not gone through.
+/// Calls `f` with each batch of a data set in order, and with the number of its samples that count. Copies of the
+/// last sample fill the last batch. Returns false if it did not reach the end of the data set.
 fn each_batch<T: Scalar, B: BatchSize, X: Gather<T, B>, Y: Gather<T, B>>(
     data: &Dataset<X, Y>,
     batch: B,
@@ -267,11 +268,11 @@ fn each_batch<T: Scalar, B: BatchSize, X: Gather<T, B>, Y: Gather<T, B>>(
     true
 }
 
-/// Sets the draw of mini-batches apart from what else a seed is used for.
+/// Makes the seeds of mini-batches different from other uses of the same seed.
 const DRAW: u64 = 0x6d69_6e69_6261_7463;
 
-/// A number below `n`, the same on 32 and 64 bits. Without a division, which a chip may not have: the upper
-/// half of a product of 64 bits.
+/// A random number below `n`, the same on 32 and 64 bits. It is the upper half of a product, because a chip may
+/// have no division.
 fn below(n: usize, rng: &mut impl Rng) -> usize {
     ((u128::from(rng.next_u64()) * n as u128) >> 64) as usize
 }

@@ -2,11 +2,11 @@
 
 use core::{marker::PhantomData, mem::MaybeUninit};
 
-/// A value whose numbers can all be zero: a gradient, optimizer state, a layer that is to be filled.
+/// A value whose numbers can all be zero: a gradient, optimizer state, a layer before it has weights.
 ///
 /// ```
 /// use chainrule::{Affine, Zeros};
-/// // 64 MB, made on the heap: they never lie on the stack.
+/// // 64 MB, made on the heap. They are never on the stack.
 /// let layer = Box::<Affine<f32, 4096, 4096>>::zeros();
 /// assert_eq!(layer.weight[(4095, 4095)], 0.0);
 /// ```
@@ -17,14 +17,14 @@ pub trait Zeros: Sized {
     /// Sets all numbers to zero.
     fn set_zero(&mut self);
 
-    /// Writes zeros into `place` and returns the value there. The default needs stack for one `Self`.
+    /// Writes zeros into `place` and returns the value there. The default builds one `Self` on the stack.
     fn zeros_in(place: &mut MaybeUninit<Self>) -> &mut Self {
         place.write(Self::zeros())
     }
 }
 
-/// A value of zeros that is known at compile time, so that a `static` can start with it: layers,
-/// gradients, optimizers, a [`Workspace`](crate::Workspace) for batches of constant size.
+/// A value of zeros that is known at compile time. A `static` can start with it: layers, gradients, a
+/// [`Workspace`](crate::Workspace) for batches of constant size.
 ///
 /// ```
 /// use chainrule::{Affine, ConstZeros};
@@ -35,7 +35,7 @@ pub trait ConstZeros {
     const ZEROS: Self;
 }
 
-/// What `keep` fields hold, and nothing.
+/// The types of `keep` fields, and `()`.
 macro_rules! zeros {
     ($($t:ty = $zero:expr $(, $of:ident)?;)*) => { $(
         impl $(<$of>)? Zeros for $t {

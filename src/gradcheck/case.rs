@@ -23,7 +23,10 @@ pub struct Case {
 /// What values are like, from simple to strange.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Values {
-    /// -2, -1, 1, 2, and 0 if no margin forbids it: a counterexample to be followed by hand.
+    /// ±0.25, ±0.75, ±1.25 and ±1.75: a counterexample that can be followed by hand, on none of the
+    /// usual kinks.
+    Quarters,
+    /// -2, -1, 1, 2, and 0 if no margin forbids it: where many layers have kinks.
     Integers,
     /// Uniform from minus this to this.
     Uniform(f64),
@@ -32,12 +35,36 @@ pub enum Values {
 }
 
 impl Case {
-    /// Number `n` of an endless list in which the simplest come first: one sample of small integers, a
-    /// few of them, then of uniform values up to 2. A failure in this order is a small one.
+    /// Number `n` of an endless list in which the simplest come first: one sample of quarters, a few of
+    /// them, then of uniform values up to 2; every eighth up to 30, every eighth below 10⁻⁶. Most
+    /// batches have 1, 2, 3 or 7 samples, some 33 or 129. So the first failure is a small one.
     pub fn numbered(n: u64) -> Self {
-        let values = if n < 8 { Values::Integers } else { Values::Uniform(2.0) };
-        let batch = if n < 4 { 1 } else { 1 + (n % 5) as usize };
-        Case { seed: n, batch, values, margin: 0.01 }
+        let (values, margin) = match (n, n % 8) {
+            (..8, _) => (Values::Quarters, 0.01),
+            (_, 5) => (Values::Uniform(30.0), 0.01),
+            (_, 6) => (Values::Uniform(1e-6), 1e-9),
+            _ => (Values::Uniform(2.0), 0.01),
+        };
+        let batch = match (n, n / 2 % 4) {
+            (..4, _) => 1,
+            (n, _) if n % 64 == 63 => 129,
+            (n, _) if n % 16 == 15 => 33,
+            (_, 0) => 1,
+            (_, 1) => 2,
+            (_, 2) => 3,
+            _ => 7,
+        };
+        Case { seed: n, batch, values, margin }
+    }
+
+    /// The same for parameters and for the gradient on the output, which are of ordinary size whatever
+    /// the inputs are.
+    pub(super) fn ordinary(&self) -> Self {
+        let values = match self.values {
+            Values::Uniform(most) => Values::Uniform(most.clamp(0.1, 2.0)),
+            other => other,
+        };
+        Case { values, ..*self }
     }
 
     /// Fills `to`; another `salt` gives other values.
@@ -76,13 +103,14 @@ impl Case {
         t
     }
 
-    fn rng(&self, salt: u64) -> Xoshiro128PlusPlus {
+    pub(super) fn rng(&self, salt: u64) -> Xoshiro128PlusPlus {
         Xoshiro128PlusPlus::seed_from_u64(self.seed ^ salt.wrapping_mul(0x9e37_79b9_7f4a_7c15))
     }
 
     fn draw(&self, rng: &mut impl Rng) -> f64 {
         let (u, sign) = (unit(rng), if rng.next_u32() & 1 == 0 { 1.0 } else { -1.0 });
         let size = match self.values {
+            Values::Quarters => 0.25 + 0.5 * (4.0 * u).floor(),
             Values::Integers if self.margin <= 0.0 => (3.0 * u).floor(),
             Values::Integers => 1.0 + (2.0 * u).floor(),
             Values::Uniform(most) => self.margin + (most - self.margin) * u,
@@ -104,6 +132,6 @@ impl fmt::Display for Case {
 }
 
 /// In [0, 1).
-fn unit(rng: &mut impl Rng) -> f64 {
+pub(super) fn unit(rng: &mut impl Rng) -> f64 {
     f64::from(rng.next_u32()) / 2_f64.powi(32)
 }

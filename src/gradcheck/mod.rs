@@ -20,9 +20,11 @@
 //!
 //! | | what it is | its blind spot |
 //! |---|---|---|
-//! | dual numbers | the layer's own forward pass over dual numbers: exact, no step | takes forward as it is written, and the same branch at a kink |
-//! | differences | central, with a Richardson step that estimates its own error | kinks: it notices one within its step and skips the entry, with that reason |
-//! | second order | the backward pass over dual numbers, against differences of gradients, and for symmetry | |
+//! | dual numbers | the layer's own forward pass over dual numbers: exact, no step | takes forward as it is written |
+//! | differences | central, with a Richardson step that estimates its own error | kinks: it notices one within its step and leaves the entry unchecked |
+//! | second order | the backward pass over dual numbers, against differences of gradients, and for symmetry | the same |
+//! | value | the output in f64 | an error that f64 has too |
+//! | properties | what holds for every layer, see [`GradCheck::check`] | |
 //!
 //! An f32 layer is judged at its own f32 values, by f64 duals, in units of f32: comparing f32 with f32
 //! differences, which lose all but two digits, is what makes other checks fail.
@@ -36,6 +38,21 @@
 //! units in the last place (ε) of `T` times the scale. For differences their own estimated error is
 //! added.
 //!
+//! Some layers amplify rounding: a normalisation divides by a standard deviation that may be small. So
+//! 16 times the *measured* rounding is allowed too. It is what changes in the result when the check moves
+//! all inputs and parameters in the last place, and what changes in the error when it moves them by 128
+//! such units. A fault stays the same under both. If the measured rounding is more than a thousandth of
+//! the scale, the entry is unchecked.
+//!
+//! At a kink or a tie a layer may choose: any slope between those on both sides is accepted, and counted
+//! as unchecked.
+//!
+//! # Unchecked
+//!
+//! A number is passed, failed, or *unchecked* with a reason, which the report counts: a branch changes
+//! inside the step; rounding is amplified too much; the exact number is too large for the scalar; dual
+//! numbers do not have a function that the layer calls (`floor`, `round`).
+//!
 //! # For those who come from PyTorch
 //!
 //! | `torch.autograd.gradcheck` | here |
@@ -48,19 +65,22 @@
 //! | `gradgradcheck` | always: `second order` and `symmetry`; [`hessian_vector_product`] for use |
 //! | `raise_exception` | a `Result`: `unwrap` prints the table |
 //! | inputs that require grad | the input and every parameter, always |
-//! | – | [linearity, zero, accumulation, overwriting, used memory, NaN](GradCheck::check) |
+//! | – | [values, prediction, rules, memory, the tree of parameters, NaN](GradCheck::check) |
 
 mod case;
+mod loss;
 mod oracle;
 mod property;
 mod report;
+mod run;
 #[cfg(feature = "proptest")]
 pub mod strategy;
 mod subject;
+mod tree;
 
 pub use case::{Case, Values};
-pub use report::{Check, Report, Worst};
-pub use subject::Target;
+pub use loss::Target;
+pub use report::{Check, Report, Verdict, Worst};
 
 use crate::{
     layer::Layer,
@@ -71,15 +91,24 @@ use crate::{
     path::Path,
     shape::{BatchSize, Flat, Scalar},
 };
-use alloc::{format, vec, vec::Vec};
+use alloc::{
+    format,
+    string::{String, ToString},
+    vec,
+    vec::Vec,
+};
+use core::fmt;
 use nalgebra::Dyn;
 use num_dual::Dual64;
-use subject::{OfLayer, OfLoss, batch};
+use subject::{OfLayer, Passes, Subject, each_weight};
 
 /// What can be checked: f32 and f64.
 pub trait Real: Scalar {
     /// The unit in the last place of 1.
     const ULP: f64;
+
+    /// The largest number.
+    const MAX: f64;
 
     /// As f64, exactly.
     fn widen(self) -> f64;
@@ -92,6 +121,7 @@ macro_rules! real {
     ($t:ident) => {
         impl Real for $t {
             const ULP: f64 = $t::EPSILON as f64;
+            const MAX: f64 = $t::MAX as f64;
 
             fn widen(self) -> f64 {
                 self.into()
@@ -117,10 +147,12 @@ pub enum Mode {
 }
 
 /// A gradient check to be made: where, how much, how exactly.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 #[must_use]
 pub struct GradCheck {
-    case: Case,
+    seed: Option<u64>,
+    batch: Option<usize>,
+    values: Option<(Values, f64)>,
     mode: Mode,
     pass: Pass,
     ulps: (f64, &'static str),
@@ -135,35 +167,41 @@ impl Default for GradCheck {
     }
 }
 
+const TOLERANCE: (f64, &str) = (64.0, "a few dozen roundings of what is summed up");
+
 impl GradCheck {
     /// All entries at random values between -2 and 2, three samples, 64 units of tolerance.
     pub const fn new() -> Self {
         GradCheck {
-            case: Case { seed: 0, batch: 3, values: Values::Uniform(2.0), margin: 0.01 },
+            seed: None,
+            batch: None,
+            values: None,
             mode: Mode::Full,
             pass: Pass::Predict,
-            ulps: (64.0, "a few dozen roundings of what is summed up"),
+            ulps: TOLERANCE,
             per_sample: true,
             differences: true,
             keep: false,
         }
     }
 
-    /// At these values. A report's last line names its case.
+    /// At these values. A report's last line names its case. Of many cases this is the first; the
+    /// others have other seeds.
     pub const fn at(mut self, case: Case) -> Self {
-        self.case = case;
+        let Case { seed, batch, values, margin } = case;
+        (self.seed, self.batch, self.values) = (Some(seed), Some(batch), Some((values, margin)));
         self
     }
 
-    /// At the values of this seed.
+    /// At the values of this seed, of many cases the first.
     pub const fn seed(mut self, seed: u64) -> Self {
-        self.case.seed = seed;
+        self.seed = Some(seed);
         self
     }
 
     /// With so many samples.
     pub const fn batch(mut self, batch: usize) -> Self {
-        self.case.batch = batch;
+        self.batch = Some(batch);
         self
     }
 
@@ -197,7 +235,8 @@ impl GradCheck {
         self
     }
 
-    /// Checks a layer with the parameters that it has; else they are drawn as the inputs are.
+    /// Checks a layer with the parameters that it has. Else those that learn are drawn as the inputs
+    /// are; statistics and frozen parameters are always kept.
     pub const fn keep_parameters(mut self) -> Self {
         self.keep = true;
         self
@@ -207,15 +246,27 @@ impl GradCheck {
     ///
     /// Of the input and of every parameter, by these names in the report:
     /// - `dual numbers`, `differences`, `second order`, `symmetry`: the gradient is right;
-    /// - `linearity`: that of a·u + b·v is a times that of u and b times that of v;
+    /// - `value`: the output is that of the same layer in f64;
+    /// - `finite`: what comes from finite numbers is finite;
+    /// - `linearity`: the gradient for a·u + b·v is a times that for u and b times that for v;
     /// - `zero`: for dy = 0 it is 0;
     /// - `accumulation`: two backward passes add twice;
+    /// - `twice`: a second backward pass finds the same;
     /// - `overwriting`: what a gradient to be overwritten held does not matter;
-    /// - `used memory`: nor does what y, dx and the cache held;
+    /// - `used memory`: nor does what y, dx, the cache and the working memory held;
     /// - `parts`: dx and the parameters' gradient are the same without the other;
+    /// - `rule`: a gradient that goes to the rule of an optimizer, which changes the parameter at once,
+    ///   is the same; `delivered once`: each number goes there once; `names`: by its name;
+    /// - `prediction`: a pass that only predicts gives the same output;
+    /// - `constant batch`: a batch whose size is a constant, of 1 or 3 samples, gives the same;
     /// - `batch`: a batch is as its samples one by one (in a predicting pass);
+    /// - `parameters`: all methods of [`Parameters`] show the same leaves, with their own gradients;
     /// - `determinism`: two runs and two threads agree bit for bit;
-    /// - `NaN`: NaN in the input is NaN in the output.
+    /// - `NaN`: NaN in an input that the output depends on is NaN in the output;
+    /// - `panic`: the layer does not panic.
+    ///
+    /// The steps of statistics are no gradients: of them only the properties are checked. What cannot
+    /// be compared is counted as [unchecked](Report::unchecked), with the reason.
     ///
     /// # Errors
     /// The report, if anything is wrong.
@@ -226,26 +277,46 @@ impl GradCheck {
         L::With<f64>: Layer<f64, In, Out = L::Out>,
         L::With<Dual64>: Layer<Dual64, In, Out = L::Out>,
     {
-        let case = &self.case;
-        let mut drawn = layer.map_scalar(&mut |w| w);
-        if !self.keep {
-            let mut values = vec![T::zero(); L::COUNT];
-            case.fill(1, &mut values);
-            let mut values = values.into_iter();
-            drawn = drawn.map_scalar(&mut |w| values.next().unwrap_or(w));
-        }
-        let x = case.batch::<T, In>(0);
-        let mut subject = OfLayer::<T, In, L>::new(&drawn, x, self.pass.clone());
-        let mut dy = vec![T::zero(); L::Out::LEN * case.batch];
-        case.fill(2, &mut dy);
-        let dy: Vec<f64> = dy.into_iter().map(T::widen).collect();
-        let mut report = self.report::<T, L>();
-        let scale = oracle::compare(&mut subject, &dy, self, T::ULP, &mut report);
-        property::check(&subject, &dy, &scale, self, &mut report);
-        if report.passed() { Ok(report) } else { Err(report) }
+        self.guarded(self.report::<T, L>(), &mut |report| {
+            let parameters = tree::check(layer);
+            let sound = parameters.is_ok();
+            report.holds("parameters", parameters);
+            // Where leaves are mixed up no number can be named.
+            if sound {
+                let case = self.case();
+                let mut drawn = layer.map_scalar(&mut |w| w);
+                if !self.keep {
+                    let mut values = vec![T::zero(); L::COUNT];
+                    case.ordinary().fill(1, &mut values);
+                    each_weight(&mut drawn, |i, w| *w = values.get(i).copied().unwrap_or(*w));
+                }
+                let mut dy = vec![T::zero(); L::Out::LEN * case.batch];
+                case.ordinary().fill(2, &mut dy);
+                let dy: Vec<f64> = dy.into_iter().map(T::widen).collect();
+                let x = case.batch::<T, In>(0);
+                let mut subject = OfLayer::<T, In, L>::new(&drawn, x, self.pass.clone());
+                self.look(&mut subject, &dy, report);
+            }
+        })
     }
 
-    /// Checks a loss at outputs of shape `S`: `dual numbers`, `differences`, `second order` and
+    fn look(&self, layer: &mut dyn Passes, dy: &[f64], report: &mut Report) {
+        let case = self.case();
+        if let Some(tolerance) = oracle::compare(layer, dy, self, case, report) {
+            property::check(layer, dy, &tolerance, self, case, report);
+        }
+    }
+
+    fn guarded(
+        &self,
+        mut report: Report,
+        f: &mut dyn FnMut(&mut Report),
+    ) -> Result<Report, Report> {
+        let result = guarded(|| f(&mut report));
+        report.of_panic(result).verdict()
+    }
+
+    /// Checks a loss at outputs of shape `S`: `value`, `dual numbers`, `differences`, `second order` and
     /// `symmetry`, as [`check`](Self::check).
     ///
     /// # Errors
@@ -261,33 +332,104 @@ impl GradCheck {
             + Loss<f64, S, Dyn, <Y as Target<f64>>::As>
             + Loss<Dual64, S, Dyn, <Y as Target<Dual64>>::As>,
     {
-        let mut subject = OfLoss::<T, S, E, Y>::new(criterion, target, &self.case);
-        let mut report = self.report::<T, E>();
-        oracle::compare(&mut subject, &[1.0], self, T::ULP, &mut report);
-        if report.passed() { Ok(report) } else { Err(report) }
+        self.guarded(self.report::<T, E>(), &mut |report| {
+            let mut subject = loss::OfLoss::<T, S, E, Y>::new(criterion, target, &self.case());
+            let subject: &mut dyn Subject = &mut subject;
+            oracle::compare(subject, &[1.0], self, self.case(), report);
+        })
     }
 
-    /// Checks a layer in many cases, the simplest first.
+    /// Checks a layer in many cases, the simplest first: those of [`Case::numbered`], with the seed,
+    /// batch and values that were set. Large batches are compared along one direction.
     ///
     /// # Errors
     /// The report of the first case in which something is wrong.
-    pub fn check_cases<T: Real, In: Flat, L>(&self, layer: &L, cases: u64) -> Result<(), Report>
+    pub fn check_cases<T: Real, In: Flat, L>(&self, layer: &L, cases: u64) -> Result<Report, Report>
     where
         L: Layer<T, In> + Parameters<T, With<T> = L> + Sync,
         L::Out: Flat,
         L::With<f64>: Layer<f64, In, Out = L::Out>,
         L::With<Dual64>: Layer<Dual64, In, Out = L::Out>,
     {
+        let all = Report { cases: 0, ..self.report::<T, L>() };
+        self.many(all, cases, &mut |check| check.check::<T, In, L>(layer))
+    }
+
+    fn many(
+        &self,
+        mut all: Report,
+        cases: u64,
+        check: &mut dyn FnMut(Self) -> Result<Report, Report>,
+    ) -> Result<Report, Report> {
         for n in 0..cases {
-            self.clone().at(Case::numbered(n)).check::<T, In, L>(layer)?;
+            let at = self.clone().at(self.case_numbered(n));
+            let mode = if at.case().batch > 7 { Mode::Directional } else { self.mode };
+            all.merge(check(at.mode(mode))?);
         }
-        Ok(())
+        Ok(all)
+    }
+
+    /// Where the check is made.
+    pub fn case(&self) -> Case {
+        let (values, margin) = self.values.unwrap_or((Values::Uniform(2.0), 0.01));
+        let (seed, batch) = (self.seed.unwrap_or(0), self.batch.unwrap_or(3));
+        Case { seed, batch, values, margin }
+    }
+
+    fn case_numbered(&self, n: u64) -> Case {
+        let case = Case::numbered(n);
+        let (values, margin) = self.values.unwrap_or((case.values, case.margin));
+        let seed = self.seed.unwrap_or(0).wrapping_add(n);
+        Case { seed, batch: self.batch.unwrap_or(case.batch), values, margin }
     }
 
     fn report<T: Real, L>(&self) -> Report {
         let subject = format!("{}, {}", short::<L>(), core::any::type_name::<T>());
-        Report { subject, checks: Vec::new(), case: self.case, tolerance: self.ulps, ulp: T::ULP }
+        Report::new(subject, self.clone(), T::ULP)
     }
+}
+
+/// As a line of Rust that makes the same check.
+impl fmt::Display for GradCheck {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let GradCheck { mode, pass, ulps, per_sample, differences, keep, .. } = self;
+        write!(f, "GradCheck::new().at({})", self.case())?;
+        if *mode != Mode::Full {
+            write!(f, ".mode(Mode::{mode:?})")?;
+        }
+        if *pass != Pass::Predict {
+            write!(f, ".pass(Pass::{pass:?})")?;
+        }
+        if *ulps != TOLERANCE {
+            write!(f, ".tolerance({:?}, {:?})", ulps.0, ulps.1)?;
+        }
+        if !per_sample {
+            write!(f, ".per_sample(false)")?;
+        }
+        if !differences {
+            write!(f, ".differences(false)")?;
+        }
+        if *keep {
+            write!(f, ".keep_parameters()")?;
+        }
+        Ok(())
+    }
+}
+
+/// The result, or the message of the panic in `f`: layers of strangers may panic, and so do dual numbers
+/// where they have no function such as `floor`.
+fn guarded<R>(f: impl FnOnce() -> R) -> Result<R, String> {
+    std::panic::catch_unwind(core::panic::AssertUnwindSafe(f)).map_err(|payload| {
+        let text = payload.downcast_ref::<&str>().map(|text| text.to_string());
+        let text = text.or_else(|| payload.downcast_ref::<String>().cloned());
+        text.unwrap_or_else(|| "a panic without a message".into())
+    })
+}
+
+/// In how many cases `gradcheck_layer!` checks a layer: 64, or what the environment variable
+/// `GRADCHECK_CASES` says.
+pub fn cases() -> u64 {
+    std::env::var("GRADCHECK_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(64)
 }
 
 /// A type's name without the paths in it.
@@ -337,45 +479,67 @@ where
         }
     });
     let numbers = In::flat::<f64, B>(x).iter().map(|&x| Dual64::from(x));
-    let at = batch::<Dual64, In, B>(In::size::<f64, B>(x), numbers);
+    let at = run::batch::<Dual64, In, B>(In::size::<f64, B>(x), numbers);
     dual.gradient(&at, &target.over()).map_scalar(&mut |g| g.eps)
 }
 
 /// Stamps the whole gradient check on a layer, as a module with two tests, `f32` and `f64`:
 ///
 /// ```
-/// chainrule::gradcheck_layer!(affine<T>: chainrule::Affine<T, 4, 3>, chainrule::D1<4>);
-/// chainrule::gradcheck_layer!(relu<T>: chainrule::Relu, chainrule::D1<5>);
+/// # use chainrule::{gradcheck_layer, gradcheck::GradCheck, Affine, D1, Frozen, Relu};
+/// gradcheck_layer!(affine<T>: Affine<T, 4, 3>, D1<4>);
+/// gradcheck_layer!(large<T>: Affine<T, 4, 3>, D1<4>, GradCheck::new().batch(40));
+/// gradcheck_layer!(frozen<T>: Frozen<Affine<T, 2, 2>>, D1<2>, start: Frozen(Affine::new(
+///     nalgebra::Matrix2::identity(),
+///     nalgebra::Vector2::zeros(),
+/// )));
 /// ```
 ///
-/// Name, scalar, the layer's type, the shape of its input. A fourth argument is a
-/// [`GradCheck`](crate::gradcheck::GradCheck) with other settings. The type must be
-/// [`Zeros`](crate::Zeros), as `parameters!` makes it.
+/// Name, scalar, the layer's type, the shape of its input. Then, if wanted, a
+/// [`GradCheck`](crate::gradcheck::GradCheck) with other settings, and after `start:` a layer to start
+/// from: one with settings, statistics or frozen parameters, as these are not drawn. It starts else from
+/// [`Zeros`](crate::Zeros). [`cases`](crate::gradcheck::cases) says how many cases are checked.
 #[macro_export]
 macro_rules! gradcheck_layer {
-    ($name:ident<$t:ident>: $layer:ty, $in:ty) => {
+    ($name:ident<$t:ident>: $layer:ty, $in:ty $(,)?) => {
         $crate::gradcheck_layer!($name<$t>: $layer, $in, $crate::gradcheck::GradCheck::new());
     };
-    ($name:ident<$t:ident>: $layer:ty, $in:ty, $check:expr) => {
+    ($name:ident<$t:ident>: $layer:ty, $in:ty, start: $start:expr $(,)?) => {
+        $crate::gradcheck_layer!(
+            $name<$t>: $layer, $in, $crate::gradcheck::GradCheck::new(), start: $start);
+    };
+    ($name:ident<$t:ident>: $layer:ty, $in:ty, $check:expr $(,)?) => {
+        $crate::gradcheck_layer!(
+            $name<$t>: $layer, $in, $check, start: <$layer as $crate::Zeros>::zeros());
+    };
+    ($name:ident<$t:ident>: $layer:ty, $in:ty, $check:expr, start: $start:expr $(,)?) => {
         #[cfg(test)]
         mod $name {
             #[allow(unused_imports)]
             use super::*;
 
             fn layer<$t: $crate::gradcheck::Real>() -> $layer {
-                <$layer as $crate::Zeros>::zeros()
+                $start
+            }
+
+            fn check<$t: $crate::gradcheck::Real>(
+                check: impl Fn(u64) -> ::core::result::Result<
+                    $crate::gradcheck::Report, $crate::gradcheck::Report>,
+            ) {
+                match check($crate::gradcheck::cases()) {
+                    Ok(report) => ::std::println!("{report}"),
+                    Err(report) => ::core::panic!("{report}"),
+                }
             }
 
             #[test]
             fn f32() {
-                let check = $check.check_cases::<f32, $in, _>(&layer::<f32>(), 64);
-                ::core::assert!(check.is_ok(), "{}", check.unwrap_err());
+                check::<f32>(|cases| $check.check_cases::<f32, $in, _>(&layer::<f32>(), cases));
             }
 
             #[test]
             fn f64() {
-                let check = $check.check_cases::<f64, $in, _>(&layer::<f64>(), 64);
-                ::core::assert!(check.is_ok(), "{}", check.unwrap_err());
+                check::<f64>(|cases| $check.check_cases::<f64, $in, _>(&layer::<f64>(), cases));
             }
         }
     };

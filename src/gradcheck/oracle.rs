@@ -1,146 +1,471 @@
-//! What a gradient is held against: dual numbers, differences, and the gradient's own derivative.
+//! What a layer is held against: its values in f64, dual numbers, differences, and the gradient's own
+//! derivative.
 
 use super::{
-    GradCheck, Mode, Report, Worst,
-    case::Case,
+    GradCheck, Mode, Values,
+    case::{Case, unit},
+    guarded,
+    report::{Report, Worst},
     subject::{Along, Subject, Variable},
 };
-use alloc::{vec, vec::Vec};
+use alloc::{string::String, vec, vec::Vec};
+use num_dual::Dual64;
 
-/// From this part of the slope on, a slope's error is no rounding and no curvature, but a kink.
+/// From this part of the size on, an error is no rounding and no curvature.
 const BENT: f64 = 1e-3;
 
-/// Compares the gradient of Σ dy·y, and returns the scale of each of its entries.
-pub(super) fn compare(
-    subject: &mut impl Subject,
+/// How many times the measured rounding is allowed.
+const NOISE: f64 = 16.0;
+
+/// At how many entries of a case rounding is measured once more.
+const LOOKS: usize = 64;
+
+const KINK: &str = "a branch changes inside the step";
+const NOISY: &str = "rounding is amplified too much here";
+
+/// What rounding may do to each number that is found.
+pub(super) struct Tolerance {
+    variables: Vec<Variable>,
+    /// Units in the last place, as a part of the scale.
+    units: f64,
+    /// The size of what was summed up.
+    scale: Vec<f64>,
+    /// How much it changes when the numbers of the point change in the last place.
+    noise: Vec<f64>,
+}
+
+impl Tolerance {
+    /// Compares all that both have, from number `from` on; `factor` multiplies the tolerance.
+    pub fn compare(
+        &self,
+        report: &mut Report,
+        property: &'static str,
+        factor: f64,
+        found: &[f64],
+        expected: &[f64],
+        from: usize,
+    ) {
+        for (variable, entry, at, &found) in entries(&self.variables, found) {
+            let Some(&expected) = expected.get(at).filter(|_| at >= from) else { continue };
+            let scale = self.scale(at);
+            let allowed = factor * self.units * scale;
+            let worst = Worst { entry, found, expected, scale, allowed };
+            let noise = if factor > 0.0 { self.noise(at) } else { 0.0 };
+            judge(report, property, variable, worst, noise, None);
+        }
+    }
+
+    fn scale(&self, at: usize) -> f64 {
+        self.scale.get(at).copied().unwrap_or(1.0)
+    }
+
+    fn noise(&self, at: usize) -> f64 {
+        NOISE * number(&self.noise, at)
+    }
+}
+
+/// Counts one comparison: right, wrong, or unchecked where rounding is amplified too much and where a kink
+/// gives the layer a choice. `kink` gives the slopes on both sides of one.
+fn judge(
+    report: &mut Report,
+    property: &'static str,
+    variable: &Variable,
+    worst: Worst,
+    noise: f64,
+    kink: Option<[f64; 2]>,
+) {
+    let noisy = Worst { allowed: worst.allowed + noise, ..worst };
+    let check = report.entry(property, &variable.name);
+    if worst.right() {
+        check.compare(worst);
+    } else if noisy.right() && noise <= BENT * worst.scale {
+        check.compare(noisy);
+    } else if noisy.right() {
+        check.skip(NOISY);
+    } else if let Some([below, above]) = kink {
+        let slack = noisy.allowed + BENT * (above - below).abs();
+        let chosen = below.min(above) - slack..=below.max(above) + slack;
+        if chosen.contains(&worst.found) { check.skip(KINK) } else { check.compare(noisy) }
+    } else {
+        check.compare(noisy);
+    }
+}
+
+/// Compares the values, and the gradient of Σ dy·y; `None` if numbers are not finite, so that nothing else
+/// can be said.
+pub(super) fn compare<S: Subject + ?Sized>(
+    subject: &mut S,
     dy: &[f64],
     check: &GradCheck,
-    ulp: f64,
+    case: Case,
     report: &mut Report,
-) -> Vec<f64> {
-    let gradient = subject.gradient(dy);
-    let (point, variables) = subject.point();
-    let (point, variables) = (point.to_vec(), variables.to_vec());
+) -> Option<Tolerance> {
+    let [ulp, most] = subject.precision();
+    let still = vec![0.0; subject.point().len()];
+    let found = subject.found(dy, &still);
+    let exact = subject.outputs(Along::All(&still), 0.0);
+    let variables = subject.variables().to_vec();
+    let point = subject.point().to_vec();
+    let size = point.iter().fold(1.0, |top: f64, p| top.max(p.abs()));
     let floor = dy.iter().fold(0.0, |top: f64, dy| top.max(dy.abs()));
     // Without the exact derivative of each entry its scale is estimated by its size.
-    let estimate: Vec<f64> = gradient.iter().map(|g| g.abs() + floor).collect();
-    let mut all = Comparison { subject, point, variables, dy, gradient, check, ulp, report };
-    let scale = match check.mode {
-        Mode::Directional if all.directional(&estimate) => estimate,
-        _ => all.every_entry(floor),
+    let first_output = found.len().saturating_sub(exact.len());
+    let scale = found.iter().enumerate().map(|(at, found)| match at {
+        at if at < point.len() => found.abs() + floor,
+        at if at < first_output => found.abs() + 1.0,
+        _ => found.abs() + size,
+    });
+    let units = check.ulps.0 * ulp;
+    let tolerance = Tolerance { variables, units, scale: scale.collect(), noise: Vec::new() };
+    let (no_duals, near, looked_near) = (None, Vec::new(), 0);
+    let mut all = Comparison {
+        subject,
+        point,
+        dy,
+        found,
+        exact,
+        case,
+        tolerance,
+        report,
+        no_duals,
+        near,
+        looked_near,
     };
-    if check.differences && check.mode == Mode::Full {
-        all.differences(&scale);
+    if !all.finite(most) {
+        return None;
     }
-    all.second_order(&scale);
-    scale
+    all.measure_noise(ulp);
+    all.values();
+    if check.mode == Mode::Full || !all.directional() {
+        all.every_entry(floor);
+    }
+    if check.differences && check.mode == Mode::Full {
+        all.differences();
+    }
+    all.second_order(check.ulps.0);
+    Some(all.tolerance)
 }
 
-/// A gradient, and all that it takes to judge it.
-struct Comparison<'a, S> {
+/// What was found, and all that it takes to judge it.
+struct Comparison<'a, S: ?Sized> {
     subject: &'a mut S,
     point: Vec<f64>,
-    variables: Vec<Variable>,
     dy: &'a [f64],
-    gradient: Vec<f64>,
-    check: &'a GradCheck,
-    ulp: f64,
+    found: Vec<f64>,
+    exact: Vec<f64>,
+    case: Case,
+    tolerance: Tolerance,
     report: &'a mut Report,
+    /// Why the layer does not run over dual numbers.
+    no_duals: Option<String>,
+    /// Amounts that move the point a little, and what is found there.
+    near: Vec<(Vec<f64>, Vec<f64>)>,
+    /// At how many entries this was asked.
+    looked_near: usize,
 }
 
-impl<S: Subject> Comparison<'_, S> {
-    /// Whether the gradient along one random direction is right; reported if it is.
-    fn directional(&mut self, scale: &[f64]) -> bool {
-        let along = direction(&self.check.case, 3, self.gradient.len());
-        let exact = self.subject.derivative(Along::All(&along));
-        let found: f64 = self.gradient.iter().zip(&along).map(|(g, d)| g * d).sum();
-        let expected: f64 = exact.iter().zip(self.dy).map(|(y, dy)| dy * y.eps).sum();
-        // The errors of the entries are independent: their squares add up.
-        let squares: f64 = scale.iter().zip(&along).map(|(s, d)| (s * d) * (s * d)).sum();
-        let scale = squares.sqrt();
-        let allowed = self.check.ulps.0 * self.ulp * scale;
-        let worst = Worst { entry: (0, 0), found, expected, scale, allowed };
-        let right = worst.absolute() <= allowed;
-        if right {
-            self.report.entry("dual numbers", "one direction").compare(worst);
+impl<S: Subject + ?Sized> Comparison<'_, S> {
+    /// The outputs over dual numbers, unless the layer calls what these do not have.
+    fn duals(&mut self, along: Along, by: &[f64]) -> Option<Vec<Dual64>> {
+        if self.no_duals.is_none() {
+            match guarded(|| self.subject.derivative(along, by)) {
+                Ok(outputs) => return Some(outputs),
+                Err(reason) => self.no_duals = Some(reason),
+            }
         }
-        right
+        None
     }
 
-    /// Every entry against the exact derivative; returns the scales.
-    fn every_entry(&mut self, floor: f64) -> Vec<f64> {
-        let tolerance = self.check.ulps.0 * self.ulp;
-        let mut scales = Vec::with_capacity(self.gradient.len());
-        for (variable, entry, at, &found) in entries(&self.variables, &self.gradient) {
-            let exact = self.subject.derivative(Along::Entry(at));
-            let terms = exact.iter().zip(self.dy).map(|(y, dy)| dy * y.eps);
-            let expected: f64 = terms.clone().sum();
-            let scale = terms.map(f64::abs).sum::<f64>() + floor;
-            let worst = Worst { entry, found, expected, scale, allowed: tolerance * scale };
-            self.report.entry("dual numbers", &variable.name).compare(worst);
-            scales.push(scale);
+    /// The exact derivative, and the sizes of its terms.
+    fn slope(&mut self, along: Along, by: &[f64]) -> Option<(f64, f64)> {
+        let outputs = self.duals(along, by)?;
+        let terms = outputs.iter().zip(self.dy).map(|(y, dy)| dy * y.eps);
+        Some((terms.clone().sum(), terms.map(f64::abs).sum()))
+    }
+
+    /// Amounts that move every number of the point by up to this part of it.
+    fn jitter(&self, salt: u64, part: f64) -> Vec<f64> {
+        let mut rng = self.case.rng(salt);
+        self.point.iter().map(|p| p * part * (2.0 * unit(&mut rng) - 1.0)).collect()
+    }
+
+    /// Where the outputs begin.
+    fn outputs_begin(&self) -> usize {
+        self.found.len().saturating_sub(self.exact.len())
+    }
+
+    /// Whether outputs and gradients are finite; the first that is not is reported, with the cause.
+    fn finite(&mut self, most: f64) -> bool {
+        let (begin, bad) = (self.outputs_begin(), |number: &&f64| !number.is_finite());
+        // The gradient of an output that is not finite says nothing.
+        let (gradient, outputs) = self.found.split_at(begin);
+        let (what, numbers, first) = match outputs.iter().any(|y| bad(&y)) {
+            true => ("the output", outputs, begin),
+            false => ("the gradient", gradient, 0),
+        };
+        let count = numbers.iter().filter(bad).count();
+        let Some(at) = numbers.iter().position(|number| bad(&number)) else {
+            self.report.holds("finite", Ok(()));
+            return true;
+        };
+        let at = first + at;
+        let expected = match at.checked_sub(begin) {
+            Some(output) => number(&self.exact, output),
+            None if at < self.point.len() => {
+                self.slope(Along::Entry(at), &[]).map_or(0.0, |(slope, _)| slope)
+            }
+            None => 0.0,
+        };
+        let mut entries = entries(&self.tolerance.variables, &self.found);
+        let Some((variable, entry, _, &found)) = entries.find(|(.., place, _)| *place == at) else {
+            return false;
+        };
+        let check = self.report.entry("finite", &variable.name);
+        if expected.abs() > most {
+            check.skip("the exact number is too large for the scalar");
+            return false;
         }
-        scales
+        let so = if expected.is_nan() {
+            ", and in f64 too: give the check other values or a start layer"
+        } else {
+            ""
+        };
+        check.cause = alloc::format!(
+            "{what} is NaN or infinite in {count} places, all it comes from is finite{so}"
+        );
+        check.compare(Worst { entry, found, expected, scale: 1.0, allowed: 0.0 });
+        false
+    }
+
+    /// How much rounding the layer makes: what changes if all it is given changes in the last place. So
+    /// conditioning enters the tolerance: 1/std of a normalisation amplifies what was rounded before.
+    fn measure_noise(&mut self, ulp: f64) {
+        let mut noise = vec![0.0; self.found.len()];
+        for salt in 10..16 {
+            let by = self.jitter(salt, 2.0 * ulp);
+            let mut rng = self.case.rng(salt + 10);
+            let mut dy = self.dy.to_vec();
+            dy.iter_mut().for_each(|dy| *dy *= 1.0 + ulp * (2.0 * unit(&mut rng) - 1.0));
+            spread(&mut noise, &self.found, &self.subject.found(&dy, &by));
+        }
+        self.tolerance.noise = noise;
+    }
+
+    /// The noise of one number. If that does not excuse it, how much its error changes near the point: a
+    /// fault's is the same there, but rounding is drawn anew.
+    fn noise(&mut self, at: usize, worst: &Worst) -> f64 {
+        let noise = self.tolerance.noise(at);
+        if worst.absolute() <= worst.allowed + noise || self.looked_near >= LOOKS {
+            return noise;
+        }
+        self.looked_near += 1;
+        if self.near.is_empty() {
+            let [ulp, _] = self.subject.precision();
+            for salt in 30..46 {
+                let by = self.subject.representable(&self.jitter(salt, ulp.sqrt()));
+                let found = self.subject.found(self.dy, &by);
+                self.near.push((by, found));
+            }
+        }
+        let near = core::mem::take(&mut self.near);
+        let error = worst.found - worst.expected;
+        let change = near.iter().filter_map(|(by, found)| {
+            let (expected, _) = self.slope(Along::Entry(at), by)?;
+            Some((found.get(at)? - expected - error).abs())
+        });
+        let change = change.fold(0.0, f64::max);
+        self.near = near;
+        noise.max(NOISE * change)
+    }
+
+    /// The output against that in f64.
+    fn values(&mut self) {
+        let begin = self.outputs_begin();
+        let Tolerance { variables, units, .. } = &self.tolerance;
+        let entries = entries(variables, &self.found);
+        for (variable, entry, at, &found) in entries.filter(|(.., at, _)| *at >= begin) {
+            let (expected, scale) = (number(&self.exact, at - begin), self.tolerance.scale(at));
+            let worst = Worst { entry, found, expected, scale, allowed: units * scale };
+            judge(self.report, "value", variable, worst, self.tolerance.noise(at), None);
+        }
+    }
+
+    /// Whether the gradient along one random direction is right; reported if it is.
+    fn directional(&mut self) -> bool {
+        let along = direction(&self.case, 3, self.point.len());
+        let Some((expected, _)) = self.slope(Along::All(&along), &[]) else { return false };
+        let found: f64 = self.found.iter().zip(&along).map(|(g, d)| g * d).sum();
+        // The errors of the entries are independent: their squares add up.
+        let norm = |sizes: &[f64]| -> f64 {
+            sizes.iter().zip(&along).map(|(s, d)| (s * d) * (s * d)).sum::<f64>().sqrt()
+        };
+        let scale = norm(&self.tolerance.scale);
+        let noise = NOISE * norm(&self.tolerance.noise);
+        let allowed =
+            self.tolerance.units * scale + if noise <= BENT * scale { noise } else { 0.0 };
+        let worst = Worst { entry: (0, 0), found, expected, scale, allowed };
+        if worst.right() {
+            self.report.entry("dual numbers", "one direction").compare(worst);
+        }
+        worst.right()
+    }
+
+    /// Every entry against the exact derivative, whose terms become its scale.
+    fn every_entry(&mut self, floor: f64) {
+        for (variable, entry, at, found) in self.gradient() {
+            let Some((expected, terms)) = self.slope(Along::Entry(at), &[]) else {
+                let reason = self.no_duals.clone().unwrap_or_default();
+                self.report.entry("dual numbers", &variable.name).skip(&reason);
+                continue;
+            };
+            let scale = terms + floor;
+            if let Some(to) = self.tolerance.scale.get_mut(at) {
+                *to = scale;
+            }
+            let allowed = self.tolerance.units * scale;
+            let worst = Worst { entry, found, expected, scale, allowed };
+            let mut noise = self.tolerance.noise(at);
+            let wrong = worst.absolute() > worst.allowed + noise;
+            let kink = if wrong { self.kink(at) } else { None };
+            if kink.is_none() {
+                noise = self.noise(at, &worst);
+            }
+            judge(self.report, "dual numbers", &variable, worst, noise, kink);
+        }
+    }
+
+    /// The gradient as it was found, entry by entry.
+    fn gradient(&self) -> Vec<(Variable, (usize, usize), usize, f64)> {
+        let gradient = self.found.get(..self.point.len()).unwrap_or_default();
+        let entries = entries(&self.tolerance.variables, gradient);
+        entries.map(|(variable, entry, at, &found)| (variable.clone(), entry, at, found)).collect()
+    }
+
+    /// Σ dy·y along one number, and its slope with what that may be off by; no slope at a kink.
+    fn line(&mut self, at: usize, h: f64) -> (Stencil, Option<(f64, f64)>) {
+        let outputs = STEPS.map(|step| self.subject.outputs(Along::Entry(at), step * h));
+        let (mut sum, mut total) = (Stencil { values: [0.0; 5], h }, Some((0.0, 0.0)));
+        for (j, &dy) in self.dy.iter().enumerate() {
+            let line = Stencil::of(&outputs, j, h);
+            let size = line.values.iter().fold(1.0, |top: f64, y| top.max(y.abs()));
+            sum.values.iter_mut().zip(line.values).for_each(|(sum, y)| *sum += dy * y);
+            total = total
+                .zip(line.slope(size))
+                .map(|((sum, off), (slope, error))| (sum + dy * slope, off + dy.abs() * error));
+        }
+        (sum, total)
+    }
+
+    /// The slopes on both sides of a kink in one number, if there is one.
+    fn kink(&mut self, at: usize) -> Option<[f64; 2]> {
+        let (line, slope) = self.line(at, step(self.point.get(at)));
+        slope.is_none().then(|| [line.between(1, 2), line.between(2, 3)])
     }
 
     /// Every entry against central differences, but where a kink lies within the step.
-    fn differences(&mut self, scales: &[f64]) {
-        let tolerance = self.check.ulps.0 * self.ulp;
-        let entries = entries(&self.variables, &self.gradient);
-        for ((variable, entry, at, &found), &value) in entries.zip(&self.point) {
-            let check = self.report.entry("differences", &variable.name);
-            let (h, steps) = Stencil::steps(value);
-            let outputs = steps.map(|step| self.subject.outputs(Along::Entry(at), step));
-            let slopes = self.dy.iter().enumerate().map(|(j, &dy)| {
-                let values = outputs.each_ref().map(|y| y.get(j).copied().unwrap_or(f64::NAN));
-                let size = values.iter().fold(1.0, |top: f64, y| top.max(y.abs()));
-                let (slope, error) = Stencil { values, h }.slope(size)?;
-                Some((dy * slope, dy.abs() * error))
-            });
-            let total =
-                slopes.reduce(|sum, next| Some((sum?.0 + next?.0, sum?.1 + next?.1))).flatten();
-            let Some((expected, error)) = total else {
-                check.skip(KINK);
+    fn differences(&mut self) {
+        for (variable, entry, at, found) in self.gradient() {
+            let h = step(self.point.get(at));
+            let scale = self.tolerance.scale(at);
+            let mut worst = None;
+            for h in [h, h / FINE] {
+                let Some((expected, error)) = self.line(at, h).1 else { break };
+                let allowed = self.tolerance.units * scale + error;
+                let here = Worst { entry, found, expected, scale, allowed };
+                if here.right() || worst.is_none() {
+                    worst = Some(here);
+                }
+                if here.right() {
+                    break;
+                }
+            }
+            let Some(worst) = worst else {
+                self.report.entry("differences", &variable.name).skip(KINK);
                 continue;
             };
-            let scale = scales.get(at).copied().unwrap_or(1.0);
-            let allowed = tolerance * scale + error;
-            check.compare(Worst { entry, found, expected, scale, allowed });
+            let noise = self.noise(at, &worst);
+            judge(self.report, "differences", &variable, worst, noise, None);
         }
     }
 
     /// The gradient's derivative in a random direction: by the backward pass over dual numbers against
     /// differences of gradients; and as the second derivatives are symmetric, u·Hv is v·Hu.
-    fn second_order(&mut self, scales: &[f64]) {
-        let [u, v] = [4, 5].map(|salt| direction(&self.check.case, salt, scales.len()));
-        let (hu, hv) = (self.subject.curvature(self.dy, &u), self.subject.curvature(self.dy, &v));
-        let (h, steps) = Stencil::steps(1.0);
-        let gradients = steps.map(|step| self.subject.gradient_near(self.dy, &v, step));
-        for (variable, entry, at, &found) in entries(&self.variables, &hv) {
-            let values = gradients.each_ref().map(|g| g.get(at).copied().unwrap_or(f64::NAN));
-            let line = Stencil { values, h };
-            let scale = scales.get(at).copied().unwrap_or(1.0);
-            let check = self.report.entry("second order", &variable.name);
-            let Some((expected, error)) = line.slope(scale) else {
-                check.skip(KINK);
-                continue;
-            };
-            let allowed = error + 64.0 * f64::EPSILON * scale / h;
-            check.compare(Worst { entry, found, expected, scale: scale + found.abs(), allowed });
+    fn second_order(&mut self, ulps: f64) {
+        let dy = self.dy;
+        let [u, v] = [4, 5].map(|salt| direction(&self.case, salt, self.point.len()));
+        let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+        let curvatures = guarded(|| [&u, &v].map(|along| self.subject.curvature(dy, along, &[])));
+        let [hu, hv] = match curvatures {
+            Ok(curvatures) => curvatures,
+            Err(reason) => {
+                self.report.entry("second order", "all").skip(&reason);
+                self.report.entry("symmetry", "all").skip(&reason);
+                return;
+            }
+        };
+        let h = step(None);
+        let lines = [h, h / FINE]
+            .map(|h| (h, STEPS.map(|step| self.subject.gradient_near(dy, &v, step * h))));
+        let mut noise = vec![0.0; self.point.len()];
+        for salt in 10..14 {
+            let by = self.jitter(salt, 2.0 * f64::EPSILON);
+            spread(&mut noise, &lines[0].1[2], &self.subject.gradient_near(dy, &by, 1.0));
         }
-        let dot =
-            |a: &[f64], b: &[f64]| -> Vec<f64> { a.iter().zip(b).map(|(a, b)| a * b).collect() };
-        let (left, right) = (dot(&u, &hv), dot(&v, &hu));
-        let (found, expected) = (left.iter().sum(), right.iter().sum());
-        let terms: f64 = left.iter().chain(&right).map(|term| term.abs()).sum();
-        let scale = terms + dot(&u, scales).iter().map(|s| s.abs()).fold(0.0, f64::max);
-        let allowed = self.check.ulps.0 * f64::EPSILON * scale;
-        let worst = Worst { entry: (0, 0), found, expected, scale, allowed };
+        for ((variable, entry, at, _), &found) in self.gradient().into_iter().zip(&hv) {
+            let (scale, noise) = (self.tolerance.scale(at), NOISE * number(&noise, at));
+            let [coarse, fine] = lines.each_ref().map(|(h, gradients)| {
+                let (expected, error) = Stencil::of(gradients, at, *h).slope(scale)?;
+                let allowed = 4.0 * error + (64.0 * f64::EPSILON * scale + noise) / h;
+                Some(Worst { entry, found, expected, scale: scale + found.abs(), allowed })
+            });
+            let check = self.report.entry("second order", &variable.name);
+            // Two kinks in one step may hide each other: the fine step may acquit.
+            match coarse.map(|coarse| fine.filter(|fine| fine.right()).unwrap_or(coarse)) {
+                Some(worst) => check.compare(worst),
+                None => check.skip(KINK),
+            }
+        }
+        let (found, expected) = (dot(&u, &hv), dot(&v, &hu));
+        let terms = u.iter().zip(&hv).chain(v.iter().zip(&hu)).map(|(a, b)| (a * b).abs());
+        let scales = u.iter().zip(&self.tolerance.scale).map(|(u, scale)| (u * scale).abs());
+        let scale = terms.sum::<f64>() + scales.fold(0.0, f64::max);
+        let allowed = 4.0 * ulps * f64::EPSILON * scale;
+        let mut worst = Worst { entry: (0, 0), found, expected, scale, allowed };
+        // As in `noise`: rounding is drawn anew near the point.
+        for salt in if worst.right() { 0..0 } else { 30..62 } {
+            let by = self.jitter(salt, f64::EPSILON.sqrt());
+            let [hu, hv] = [&u, &v].map(|along| self.subject.curvature(dy, along, &by));
+            let off = dot(&u, &hv) - dot(&v, &hu) - (found - expected);
+            worst.allowed = worst.allowed.max(NOISE * off.abs());
+        }
         self.report.entry("symmetry", "all").compare(worst);
     }
 }
 
-const KINK: &str = "a branch changes inside the step";
+/// Makes `noise` as large as the differences of both are.
+fn spread(noise: &mut [f64], at: &[f64], near: &[f64]) {
+    for (noise, (at, near)) in noise.iter_mut().zip(at.iter().zip(near)) {
+        // `max` leaves out a NaN.
+        *noise = noise.max((near - at).abs());
+    }
+}
+
+const STEPS: [f64; 5] = [-2.0, -1.0, 0.0, 1.0, 2.0];
+
+/// How much finer the second try is.
+const FINE: f64 = 64.0;
+
+/// The step h, of the size ∛ε where a formula's error of h² meets ε/h of rounding; a power of two, so that
+/// adding it is exact for numbers of the size of `value`.
+fn step(value: Option<&f64>) -> f64 {
+    let size = value.map_or(1.0, |value| value.abs().max(1.0));
+    (f64::EPSILON.cbrt() * size).log2().round().exp2()
+}
+
+/// A number, or zero.
+fn number(numbers: &[f64], at: usize) -> f64 {
+    numbers.get(at).copied().unwrap_or(0.0)
+}
 
 /// A function along a line: its values at -2h, -h, 0, h and 2h.
 struct Stencil {
@@ -149,11 +474,15 @@ struct Stencil {
 }
 
 impl Stencil {
-    /// The steps, of the size ∛ε where a formula's error of h² meets ε/h of rounding; a power of two,
-    /// so that adding it is exact for numbers of the size of `value`.
-    fn steps(value: f64) -> (f64, [f64; 5]) {
-        let h = (f64::EPSILON.cbrt() * value.abs().max(1.0)).log2().round().exp2();
-        (h, [-2.0 * h, -h, 0.0, h, 2.0 * h])
+    /// Along number `at` of five outputs.
+    fn of(outputs: &[Vec<f64>; 5], at: usize, h: f64) -> Self {
+        Stencil { values: outputs.each_ref().map(|y| y.get(at).copied().unwrap_or(f64::NAN)), h }
+    }
+
+    /// The slope from one of the five to another.
+    fn between(&self, from: usize, to: usize) -> f64 {
+        let value = |at: usize| self.values.get(at).copied().unwrap_or(f64::NAN);
+        (value(to) - value(from)) / ((to as f64 - from as f64) * self.h)
     }
 
     /// The slope, by Richardson from the inner and the outer two, and what it may be off by: what
@@ -161,29 +490,26 @@ impl Stencil {
     /// do to h² and a kink's do by half its jump. `None` where that is so much that a branch must
     /// have changed; `size` is that of the numbers subtracted.
     fn slope(&self, size: f64) -> Option<(f64, f64)> {
-        let [far_below, below, center, above, far_above] = self.values;
-        let slope = |a: f64, b: f64, steps: f64| (b - a) / (steps * self.h);
-        let (near, far) = (slope(below, above, 2.0), slope(far_below, far_above, 4.0));
-        let [s1, s2] = [slope(far_below, below, 1.0), slope(below, center, 1.0)];
-        let [s3, s4] = [slope(center, above, 1.0), slope(above, far_above, 1.0)];
+        let (near, far) = (self.between(1, 3), self.between(0, 4));
+        let slopes @ [s1, s2, s3, s4] = [0, 1, 2, 3].map(|i| self.between(i, i + 1));
         let uneven = (s1 - 2.0 * s2 + s3).abs() + (s2 - 2.0 * s3 + s4).abs();
         let error = (near - far).abs() + uneven + 16.0 * f64::EPSILON * size / self.h;
-        let steepest = [s1, s2, s3, s4].into_iter().fold(size, |top, s| top.max(s.abs()));
+        let steepest = slopes.into_iter().fold(size, |top, s| top.max(s.abs()));
         // Not `<=`: NaN is no kink, and fails where it is compared.
         if error > BENT * steepest { None } else { Some((near + (near - far) / 3.0, error)) }
     }
 }
 
 /// Numbers from -1 to 1.
-pub(super) fn direction(case: &Case, salt: u64, len: usize) -> Vec<f64> {
+fn direction(case: &Case, salt: u64, len: usize) -> Vec<f64> {
     let mut along = vec![0.0; len];
-    let values = super::Values::Uniform(1.0);
+    let values = Values::Uniform(1.0);
     Case { values, margin: 0.0, ..*case }.fill(salt, &mut along);
     along
 }
 
 /// Each number with its leaf, its row and column there, and its place among all.
-pub(super) fn entries<'a>(
+fn entries<'a>(
     variables: &'a [Variable],
     numbers: &'a [f64],
 ) -> impl Iterator<Item = (&'a Variable, (usize, usize), usize, &'a f64)> {

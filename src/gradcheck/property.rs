@@ -1,140 +1,160 @@
-//! What must hold of a backward pass whatever its layer computes.
+//! What must hold of a layer whatever it computes.
 
 use super::{
-    GradCheck, Real, Report, Worst,
-    oracle::entries,
-    subject::{OfLayer, Run, batch, forward, run},
+    GradCheck,
+    case::{Case, unit},
+    guarded,
+    oracle::Tolerance,
+    report::{Holds, Report},
+    run::{How, PLAIN},
+    subject::{Along, Passes},
 };
-use crate::{layer::Layer, pass::Pass, shape::Flat};
-use alloc::{vec, vec::Vec};
-use nalgebra::Dyn;
+use crate::pass::Pass;
+use alloc::{borrow::ToOwned, format, string::String, vec, vec::Vec};
 
-pub(super) fn check<T: Real, In: Flat, L: Layer<T, In> + Sync>(
-    subject: &OfLayer<T, In, L>,
+pub(super) fn check(
+    layer: &mut dyn Passes,
     dy: &[f64],
-    scale: &[f64],
+    tolerance: &Tolerance,
     check: &GradCheck,
+    case: Case,
     report: &mut Report,
-) where
-    L::Out: Flat,
-{
-    let OfLayer { layer, x, size, pass, .. } = subject;
-    let plain = Run::plain(pass);
-    let dy: Vec<T> = dy.iter().map(|&dy| T::narrow(dy)).collect();
-    let go = |dy: &[T], how: Run<T>| run::<T, In, L>(layer, x, dy, how);
-    let (y, gradient) = go(&dy, plain);
-    let tolerance = check.ulps.0 * T::ULP;
-
-    // For dy and another one: 2 and -½ times a number are exact.
-    let mut other = vec![T::zero(); dy.len()];
-    check.case.fill(6, &mut other);
-    let [two, half] = [2.0, -0.5].map(T::narrow);
-    let both: Vec<T> = dy.iter().zip(&other).map(|(&u, &v)| two * u + half * v).collect();
-    let (_, of_other) = go(&other, plain);
-    let sum: Vec<T> = gradient.iter().zip(&of_other).map(|(&u, &v)| two * u + half * v).collect();
-    let top = other.iter().fold(0.0, |top: f64, v| top.max(v.widen().abs()));
-    let scales = scale.iter().zip(&of_other).map(|(s, g)| 4.0 * s + g.widen().abs() + top);
-    let scales: Vec<f64> = scales.collect();
-
-    // Entry by entry, leaf by leaf; bit for bit where nothing may be rounded otherwise.
-    let mut same = |property, scales: &[f64], tolerance: f64, found: &[T], expected: &[T]| {
-        let found: Vec<f64> = found.iter().map(|g| g.widen()).collect();
-        for (variable, entry, at, &found) in entries(&subject.variables, &found) {
-            let expected = expected.get(at).map_or(f64::NAN, |g| g.widen());
-            let scale = scales.get(at).copied().unwrap_or(1.0);
-            let worst = Worst { entry, found, expected, scale, allowed: tolerance * scale };
-            report.entry(property, &variable.name).compare(worst);
-        }
+) {
+    let at = layer.layout();
+    let plain = layer.run(dy, PLAIN);
+    let mut same = |property, factor, found: &[f64]| {
+        tolerance.compare(report, property, factor, found, &plain, 0);
     };
-    same("linearity", &scales, tolerance, &go(&both, plain).1, &sum);
 
-    // The rest is of the gradient's own scale.
-    let zeros = vec![T::zero(); gradient.len()];
-    same("zero", scale, 0.0, &go(&vec![T::zero(); dy.len()], plain).1, &zeros);
-
-    // Parameters: twice added is twice as much; dx is not added to.
-    let twice = go(&dy, Run { times: 2, ..plain }).1;
-    let inputs = In::LEN * size.0;
-    let doubled = |(i, &g): (usize, &T)| if i < inputs { g } else { g + g };
-    let doubled: Vec<T> = gradient.iter().enumerate().map(doubled).collect();
-    same("accumulation", scale, 2.0 * tolerance, &twice, &doubled);
-
-    let nan = crate::shape::nan::<T>();
-    let poisoned = Run { before: nan, ..plain };
-    let overwritten = go(&dy, Run { overwrite: true, ..poisoned }).1;
-    same("overwriting", scale, tolerance, &overwritten, &gradient);
-    let used = go(&dy, Run { used_cache: true, ..poisoned }).1;
-    same("used memory", scale, 0.0, &used, &gradient);
-
+    // What must be the same to the last bit, as nothing may be computed otherwise.
+    let poisoned = How { poisoned: true, ..PLAIN };
+    same("used memory", 0.0, &layer.run(dy, How { used: true, ..poisoned }));
+    same("twice", 0.0, &layer.run(dy, How { times: 2, overwrite: true, ..PLAIN }));
     // Each half of what is asked for, alone.
-    let without_dw = go(&dy, Run { wanted: [true, false], ..plain }).1;
-    let without_dx = go(&dy, Run { wanted: [false, true], ..plain }).1;
-    let dx_alone = without_dw.get(..inputs).unwrap_or_default();
-    let dw_alone = without_dx.get(inputs..).unwrap_or_default();
-    same("parts", scale, 0.0, &[dx_alone, dw_alone].concat(), &gradient);
+    let without_dx = layer.run(dy, How { dx: false, ..PLAIN });
+    let rest_alone = without_dx.get(at.inputs..).unwrap_or_default();
+    same("parts", 0.0, &[&layer.dx_alone(dy), rest_alone].concat());
 
-    if check.per_sample && *pass == Pass::Predict {
-        let alone = subject.one_by_one(&dy);
-        same("batch", scale, tolerance, &alone, &gradient);
+    same("overwriting", 1.0, &layer.run(dy, How { overwrite: true, ..poisoned }));
+    let rule = layer.by_rule(dy);
+    same("rule", 1.0, &rule.all);
+    let separate = check.per_sample && *layer.pass() == Pass::Predict;
+    if separate {
+        let mut alone = one_by_one(layer, dy);
+        // A statistic is one of the whole batch.
+        alone.splice(at.learned..at.steps, plain.iter().take(at.steps).skip(at.learned).copied());
+        same("batch", 1.0, &alone);
+    }
+    let constant = layer.constant(dy);
+    match &constant {
+        Ok([trained, _]) => same("constant batch", 1.0, trained),
+        Err(reason) => report.entry("constant batch", "all").skip(reason),
+    }
+    if check.per_sample && !separate {
+        report.entry("batch", "all").skip("what is drawn for a sample depends on its batch");
     }
 
-    let bits = |(y, gradient): (Vec<T>, Vec<T>)| -> Vec<u64> {
-        y.iter().chain(&gradient).map(|v| v.widen().to_bits()).collect()
-    };
-    let here = bits((y, gradient));
-    let numbers: Vec<T> = In::flat::<T, Dyn>(x).to_vec();
-    let elsewhere = || {
-        let x = batch::<T, In, _>(*size, numbers.iter().copied());
-        bits(run::<T, In, L>(layer, &x, &dy, plain))
-    };
-    let threads = std::thread::scope(|scope| {
-        let both = [scope.spawn(elsewhere), scope.spawn(elsewhere)];
-        both.map(|thread| thread.join().ok())
+    let counts = [vec![1.0; at.inputs], rule.counts].concat();
+    tolerance.compare(report, "delivered once", 0.0, &counts, &vec![1.0; at.learned], at.inputs);
+    let unnamed = layer.variables().iter().find(|variable| {
+        let weight = (at.inputs..at.learned).contains(&variable.range.start);
+        weight && !variable.range.is_empty() && !rule.names.contains(&variable.name)
     });
-    let agree = bits(go(&dy, plain)) == here && threads.iter().all(|t| t.as_ref() == Some(&here));
-    flag(report, "determinism", agree);
+    let named = unnamed.map_or(Ok(()), |variable| {
+        let names = &rule.names;
+        Err((
+            variable.name.clone(),
+            format!("the backward pass delivers it by another of {names:?}"),
+        ))
+    });
+    report.holds("names", named);
 
-    flag(report, "NaN", subject.nan_arrives());
+    // Twice added is twice as much; dx and y are not added to.
+    let twice = layer.run(dy, How { times: 2, ..PLAIN });
+    let added = at.inputs..at.steps;
+    let doubled = |(i, &g): (usize, &f64)| if added.contains(&i) { g + g } else { g };
+    let doubled: Vec<f64> = plain.iter().enumerate().map(doubled).collect();
+    tolerance.compare(report, "accumulation", 2.0, &twice, &doubled, 0);
+
+    // For dy and another one: 2 and -½ times a number are exact. Steps and outputs do not depend on dy.
+    let gradient = |mut all: Vec<f64>| {
+        all.truncate(at.learned);
+        all
+    };
+    let nothing = gradient(layer.run(&vec![0.0; dy.len()], PLAIN));
+    tolerance.compare(report, "zero", 0.0, &nothing, &vec![0.0; at.learned], 0);
+    // No number of the other is larger, so that the scale holds for both.
+    let mut rng = case.rng(6);
+    let other: Vec<f64> = dy.iter().map(|dy| dy * (2.0 * unit(&mut rng) - 1.0)).collect();
+    let sum = |u: &[f64], v: &[f64]| -> Vec<f64> {
+        u.iter().zip(v).map(|(u, v)| 2.0 * u - 0.5 * v).collect()
+    };
+    let of_both = gradient(layer.run(&sum(dy, &other), PLAIN));
+    let of_other = gradient(layer.run(&other, PLAIN));
+    tolerance.compare(report, "linearity", 8.0, &of_both, &sum(&plain, &of_other), 0);
+
+    // A prediction is what a predicting pass for training gives. Outputs come behind all others.
+    let outputs = |y: Vec<f64>| [vec![0.0; at.steps], y].concat();
+    let expected = outputs(layer.output(None));
+    let predicted = [Some(layer.predict()), constant.ok().map(|[_, y]| y)];
+    for found in predicted.into_iter().flatten() {
+        tolerance.compare(report, "prediction", 1.0, &outputs(found), &expected, at.steps);
+    }
+    report.holds("determinism", determinism(layer, dy, &plain));
+    nan_arrives(layer, report);
 }
 
-impl<T: Real, In: Flat, L: Layer<T, In>> OfLayer<'_, T, In, L>
-where
-    L::Out: Flat,
-{
-    /// dx and the parameters' gradient of each sample alone, the latter added up.
-    fn one_by_one(&self, dy: &[T]) -> Vec<T> {
-        let (mut dx, mut dw) = (Vec::new(), Vec::new());
-        let samples = In::flat::<T, Dyn>(&self.x).chunks_exact(In::LEN.max(1));
-        for (x, dy) in samples.zip(dy.chunks_exact(L::Out::LEN.max(1))).take(self.size.0) {
-            let x = batch::<T, In, _>(Dyn(1), x.iter().copied());
-            let (_, mut all) = run::<T, In, L>(self.layer, &x, dy, Run::plain(&Pass::Predict));
-            let of_sample = all.split_off(In::LEN.min(all.len()));
-            dx.append(&mut all);
-            dw.resize(of_sample.len(), T::zero());
-            dw.iter_mut().zip(of_sample).for_each(|(sum, dw)| *sum += dw);
+/// As a plain run, of each sample alone; the gradients of the parameters added up.
+fn one_by_one(layer: &dyn Passes, dy: &[f64]) -> Vec<f64> {
+    let at = layer.layout();
+    let [inputs, outputs] = at.sample;
+    let (mut dx, mut dw, mut y) = (Vec::new(), vec![0.0; at.steps - at.inputs], Vec::new());
+    for sample in 0..at.samples {
+        let dy = dy.get(sample * outputs..(sample + 1) * outputs).unwrap_or_default();
+        let mut all = layer.sample(sample, dy);
+        y.extend(all.split_off(all.len() - outputs));
+        dw.iter_mut().zip(all.split_off(inputs)).for_each(|(sum, dw)| *sum += dw);
+        dx.append(&mut all);
+    }
+    [dx, dw, y].concat()
+}
+
+/// Whether two runs, and two threads at once, agree bit for bit.
+fn determinism(layer: &dyn Passes, dy: &[f64], plain: &[f64]) -> Holds {
+    let bits = |all: &[f64]| -> Vec<u64> { all.iter().map(|v| v.to_bits()).collect() };
+    let agrees = |other: &[f64]| bits(other) == bits(plain);
+    let wrong = |cause: &str| Err((String::from("all"), cause.to_owned()));
+    if !agrees(&layer.run(dy, PLAIN)) {
+        return wrong("two runs give other numbers");
+    }
+    if layer.in_threads(dy).iter().flatten().filter(|all| agrees(all)).count() < 2 {
+        return wrong("two threads at once give other numbers");
+    }
+    Ok(())
+}
+
+/// Whether NaN in a number of the input is NaN somewhere in the output: in each number in turn that the
+/// output depends on, or if there are more than 64, in as many that are spread over all.
+fn nan_arrives(layer: &mut dyn Passes, report: &mut Report) {
+    if *layer.pass() != Pass::Predict {
+        return report.entry("NaN", "all").skip("what a layer that draws drops cannot arrive");
+    }
+    let at = layer.layout();
+    for input in (0..at.inputs).step_by(at.inputs.div_ceil(64).max(1)) {
+        if layer.output(Some(input)).iter().any(|y| y.is_nan()) {
+            report.holds("NaN", Ok(()));
+            continue;
         }
-        dx.append(&mut dw);
-        dx
+        // A layer may ignore an input: then its slope is zero.
+        match guarded(|| layer.derivative(Along::Entry(input), &[])) {
+            Ok(slopes) if slopes.iter().all(|y| y.eps == 0.0) => {}
+            Ok(_) => {
+                let rows = at.sample[0].max(1);
+                let (row, column) = (input % rows, input / rows);
+                let cause = format!("NaN in x[{row},{column}] is nowhere in the output");
+                return report.holds("NaN", Err((String::from("all"), cause)));
+            }
+            Err(reason) => report.entry("NaN", "all").skip(&reason),
+        }
     }
-
-    /// Whether NaN in a number of the input is NaN somewhere in the output: in each of them in turn,
-    /// or if there are more than 64, in as many that are spread over all.
-    fn nan_arrives(&self) -> bool {
-        let numbers = In::flat::<T, Dyn>(&self.x);
-        // What a layer that draws drops cannot arrive.
-        let all = 0..if self.pass == Pass::Predict { numbers.len() } else { 0 };
-        all.step_by(numbers.len().div_ceil(64).max(1)).all(|at| {
-            let of = |(i, &x)| if i == at { crate::shape::nan() } else { x };
-            let x = batch::<T, In, _>(self.size, numbers.iter().enumerate().map(of));
-            let y = forward::<T, In, L>(self.layer, &x, &self.pass);
-            y.iter().any(|y| y.partial_cmp(y).is_none())
-        })
-    }
-}
-
-/// A property that holds or not, as a whole.
-fn flag(report: &mut Report, property: &'static str, holds: bool) {
-    let found = f64::from(u8::from(holds));
-    let (entry, expected, scale, allowed) = ((0, 0), 1.0, 1.0, 0.0);
-    report.entry(property, "all").compare(Worst { entry, found, expected, scale, allowed });
 }

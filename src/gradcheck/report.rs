@@ -1,7 +1,7 @@
 //! What a check has found, as a value and as a table.
 
-use super::Case;
-use alloc::{borrow::ToOwned, string::String, vec::Vec};
+use super::GradCheck;
+use alloc::{borrow::ToOwned, boxed::Box, format, string::String, vec::Vec};
 use core::{cmp::Ordering, fmt};
 
 /// What was checked, and what was found.
@@ -13,10 +13,10 @@ pub struct Report {
     pub subject: String,
     /// Each check that was made, in order.
     pub checks: Vec<Check>,
-    /// Where it was made.
-    pub case: Case,
-    /// The tolerance, in units in the last place of the scale, and where it comes from.
-    pub tolerance: (f64, &'static str),
+    /// How it was made; its `Display` is a line of Rust that makes it again.
+    pub check: Box<GradCheck>,
+    /// In how many cases. A report of many has passed in all of them; a report of a failure is of one.
+    pub cases: u64,
     /// The unit in the last place of 1, of the scalar that is checked.
     pub ulp: f64,
 }
@@ -26,30 +26,46 @@ pub struct Report {
 pub struct Check {
     /// What was compared: `dual numbers`, `linearity` …
     pub property: &'static str,
-    /// Of what: `x`, or the name of a parameter.
+    /// Of what: `x`, `y`, the name of a parameter, or `all`.
     pub leaf: String,
     /// How many numbers were compared.
     pub compared: usize,
     /// How many were not, and why.
-    pub skipped: (usize, &'static str),
+    pub unchecked: (usize, String),
     /// The mean of the absolute differences, as the chapter prints it.
     pub mean: f64,
     /// The entry that is worst for its tolerance.
     pub worst: Option<Worst>,
-    /// Whether all were within tolerance.
-    pub passed: bool,
+    /// What is wrong, where numbers do not say it.
+    pub cause: String,
+    /// Whether something is wrong.
+    pub failed: bool,
 }
+
+/// What is known of a property.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// All that was compared is right.
+    Passed,
+    /// Something is wrong.
+    Failed,
+    /// Nothing could be compared; the reason stands beside it.
+    Unchecked,
+}
+
+/// That something holds; or the leaf, and the cause.
+pub(super) type Holds = Result<(), (String, String)>;
 
 /// The entry of a leaf that is worst.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Worst {
     /// Its row and column; of an input, the feature and the sample.
     pub entry: (usize, usize),
-    /// What the backward pass gave.
+    /// What the layer gave.
     pub found: f64,
     /// What was expected.
     pub expected: f64,
-    /// The size that rounding is measured by, see [`GradCheck`](super::GradCheck).
+    /// The size that rounding is measured by, see [the module](super).
     pub scale: f64,
     /// The largest difference allowed there.
     pub allowed: f64,
@@ -58,24 +74,43 @@ pub struct Worst {
 impl Worst {
     /// |found - expected|.
     pub fn absolute(&self) -> f64 {
-        (self.found - self.expected).abs()
+        if self.found == self.expected { 0.0 } else { (self.found - self.expected).abs() }
     }
 
     /// The absolute error over the scale.
     pub fn relative(&self) -> f64 {
         if self.absolute() == 0.0 { 0.0 } else { self.absolute() / self.scale }
     }
+
+    /// How much of its tolerance the error takes.
+    fn share(&self) -> f64 {
+        self.absolute() / self.allowed.max(f64::MIN_POSITIVE)
+    }
+
+    /// Whether it is within its tolerance; NaN is not.
+    pub(super) fn right(&self) -> bool {
+        self.absolute() <= self.allowed
+    }
 }
 
 impl Report {
-    /// Whether every check passed.
+    pub(super) fn new(subject: String, check: GradCheck, ulp: f64) -> Self {
+        Report { subject, checks: Vec::new(), check: Box::new(check), cases: 1, ulp }
+    }
+
+    /// Whether nothing is wrong. [`unchecked`](Self::unchecked) tells what was not compared.
     pub fn passed(&self) -> bool {
-        self.checks.iter().all(|check| check.passed)
+        self.failures().next().is_none()
     }
 
     /// The checks that did not pass.
     pub fn failures(&self) -> impl Iterator<Item = &Check> {
-        self.checks.iter().filter(|check| !check.passed)
+        self.checks.iter().filter(|check| check.failed)
+    }
+
+    /// The checks of which numbers were left out, with the reason.
+    pub fn unchecked(&self) -> impl Iterator<Item = &Check> {
+        self.checks.iter().filter(|check| check.unchecked.0 > 0)
     }
 
     /// The largest error over its scale that `property` found, over all leaves; NaN if one is NaN.
@@ -83,6 +118,18 @@ impl Report {
         let checks = self.checks.iter().filter(|check| check.property == property);
         let errors = checks.filter_map(|check| check.worst).map(|worst| worst.relative());
         errors.fold(0.0, |top, error| if top >= error || top.is_nan() { top } else { error })
+    }
+
+    /// Whether another leaf that passed this property is worse, or comes first of equals.
+    fn worse_leaf(&self, check: &Check) -> bool {
+        let passed = |c: &&Check| c.property == check.property && c.verdict() == Verdict::Passed;
+        let mut worst: Option<&Check> = None;
+        for other in self.checks.iter().filter(passed) {
+            if worst.is_none_or(|worst| other.share() > worst.share()) {
+                worst = Some(other);
+            }
+        }
+        worst.is_some_and(|worst| worst.leaf != check.leaf)
     }
 
     pub(super) fn entry(&mut self, property: &'static str, leaf: &str) -> &mut Check {
@@ -93,68 +140,155 @@ impl Report {
                 property,
                 leaf: leaf.to_owned(),
                 compared: 0,
-                skipped: (0, ""),
+                unchecked: (0, String::new()),
                 mean: 0.0,
                 worst: None,
-                passed: true,
+                cause: String::new(),
+                failed: false,
             });
         }
         #[expect(clippy::indexing_slicing, reason = "found or pushed above")]
         &mut self.checks[at]
     }
-}
 
-impl Check {
-    /// Adds one comparison.
-    pub(super) fn compare(&mut self, worst: Worst) {
-        let error = worst.absolute();
-        self.mean += (error - self.mean) / (self.compared + 1) as f64;
-        self.compared += 1;
-        // Written so that NaN fails.
-        self.passed &= error <= worst.allowed;
-        let share = |w: &Worst| w.absolute() / w.allowed.max(f64::MIN_POSITIVE);
-        let worse = |old: Worst| share(&worst).partial_cmp(&share(&old));
-        if self.worst.is_none_or(|old| worse(old).is_none_or(Ordering::is_gt)) {
-            self.worst = Some(worst);
+    /// A property that holds as a whole, or does not for this cause.
+    pub(super) fn holds(&mut self, property: &'static str, result: Holds) {
+        match result {
+            Ok(()) => self.entry(property, "all").compared += 1,
+            Err((leaf, cause)) => {
+                let check = self.entry(property, &leaf);
+                (check.failed, check.cause) = (true, cause);
+            }
         }
     }
 
+    /// Adds the panic of a layer.
+    pub(super) fn of_panic(mut self, result: Result<(), String>) -> Self {
+        if let Err(message) = result {
+            let cause = format!("the layer panics: {message}");
+            self.holds("panic", Err(("all".to_owned(), cause)));
+        }
+        self
+    }
+
+    /// The result of a check.
+    pub(super) fn verdict(self) -> Result<Self, Self> {
+        if self.passed() { Ok(self) } else { Err(self) }
+    }
+
+    /// Adds what another case has found.
+    pub(super) fn merge(&mut self, other: Report) {
+        self.cases += other.cases;
+        for from in other.checks {
+            let to = self.entry(from.property, &from.leaf);
+            let all = to.compared + from.compared;
+            to.mean += (from.mean - to.mean) * from.compared as f64 / all.max(1) as f64;
+            (to.compared, to.failed) = (all, to.failed || from.failed);
+            to.worst(from.worst);
+            if from.unchecked.0 > 0 {
+                to.unchecked = (to.unchecked.0 + from.unchecked.0, from.unchecked.1);
+            }
+        }
+    }
+}
+
+impl Check {
+    /// What is known.
+    pub fn verdict(&self) -> Verdict {
+        match self.compared {
+            _ if self.failed => Verdict::Failed,
+            0 if self.unchecked.0 > 0 => Verdict::Unchecked,
+            _ => Verdict::Passed,
+        }
+    }
+
+    /// Adds one comparison.
+    pub(super) fn compare(&mut self, worst: Worst) {
+        self.mean += (worst.absolute() - self.mean) / (self.compared + 1) as f64;
+        self.compared += 1;
+        self.failed |= !worst.right();
+        self.worst(Some(worst));
+    }
+
+    /// How much of its tolerance the worst entry takes.
+    fn share(&self) -> f64 {
+        self.worst.map_or(0.0, |worst| worst.share())
+    }
+
+    fn worst(&mut self, worst: Option<Worst>) {
+        let worse = |old: &Worst, new: &Worst| {
+            new.share().partial_cmp(&old.share()).is_none_or(Ordering::is_gt)
+        };
+        self.worst = match (self.worst, worst) {
+            (Some(old), Some(new)) if worse(&old, &new) => Some(new),
+            (None, new) => new,
+            (old, _) => old,
+        };
+    }
+
     /// Leaves one out.
-    pub(super) fn skip(&mut self, reason: &'static str) {
-        self.skipped = (self.skipped.0 + 1, reason);
+    pub(super) fn skip(&mut self, reason: &str) {
+        self.unchecked = (self.unchecked.0 + 1, reason.to_owned());
     }
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        let Report { subject, checks, case, tolerance: (ulps, reason), ulp } = self;
+        let Report { subject, checks, check, cases, ulp } = self;
         let verdict = if self.passed() { "passed" } else { "FAILED" };
-        writeln!(f, "gradient check of {subject}: {verdict}")?;
+        write!(f, "gradient check of {subject}: {verdict}")?;
+        if *cases > 1 {
+            write!(f, " in {cases} cases")?;
+        }
+        match self.unchecked().map(|check| check.unchecked.0).sum::<usize>() {
+            0 => writeln!(f)?,
+            count => writeln!(f, ", {count} comparisons unchecked")?,
+        }
         let [property, entry, found, expected] = ["property", "worst entry", "found", "expected"];
-        write!(f, "     {property:14} {entry:26} {found:>12} {expected:>12}")?;
+        write!(f, "     {property:15} {entry:26} {found:>12} {expected:>12}")?;
         writeln!(f, "  absolute  relative      ulps      mean")?;
         // What is wrong comes first.
-        for check in checks.iter().filter(|c| !c.passed).chain(checks.iter().filter(|c| c.passed)) {
-            let mark = if check.passed { "ok" } else { "FAIL" };
-            write!(f, "{mark:4} {:14} ", check.property)?;
-            match check.worst {
-                Some(worst) => {
-                    let (row, column) = worst.entry;
-                    let entry = alloc::format!("{}[{row},{column}]", check.leaf);
-                    write!(f, "{entry:26} {:12.5e} {:12.5e} ", worst.found, worst.expected)?;
-                    let (absolute, relative) = (worst.absolute(), worst.relative());
-                    write!(f, "{absolute:9.1e} {relative:9.1e} ")?;
-                    write!(f, "{:9.1e} {:9.1e}", relative / ulp, check.mean)?;
+        for verdict in [Verdict::Failed, Verdict::Unchecked, Verdict::Passed] {
+            for check in checks.iter().filter(|check| check.verdict() == verdict) {
+                // Of what is right one row a property is enough: its worst leaf.
+                if verdict == Verdict::Passed && self.worse_leaf(check) {
+                    continue;
                 }
-                None => write!(f, "{:26}", check.leaf)?,
+                let mark = match verdict {
+                    Verdict::Passed => "ok",
+                    Verdict::Failed => "FAIL",
+                    Verdict::Unchecked => "--",
+                };
+                write!(f, "{mark:4} {:15} ", check.property)?;
+                check.row(f, *ulp)?;
             }
-            if check.skipped.0 > 0 {
-                write!(f, "  {} skipped: {}", check.skipped.0, check.skipped.1)?;
-            }
-            writeln!(f)?;
         }
+        let (ulps, reason) = check.ulps;
         writeln!(f, "tolerance: {ulps} units in the last place of the scale; {reason}")?;
-        write!(f, "reproduce: GradCheck::new().at({case})")
+        write!(f, "reproduce: {check}")
+    }
+}
+
+impl Check {
+    fn row(&self, f: &mut fmt::Formatter, ulp: f64) -> fmt::Result {
+        match self.worst {
+            Some(worst) => {
+                let (row, column) = worst.entry;
+                let entry = format!("{}[{row},{column}]", self.leaf);
+                write!(f, "{entry:26} {:12.5e} {:12.5e} ", worst.found, worst.expected)?;
+                let (absolute, relative) = (worst.absolute(), worst.relative());
+                write!(f, "{absolute:9.1e} {relative:9.1e} ")?;
+                write!(f, "{:9.1e} {:9.1e}", relative / ulp, self.mean)?;
+            }
+            None => write!(f, "{:26}", self.leaf)?,
+        }
+        if !self.cause.is_empty() {
+            write!(f, "  {}", self.cause)?;
+        }
+        match self.unchecked {
+            (0, _) => writeln!(f),
+            (count, ref reason) => writeln!(f, "  {count} unchecked: {reason}"),
+        }
     }
 }
 

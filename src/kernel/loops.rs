@@ -59,9 +59,6 @@ pub fn product_nt<T: Scalar>(
     }
     let samples = x.len().checked_div(inputs).unwrap_or(0);
     if samples > SHORT {
-        if dw.len() <= ENTRIES {
-            return small_product_nt((outputs, inputs), samples, dy, x, dw, overwrite);
-        }
         let (dy, x) = (Strided(dy, 1, outputs), Strided(x, inputs, 1));
         return product([outputs, samples, inputs], dy, x, dw, outputs, overwrite);
     }
@@ -82,27 +79,6 @@ fn add_product_nt<T: Scalar>((outputs, inputs): Size, dy: &[T], x: &[T], dw: &mu
         for (dw, &x) in pairs(dw.chunks_exact_mut(outputs), x) {
             axpy(x, dy, dw);
         }
-    }
-}
-
-/// `product_nt` of many samples where all of dW fits a block's sums.
-fn small_product_nt<T: Scalar>(
-    (outputs, inputs): Size,
-    samples: usize,
-    dy: &[T],
-    x: &[T],
-    dw: &mut [T],
-    overwrite: bool,
-) {
-    let part = |from: usize, to: usize, sums: &mut [T; ENTRIES]| {
-        let dy = dy.get(from * outputs..to * outputs).unwrap_or_default();
-        let x = x.get(from * inputs..to * inputs).unwrap_or_default();
-        add_product_nt((outputs, inputs), dy, x, sums);
-    };
-    let mut sums = [T::zero(); ENTRIES];
-    long(samples, dw.len(), &part, &mut sums);
-    for (dw, &sum) in dw.iter_mut().zip(&sums) {
-        *dw = if overwrite { sum } else { *dw + sum };
     }
 }
 
@@ -162,7 +138,10 @@ impl<T: Scalar> Strided<'_, T> {
 /// As many entries of C have sums that run side by side.
 const ENTRIES: usize = 64;
 
-/// C = A·B, or added to C. However many k there are, an entry's error does not grow with them.
+/// C = A·B, or added to C. However many k there are, an entry's error does not grow with them. Apart, so that a
+/// chip has this code once.
+#[cold]
+#[inline(never)]
 fn product<T: Scalar>(
     [m, k, n]: [usize; 3],
     a: Strided<T>,
@@ -174,8 +153,11 @@ fn product<T: Scalar>(
     // Whole columns, or parts of one.
     let height = m.clamp(1, ENTRIES);
     let width = ENTRIES.checked_div(height).unwrap_or(1).max(1);
-    for column in (0..n).step_by(width) {
-        for row in (0..m).step_by(height) {
+    // No `step_by`, which panics at zero as far as the linker knows.
+    let mut column = 0;
+    while column < n {
+        let mut row = 0;
+        while row < m {
             let (rows, columns) = (height.min(m - row), width.min(n - column));
             let part = |from, to, sums: &mut [T; ENTRIES]| {
                 for k in from..to {
@@ -199,7 +181,9 @@ fn product<T: Scalar>(
                     *c = if overwrite { sum } else { *c + sum };
                 }
             }
+            row += height;
         }
+        column += width;
     }
 }
 

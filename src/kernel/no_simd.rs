@@ -1,4 +1,4 @@
-//! The place of `simd` where there is none: nothing but the loops.
+//! Replaces `simd` where the target has none: every kernel is left to the loops.
 use super::Size;
 use crate::shape::Scalar;
 use core::ops::Range;

@@ -5,8 +5,8 @@ use crate::{
     shape::{Scalar, nan},
 };
 
-/// Writes eˣⁱ / Σ eˣᵏ into `p`, and returns the largest x, and Σ eˣᵏ / eˣ less its own 1,
-/// so that a small remainder is not rounded away; the first of equals is taken.
+/// Writes eˣⁱ / Σ eˣᵏ to `p`. Returns the largest x (the first of equals), and Σ eˣᵏ / eˣ over the other entries:
+/// without the 1 of the largest entry, so that a small sum is not rounded away.
 #[inline(always)]
 pub fn softmax<T: Scalar>(x: &[T], p: &mut [T]) -> (T, T) {
     if x.len() != p.len() {

@@ -4,18 +4,18 @@ use crate::shape::Scalar;
 use core::ops::Range;
 use num_traits::Zero;
 
-/// The first terms are added one after the other, as in a plain loop.
+/// So many terms are added one after the other, as in a plain loop.
 pub(super) const SHORT: usize = 128;
 
-/// Then so many are, before they go to the sums of sums. Where all terms are equal every addition may be
-/// rounded the same way: so many additions lose half as many times ε at most.
+/// After that, so many terms form a block, and the sum of the block goes to the sums of sums. If all terms are
+/// equal, every addition may be rounded the same way: the error of a block is at most half as many times ε.
 pub(super) const BLOCK: usize = 32;
 
-/// Sums of 1, 2, 4, 8 … blocks; the last of whatever is left.
+/// Sums of 1, 2, 4, 8 … blocks. The last one takes all that is left.
 pub(super) const LEVELS: usize = 20;
 
-/// A sum whose error grows with the logarithm of the number of its terms, for any scalar, without a heap.
-/// Up to 128 terms are added in turn.
+/// A sum whose error grows with the logarithm of the number of its terms, for any scalar, without a heap. Up to
+/// 128 terms it is a plain loop.
 #[derive(Clone, Debug)]
 pub struct Sum<T> {
     /// The sum of the block that is being filled, and how many terms it has room for.
@@ -32,7 +32,7 @@ impl<T: Scalar> Sum<T> {
         Sum { now: [T::zero()], room: SHORT, blocks: 0, levels: [[T::zero()]; LEVELS] }
     }
 
-    /// One term more.
+    /// Adds one term.
     #[inline(always)]
     pub fn add(&mut self, term: T) {
         if self.room == 0 {
@@ -65,8 +65,8 @@ impl<T: Scalar> Sum<T> {
     }
 }
 
-/// The sum of `count` terms, of which `part` adds up some that follow each other. Up to 128 terms it does so
-/// once: such a sum is a plain loop.
+/// The sum of `count` terms. `part` adds up a range of them. Up to 128 terms it is called once, so the sum is a
+/// plain loop.
 #[inline(always)]
 pub fn sum_of<T: Scalar>(count: usize, part: impl Fn(Range<usize>) -> T) -> T {
     if count <= SHORT { part(0..count) } else { blocks(count, part) }
@@ -90,9 +90,9 @@ impl<T: Scalar> Default for Sum<T> {
     }
 }
 
-/// Adds the sums of a block, before which there were so many, to the sums of sums, and leaves zeros. The
-/// blocks are counted in binary: where a digit goes from one to zero, its sums go to the next digit. Of `N`
-/// sums the first `width` are in use.
+/// Adds the sums of block number `block` to the sums of sums, and sets them to zero. The blocks are counted in
+/// binary: where a digit goes from one to zero, its sums go to the next digit. The first `width` of the `N`
+/// sums are in use.
 #[inline(always)]
 pub(super) fn carry<T: Copy + Zero, const N: usize>(
     sums: &mut [T; N],

@@ -1,4 +1,4 @@
-//! The activations: functions of one number, applied to each.
+//! The activations: functions of one number, applied to each number of the input.
 
 use crate::{
     grad::{Destination, Grad},
@@ -8,8 +8,8 @@ use crate::{
     shape::{BatchSize, Flat, Purpose, Scalar},
 };
 
-/// Makes a function of one number a layer on every flat shape; its derivative comes from x, or from
-/// y where that is said. (A trait with a blanket impl would forbid `Box<L>`.)
+/// Makes a function of one number a layer on every flat shape. The derivative is computed from x, or from y if the
+/// macro is told so. (A trait with a blanket impl would rule out `Box<L>`.)
 macro_rules! elementwise {
     ($name:ident: $forward:path, $back:path, $from:ident, $gain:ident) => {
         parameters!($name {});
@@ -45,10 +45,10 @@ macro_rules! elementwise {
 /// y = max(x, 0), dx = dy where x > 0, else 0. (Chapter 5.5.1.)
 ///
 /// # Shapes
-/// Any, unchanged.
+/// Any. The output has the shape of the input.
 ///
-/// The slope at the kink, x = 0, is 0, as in the book. NaN in, NaN out, with slope 1; as the slope
-/// multiplies, a NaN or infinite dy is NaN where x ≤ 0 too.
+/// The slope at the kink, x = 0, is 0, as in the book. A NaN input gives a NaN output, with slope 1. The slope is a
+/// factor of dy, so where x ≤ 0 a NaN or infinite dy makes dx NaN.
 ///
 /// ```
 /// use chainrule::{ByValue, Relu};
@@ -66,11 +66,11 @@ elementwise!(Relu: kernel::relu, kernel::relu_back, x, Relu);
 /// y = 1 / (1 + e⁻ˣ), dx = dy·y·(1 - y). (Chapter 5.5.2.)
 ///
 /// # Shapes
-/// Any, unchanged.
+/// Any. The output has the shape of the input.
 ///
-/// No overflow for any x: far below zero y is 0, far above it is 1, the slope there 0. NaN in, NaN
-/// out. The slope is taken from the output, so that for y near 1 it is exact to the rounding of 1,
-/// not to its own.
+/// It does not overflow for any x. Far below zero y is 0, far above zero y is 1, and the slope is 0 in both
+/// places. A NaN input gives a NaN output. The slope is computed from the output. For y near 1 its error is a
+/// rounding of 1, not of the slope.
 ///
 /// ```
 /// use chainrule::{ByValue, Sigmoid};
@@ -88,10 +88,10 @@ elementwise!(Sigmoid: kernel::sigmoid, kernel::sigmoid_back, y, Linear);
 /// y = tanh x, dx = dy·(1 - y²).
 ///
 /// # Shapes
-/// Any, unchanged.
+/// Any. The output has the shape of the input.
 ///
-/// NaN in, NaN out; far from zero y is ±1 and the slope 0. The slope is taken from the output, so that
-/// for y near ±1 it is exact to the rounding of 1, not to its own.
+/// Far from zero y is ±1 and the slope is 0. A NaN input gives a NaN output. The slope is computed from the
+/// output. For y near ±1 its error is a rounding of 1, not of the slope.
 ///
 /// ```
 /// use chainrule::{ByValue, Tanh};
@@ -107,14 +107,14 @@ pub struct Tanh;
 elementwise!(Tanh: kernel::tanh, kernel::tanh_back, y, Linear);
 
 /// y = x·Φ(x), dx = dy·(Φ(x) + x·φ(x)), with the normal distribution Φ(x) = (1 + erf(x / √2)) / 2 and
-/// its density φ. (Hendrycks and Gimpel, 2016; PyTorch's `GELU`, which is the exact one by default.)
+/// its density φ. (Hendrycks and Gimpel, 2016; PyTorch's `GELU` with its default, the exact form.)
 ///
 /// # Shapes
-/// Any, unchanged.
+/// Any. The output has the shape of the input.
 ///
-/// Far below zero y and the slope are 0, at -∞ too; far above it y is x and the slope 1. NaN in, NaN
-/// out. Φ is exact to the rounding of 1, not to its own: for x below zero y is exact to the rounding
-/// of x, and so from x = -8.3 on in f64, -5.5 in f32, as good as 0.
+/// Far below zero y and the slope are 0, at -∞ too. Far above zero y is x and the slope is 1. A NaN input gives a
+/// NaN output. The error of Φ is a rounding of 1, not of Φ. So for x below zero the error of y is a rounding of x,
+/// and below x = -8.3 in f64, or -5.5 in f32, y is 0 up to that error.
 ///
 /// ```
 /// use chainrule::{ByValue, Gelu};
@@ -133,10 +133,11 @@ elementwise!(Gelu: kernel::gelu, kernel::gelu_back, x, Relu);
 /// y = ln(1 + eˣ), dx = dy / (1 + e⁻ˣ): a smooth ReLU. (PyTorch's `Softplus`.)
 ///
 /// # Shapes
-/// Any, unchanged.
+/// Any. The output has the shape of the input.
 ///
-/// Computed as max(x, 0) + ln(1 + e^-|x|): no overflow for any x, and a small y is not rounded away.
-/// Far below zero y and the slope are 0, far above it y is x and the slope 1. NaN in, NaN out.
+/// It is computed as max(x, 0) + ln(1 + e^-|x|). It does not overflow for any x, and a small y is not rounded to 0.
+/// Far below zero y and the slope are 0. Far above zero y is x and the slope is 1. A NaN input gives a NaN
+/// output.
 ///
 /// ```
 /// use chainrule::{ByValue, Softplus};
@@ -154,7 +155,7 @@ elementwise!(Softplus: kernel::softplus, kernel::softplus_back, x, Relu);
 /// y = x, dx = dy: the output layer of a regression. (Chapter 3.5.)
 ///
 /// # Shapes
-/// Any, unchanged.
+/// Any. The output has the shape of the input.
 ///
 /// ```
 /// use chainrule::{ByValue, Identity};

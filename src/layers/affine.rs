@@ -1,5 +1,5 @@
 //! The fully connected layer.
-#![allow(unsafe_code)] // of `parameters!`, whose unsafe part stands in `kernel::place`
+#![allow(unsafe_code)] // of `parameters!`, whose unsafe part is in `kernel::place`
 
 use crate::{
     grad::{Destination, Grad},
@@ -19,7 +19,7 @@ use rand::Rng;
 /// # Shapes
 /// From `D1<I>` to `D1<O>`; W is O×I, b has O entries.
 ///
-/// NaN in the input makes the whole output column NaN, as 0·NaN is NaN.
+/// A NaN in the input makes the whole output column NaN, because 0·NaN is NaN.
 ///
 /// ```
 /// use chainrule::{Affine, ByValue};
@@ -38,8 +38,8 @@ use rand::Rng;
 #[doc(alias("Linear", "Dense"))]
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Affine<T, const I: usize, const O: usize> {
-    /// W: one row an output, one column an input. Its memory is that of the book's `W`, which is
-    /// I×O with its rows one behind the other.
+    /// W: one row per output, one column per input. Its bytes are those of the book's `W`, which is I×O and
+    /// stored row after row.
     pub weight: SMatrix<T, O, I>,
     /// b.
     pub bias: SVector<T, O>,
@@ -53,23 +53,22 @@ impl<T: Scalar, const I: usize, const O: usize> Affine<T, I, O> {
         Affine { weight, bias }
     }
 
-    /// Weights from a normal distribution of mean 0 and standard deviation `std`, biases 0: the
-    /// book's way.
+    /// Weights from a normal distribution of mean 0 and standard deviation `std`, biases 0, as in the book.
     pub fn normal(std: T, rng: &mut (impl Rng + ?Sized)) -> Self {
         let mut layer = Self::zeros();
         init::normal(std, &mut layer.weight, rng);
         layer
     }
 
-    /// Xavier's weights, for sigmoid and tanh: normal with variance 1/I. Biases 0. A layer of many
-    /// megabytes is made in place: [`Zeros`] in a box, then [`init`] on its `weight`.
+    /// Xavier weights, for sigmoid and tanh: normal with variance 1/I. Biases 0. To make a layer of many
+    /// megabytes in place, box [`Zeros`] and then call [`init`] on its `weight`.
     pub fn xavier(rng: &mut (impl Rng + ?Sized)) -> Self {
         let mut layer = Self::zeros();
         init::xavier(&mut layer.weight, rng);
         layer
     }
 
-    /// He's weights, for ReLU: normal with variance 2/I. Biases 0.
+    /// He weights, for ReLU: normal with variance 2/I. Biases 0.
     pub fn he(rng: &mut (impl Rng + ?Sized)) -> Self {
         let mut layer = Self::zeros();
         init::he(&mut layer.weight, rng);

@@ -1,6 +1,6 @@
-//! A layer that does not learn.
+//! A layer that training does not change.
 
-#![allow(unsafe_code)] // of `__zeros_in!`, which stands in `kernel::place`
+#![allow(unsafe_code)] // of `__zeros_in!`, which is in `kernel::place`
 
 use crate::{
     grad::{Destination, Grad, Nowhere},
@@ -15,11 +15,11 @@ use crate::{
 use core::mem::MaybeUninit;
 use rand::Rng;
 
-/// Keeps a layer as it is: its parameters have no gradient, which takes neither memory nor time,
-/// and it predicts even in training. The gradient on its input is that of the layer.
+/// Keeps a layer unchanged in training. Its parameters have no gradient, so they take neither memory nor time for
+/// one. The layer runs as in a prediction, in training too. The gradient on its input is that of the layer.
 ///
 /// # Shapes
-/// The inner layer's.
+/// Those of the inner layer.
 ///
 /// ```
 /// use chainrule::{Affine, Frozen, Parameters};

@@ -1,4 +1,4 @@
-//! Softmax as a layer of its own, for probabilities; to train, see `SoftmaxCrossEntropy`.
+//! Softmax as a layer, for nets that return probabilities. For training see `SoftmaxCrossEntropy`.
 
 use crate::{
     grad::{Destination, Grad},
@@ -14,12 +14,12 @@ use crate::{
 /// # Shapes
 /// From `D1<N>` to `Probabilities<N>`.
 ///
-/// The largest entry is subtracted first, so that nothing overflows at ±1000. NaN anywhere in a
-/// column, or +∞, makes all of it NaN.
+/// The largest entry is subtracted first, so inputs of ±1000 do not overflow. A NaN or +∞ in a column makes the
+/// whole column NaN.
 ///
-/// A net that is trained with [`SoftmaxCrossEntropy`](crate::SoftmaxCrossEntropy) does not end in
-/// this layer: the loss contains it, and does not take probabilities. The largest output stays the largest,
-/// so that a prediction of the class does not need it either.
+/// Do not end a net in this layer if you train it with [`SoftmaxCrossEntropy`](crate::SoftmaxCrossEntropy): the loss
+/// contains the softmax and does not take probabilities. To predict a class you do not need it either, because
+/// the largest output stays the largest.
 ///
 /// ```
 /// use chainrule::{ByValue, Softmax};

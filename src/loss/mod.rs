@@ -1,4 +1,4 @@
-//! One file a loss; what a loss and a target are.
+//! The traits of losses and targets. Each loss has its own file.
 
 mod softmax_cross_entropy;
 mod sum_squared_error;
@@ -11,23 +11,22 @@ use nalgebra::Const;
 #[cfg(feature = "alloc")]
 use {alloc::vec::Vec, nalgebra::Dyn};
 
-/// How far the outputs of a batch are from what they should have been.
+/// A loss function: how far the outputs of a batch are from the target.
 ///
-/// A target that is a number of samples too long or too short, which only a batch of run-time size
-/// can be, makes loss and gradient NaN; a `dy` of another size is filled with NaN where it has no
-/// counterpart.
+/// If output and target have different numbers of samples, which is possible for batches of run-time size, loss
+/// and gradient are NaN. If `dy` has another size than the outputs, its surplus entries become NaN.
 #[diagnostic::on_unimplemented(
     message = "`{Y}` is no target of `{Self}` for a batch of `{B}` outputs of shape `{S}`",
     label = "not a target for this batch",
     note = "`SoftmaxCrossEntropy` contains the softmax: a net that it trains ends without a `Softmax` layer"
 )]
 pub trait Loss<T: Scalar, S: Shape, B: BatchSize, Y: ?Sized> {
-    /// The mean loss of the samples; overwrites `dy`, the gradient on the outputs, if wanted.
+    /// The mean loss of the samples. If `dy` is given, overwrites it with the gradient on the outputs.
     fn loss(&self, y: &S::Batch<T, B>, target: &Y, dy: Option<&mut S::Batch<T, B>>) -> T;
 }
 
-/// For each sample of a batch, how likely each of `N` classes is: the classes' numbers
-/// (`[usize; B]`; for `Dyn` a `Vec` or slice), or a matrix with a column a sample, one-hot or not.
+/// A target for `N` classes: for each sample the number of its class (`[usize; B]`; for `Dyn` a `Vec` or slice), or
+/// a matrix with one column of probabilities per sample, one-hot or not.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not label a batch of `{B}` samples with {N} classes",
     label = "one label or one column for each sample of the batch"
@@ -36,10 +35,10 @@ pub trait Classes<T: Scalar, const N: usize, B: BatchSize> {
     /// The number of samples.
     fn samples(&self) -> usize;
 
-    /// How likely `class` is; NaN where the sample's label is none of the `N`.
+    /// The probability of `class`. NaN if the label of the sample is not one of the `N` classes.
     fn probability(&self, sample: usize, class: usize) -> T;
 
-    /// The likeliest class, the first of equals; `None` where there is none.
+    /// The class with the largest probability, the first of equals. `None` if there is none.
     fn class(&self, sample: usize) -> Option<usize>;
 }
 
@@ -88,7 +87,7 @@ impl<T: Scalar, const N: usize, B: BatchSize> Classes<T, N, B> for Columns<T, N,
     }
 }
 
-/// Where the largest number is, the first of equals; `None` if one is NaN.
+/// The index of the largest number, the first of equals. `None` if a number is NaN.
 pub(crate) fn argmax<T: Scalar>(values: &[T]) -> Option<usize> {
     let mut best: Option<(usize, T)> = None;
     for (i, &value) in values.iter().enumerate() {

@@ -8,17 +8,16 @@ use crate::{
 
 /// L = -Σ tₖ·ln softmax(y)ₖ, the mean over the batch; dy = (softmax(y) - t) / B. (Chapter 5.6.3.)
 ///
-/// The net that it trains ends in the scores y, without a softmax layer. PyTorch's
-/// `CrossEntropyLoss`.
+/// The net ends in the scores y, without a softmax layer. (PyTorch's `CrossEntropyLoss`.)
 ///
 /// # Shapes
-/// Outputs `D1<N>`; the target is [`Classes`]: labels below N, or a column of probabilities for each
-/// sample. The gradient holds for columns of any sum s, of which it is (s·softmax(y) - t) / B.
+/// The outputs are `D1<N>`. The target is [`Classes`]: labels below N, or a column of probabilities for each
+/// sample. If such a column has a sum s other than 1, the gradient is (s·softmax(y) - t) / B.
 ///
 /// # Numbers
-/// Nothing overflows, and no 1e-7 stands inside the logarithm: at scores of ±1000 the loss is 2000
-/// and not 16.1. An output of NaN or +∞, or a label that is no class, makes the loss NaN. So does a net
-/// of one output, whose softmax is always 1: for two classes it takes two.
+/// Nothing overflows, and no 1e-7 is added inside the logarithm: at scores of ±1000 the loss is 2000 and not 16.1.
+/// An output of NaN or +∞, or a label that is not a class, makes the loss NaN. So does a net with one output,
+/// whose softmax is always 1. For two classes use two outputs.
 ///
 /// ```
 /// use chainrule::{D1, Loss, SoftmaxCrossEntropy};
@@ -55,7 +54,7 @@ impl<T: Scalar, const N: usize, B: BatchSize, Y: Classes<T, N, B> + ?Sized> Loss
                 for (k, &y) in y.iter().enumerate() {
                     let t = t.probability(s, k);
                     *sum += t;
-                    // 0·∞ is no part of the sum; a NaN comes by `rest`.
+                    // 0·∞ must not enter the sum. A NaN enters it through `rest`.
                     if t != T::zero() {
                         loss.add(t * (top - y));
                     }
@@ -75,5 +74,5 @@ impl<T: Scalar, const N: usize, B: BatchSize, Y: Classes<T, N, B> + ?Sized> Loss
     }
 }
 
-/// Samples whose logarithms are taken at once.
+/// The number of samples whose logarithms are computed together.
 const TOGETHER: usize = 16;

@@ -3,18 +3,18 @@
 use super::Loss;
 use crate::{
     kernel,
-    shape::{BatchSize, Flat, Scalar, nan, number},
+    shape::{BatchSize, Columns, D1, Flat, Scalar, nan, number},
 };
 
 /// L = ½·Σ (yₖ - tₖ)², the mean over the batch; dy = (y - t) / B. (Chapters 4.2.1 and 5.6.3.)
 ///
-/// The net that it trains ends in [`Identity`](crate::Identity), or in nothing. PyTorch's `MSELoss`
-/// takes the mean over the features too and has no ½: it is 2/N of this.
+/// The net ends in [`Identity`](crate::Identity), or in its last layer with weights. PyTorch's `MSELoss` takes the
+/// mean over the features too, without the ½: it is 2/N times this loss.
 ///
 /// # Shapes
-/// Any, targets the same.
+/// Any. The target has the shape of the outputs.
 ///
-/// NaN in an output or a target makes the loss NaN.
+/// A NaN in an output or a target makes the loss NaN.
 ///
 /// ```
 /// use chainrule::{Loss, SumSquaredError};
@@ -29,6 +29,19 @@ use crate::{
 #[doc(alias("MSELoss", "mse"))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SumSquaredError;
+
+impl SumSquaredError {
+    /// The loss of vectors, by hand: [`Loss::loss`], whose shape does not follow from a matrix.
+    #[inline(always)]
+    pub fn loss<T: Scalar, const N: usize, B: BatchSize>(
+        &self,
+        y: &Columns<T, N, B>,
+        target: &Columns<T, N, B>,
+        dy: Option<&mut Columns<T, N, B>>,
+    ) -> T {
+        Loss::<T, D1<N>, B, _>::loss(self, y, target, dy)
+    }
+}
 
 impl<T: Scalar, S: Flat, B: BatchSize> Loss<T, S, B, S::Batch<T, B>> for SumSquaredError {
     #[inline(always)]

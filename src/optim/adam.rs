@@ -13,8 +13,8 @@ use nalgebra::convert;
 /// W ← W - η·m̂ / (√v̂ + ε), where m̂ = m / (1 - β₁ᵗ), v̂ = v / (1 - β₂ᵗ) at step t.
 /// (Chapter 6.1.6; Kingma and Ba, 2014; PyTorch's `Adam`, and by [`Adam::decoupled`] its `AdamW`.)
 ///
-/// ε stands outside the root, as in PyTorch. The book's code, and the original's second form, take
-/// W ← W - η·√(1 - β₂ᵗ) / (1 - β₁ᵗ)·m / (√v + ε), where ε counts more in the first steps.
+/// ε is added outside the root, as in PyTorch. The code of the book, and the second form in the paper, are
+/// W ← W - η·√(1 - β₂ᵗ) / (1 - β₁ᵗ)·m / (√v + ε). There ε has more weight in the first steps.
 ///
 /// ```
 /// use chainrule::{Adam, Optimizer};
@@ -22,7 +22,7 @@ use nalgebra::convert;
 ///
 /// let mut weight = Vector2::new(1.0, 2.0);
 /// let mut adam = Adam::new(0.1);
-/// // The first step is the rate, whatever the size of the gradient.
+/// // The size of the first step is the rate, for a gradient of any size.
 /// adam.step(&mut weight, &Vector2::new(1e3, -1e-3))?;
 /// assert!((weight - Vector2::new(0.9, 2.1)).amax() < 1e-5_f64);
 /// # Ok::<_, chainrule::StepError>(())
@@ -32,7 +32,7 @@ use nalgebra::convert;
 pub struct Adam<T> {
     /// η, the learning rate; PyTorch's default is 0.001.
     pub rate: T,
-    /// β₁ and β₂, how much of the means is kept at each step.
+    /// β₁ and β₂: how much of the means m and v each step keeps.
     pub betas: [T; 2],
     /// ε.
     pub eps: T,
@@ -70,7 +70,7 @@ impl<T: Scalar> Rule<T, 2> for Adam<T> {
     fn begin(&mut self, step: u64) {
         let step = i32::try_from(step).unwrap_or(i32::MAX);
         let [m, v] = self.betas.map(|beta| T::one() - beta.powi(step));
-        // Both sides of the fraction are multiplied by √(1 - β₂ᵗ), once and not for each number.
+        // Both sides of the fraction are multiplied by √(1 - β₂ᵗ): once per step, not for each number.
         self.corrections = Some([self.rate * v.sqrt() / m, self.eps * v.sqrt()]);
     }
 

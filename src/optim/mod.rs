@@ -1,5 +1,5 @@
-//! Optimizers: a rule with its state, the steps that it takes, and the trait by which one is chosen at run
-//! time. The rules have one file each.
+//! Optimizers: a rule with its state, the steps that it takes, and the trait through which an optimizer can
+//! be chosen at run time. Each rule has its own file.
 
 mod adam;
 mod decay;
@@ -26,10 +26,9 @@ use crate::{
 #[cfg(feature = "alloc")]
 use alloc::boxed::Box;
 
-/// What changes parameters by their gradient.
+/// An optimizer: it changes parameters by their gradient.
 ///
-/// To write one, implement [`Rule`]. As `Box<dyn Optimizer<T, Layers>>` an optimizer can be chosen at run
-/// time:
+/// To write one, implement [`Rule`]. To choose one at run time, use a `Box<dyn Optimizer<T, Layers>>`:
 ///
 /// ```
 /// use chainrule::{Affine, D1, Network, Optimizer, Sgd, SumSquaredError};
@@ -53,35 +52,35 @@ use alloc::boxed::Box;
 /// # Ok::<_, chainrule::StepError>(())
 /// ```
 pub trait Optimizer<T: Scalar, L: Parameters<T>> {
-    /// How it takes a gradient: [`Fused`] or [`Whole`].
+    /// How the optimizer takes a gradient: [`Fused`] or [`Whole`].
     type Way: Way
     where
         Self: Sized;
 
-    /// One step by a gradient.
+    /// Takes one step by a gradient.
     ///
     /// # Errors
-    /// [`StepError::Gradient`] if a number of the gradient is not finite; nothing is changed.
+    /// [`StepError::Gradient`] if a number of the gradient is not finite. Then nothing changes.
     fn step(&mut self, layers: &mut L, gradient: &L::Gradient) -> Result<(), StepError>;
 
-    /// How many steps were taken.
+    /// The number of steps taken.
     fn steps(&self) -> u64;
 
-    /// Shows each leaf of the state, with the number of the tree that it is in. It bears the name of its
+    /// Calls `f` with each leaf of the state, and with the number of its tree. A leaf has the name of its
     /// parameter.
     fn visit_state(&self, f: &mut dyn FnMut(usize, Leaf<T>));
 
-    /// The same, to restore the state, and the number of steps taken.
+    /// Sets the number of steps taken, and calls `f` with each leaf of the state, to restore it.
     fn restore(&mut self, steps: u64, f: &mut dyn FnMut(usize, LeafMut<T, 0>));
 
-    /// Trains on one batch: forward, loss, backward, update. Returns the loss, which is that before the
-    /// update. [`Network`] has an example.
+    /// Trains on one batch: forward, loss, backward, update. Returns the loss before the update.
+    /// [`Network`] has an example.
     ///
     /// # Errors
-    /// - [`StepError::Loss`] if the loss is not finite. Nothing is changed.
-    /// - [`StepError::Gradient`] if the gradient is not finite though the loss is. If the optimizer is
-    ///   [`Whole`] nothing is changed; if it is [`Fused`] parameters may have changed.
-    /// - [`StepError::EmptyBatch`] if there are no samples. Nothing is changed.
+    /// - [`StepError::Loss`] if the loss is not finite. Nothing changes.
+    /// - [`StepError::Gradient`] if the loss is finite and the gradient is not. If the optimizer is [`Whole`],
+    ///   nothing changes. If it is [`Fused`], parameters may have changed.
+    /// - [`StepError::EmptyBatch`] if the batch has no samples. Nothing changes.
     fn train_step<In, E, B, Y>(
         &mut self,
         net: &mut Network<T, In, L, E>,
@@ -98,10 +97,10 @@ pub trait Optimizer<T: Scalar, L: Parameters<T>> {
         E: Loss<T, L::Out, B, Y>;
 }
 
-/// Gradient descent by a [`Rule`]: its settings, its state, and the number of steps taken.
+/// An optimizer: a [`Rule`], its state, and the number of steps taken.
 ///
-/// `Sgd::new` and the constructors of the other rules make one. `G` is the gradient of the layers, which
-/// the compiler infers from the net that is trained, and `N` the number of state trees.
+/// `Sgd::new` and the constructors of the other rules return one. `G` is the gradient of the layers; the
+/// compiler infers it from the net. `N` is the number of state trees.
 ///
 /// ```
 /// use chainrule::{Descent, Sgd};
@@ -119,7 +118,7 @@ pub struct Descent<R, G, const N: usize> {
 }
 
 impl<R, G, const N: usize> Descent<R, G, N> {
-    /// The rule with state of zeros.
+    /// The rule, with a state of zeros.
     pub fn new(rule: R) -> Self
     where
         G: Zeros,
@@ -135,7 +134,7 @@ impl<R, G, const N: usize> Descent<R, G, N> {
         Descent { rule, state: [const { G::ZEROS }; N], steps: 0 }
     }
 
-    /// The trees of state, each shaped like the gradient.
+    /// The trees of state. Each has the shape of the gradient.
     pub const fn state(&self) -> &[G; N] {
         &self.state
     }
@@ -286,7 +285,7 @@ impl<T: Scalar, const N: usize> Train<T, N> for Whole {
     }
 }
 
-/// Forward, loss, and a backward pass that hands the gradient to the rule.
+/// Forward, loss, and a backward pass that passes the gradient to the rule.
 struct FusedStep<
     'a,
     T: Scalar,
@@ -337,7 +336,7 @@ where
     }
 }
 
-/// A gradient into the workspace, then a step by it.
+/// Computes the gradient into the workspace, then takes a step by it.
 fn by_gradient<T, In, L, E, B, Y>(
     optimizer: &mut (impl Optimizer<T, L> + ?Sized),
     net: &mut Network<T, In, L, E>,
@@ -376,7 +375,7 @@ where
     Ok(loss)
 }
 
-/// An optimizer that is chosen at run time takes whole gradients.
+/// An optimizer that is chosen at run time is [`Whole`].
 #[cfg(feature = "alloc")]
 impl<T: Scalar, L: Parameters<T>> Optimizer<T, L> for Box<dyn Optimizer<T, L> + '_> {
     type Way = Whole;

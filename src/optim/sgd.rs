@@ -26,7 +26,7 @@ pub struct Sgd<T> {
 }
 
 impl<T: Scalar> Sgd<T> {
-    /// With the learning rate `rate`.
+    /// Gradient descent with the learning rate `rate`.
     pub const fn new<G>(rate: T) -> Descent<Self, G, 0> {
         Descent { rule: Sgd { rate }, state: [], steps: 0 }
     }

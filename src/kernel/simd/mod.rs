@@ -1,9 +1,99 @@
-//! Which instructions the CPU has, and the kernels for each.
+//! The SIMD kernels: which instructions the CPU has, and a function for each kernel and instruction set.
 //!
-//! A kernel is `#[target_feature]` and generic over its pack. Small work is inlined where it is
-//! called, so that the sizes are constants there; large work goes through a table of functions,
-//! compiled once, here. For the former to be inlined the whole step of a net runs in a function with
-//! the features, see [`Work`].
+//! # How a call finds its kernel
+//!
+//! A layer calls a function of `kernel`, such as `affine`. That function asks `slices` first. `slices` checks the
+//! lengths of the slices and the scalar, and chooses a way by the sizes. If it returns false (another scalar, a CPU
+//! without the instructions, sizes that disagree), `kernel::loops` does the work.
+//!
+//! ```text
+//!         affine            product_nt           product_tn          sum_columns, functions
+//!       y = W·x + b         dW = dy·xᵀ           dx = Wᵀ·dy          db = Σ dy, tanh, …
+//!            └──────────────────┴───────────┬────────┴───────────────────┘
+//!                                        slices
+//!          ┌────────────────────────┬───────┴──────────────┬──────────────────────────┐
+//!    small, one sample       one or two samples      more samples             functions
+//!    inlined; the sizes      vector: goes through    `product`, a general     math: 64 numbers
+//!    are constants           W once, no copy         C = start + A·B          at most inlined,
+//!    vector                                                │                  more by the table
+//!                   ┌──────────────────────┬───────────────┴──────┐
+//!              more than 4096 k      four million          B over 1 MiB: some
+//!              slices, in parts      multiplications:      columns after the other
+//!                                    threads
+//!                   └──────────────────────┴───────────────┬──────┘
+//!                                                   panels::product
+//!                   ┌──────────────────────────────────────┼──────────────────────┐
+//!             few rows that are             AVX-512, B mostly zeros:       everything else:
+//!             left over: few_rows           zeros                          panels, made of tiles
+//! ```
+//!
+//! The way down to `vector` and `product` is a call through a table of functions ([`Kernels`]), one table for each
+//! scalar and level. This crate compiles each function of the table once. Only small work is inlined in the
+//! user's crate. For that the whole step of a net runs in one function with the features ([`run`], [`Work`]), and
+//! all that it calls is `inline(always)`.
+//!
+//! `product_nt` (the gradient of W) goes to `vector` for one sample. `product_tn` goes to `vector` for up to three
+//! samples, because with so few it does not pay to copy W. A matrix of one row or column is a product of a matrix and
+//! a column: `column`.
+//!
+//! # An example: 50×784 by 784×100
+//!
+//! This is the first layer of 784-50-10 with 100 samples, in f32 with AVX-512 (16 numbers in a register).
+//!
+//! 1. `affine` has 100 samples, so it calls `product` with m = 50, k = 784, n = 100.
+//! 2. k is less than 4096, so the sums are not split. 50·784·100 is 3.9 million multiplications, less than the
+//!    4.2 million from which threads are worth it. B takes 314 KB, less than 1 MiB, so it stays whole.
+//! 3. 50 rows are three registers of 16 and two rows. The two go to `few_rows`, as dot products, because a register
+//!    for two rows would cost as much as a full one. They go there by dots because the columns of B are contiguous.
+//! 4. The other 48 rows are one panel, three registers high. n and k are at least 16, so copying pays. `zeros` looks at
+//!    128 numbers of B. If at most a third of them is other than 0, as with images of MNIST, the product goes through
+//!    `zeros`.
+//! 5. Otherwise `panels` cuts k into 7 blocks of 112, as 24 KiB hold 128 columns of 48 numbers. In each block the first
+//!    tile copies the block of W to the stack while it computes. A tile is 3 registers by 8 columns, and its 24
+//!    sums stay in registers while k runs. 12 tiles take 96 columns, and one tile of 4 columns takes the rest.
+//!
+//! With AVX2 a register holds 8 numbers and a panel is 2 high: 3 panels of 16 rows, with tiles of 6 columns.
+//! Nothing skips zeros. In f64 with AVX-512 the 48 rows are two panels of 24.
+//!
+//! # What each file holds
+//!
+//! | file | contents |
+//! |---|---|
+//! | `mod` | levels (instruction sets), the tables, `run` |
+//! | `slices` | checked sizes, and which way a size takes |
+//! | `pack` | one register and its operations, as a trait |
+//! | `lanes` | what functions need of a register besides |
+//! | `x86`, `neon` | the registers of each architecture, and how to ask the CPU |
+//! | `tile` | `Product`, and a tile of C whose sums stay in registers |
+//! | `panels` | a product as panels of rows, each copied to the stack if that pays |
+//! | `few_rows` | rows too few for a register |
+//! | `zeros` | a product where B is mostly zeros |
+//! | `vector` | one sample: what goes through memory once |
+//! | `threads` | a product or function in parts, on several threads |
+//! | `math`, `tanh` | functions of one number |
+//!
+//! # Constants
+//!
+//! | constant | value | why |
+//! |---|---|---|
+//! | `slices::SMALL` | 1024 multiplications | up to here one sample is inlined; no measurement is recorded |
+//! | `slices::FEW` | 64 numbers | up to here a function is inlined; no measurement is recorded |
+//! | `slices::CACHE` | 1 MiB | B in parts that fit the second-level cache |
+//! | `slices::DEEP` | 4096 | a longer sum is a sum of sums, to round less |
+//! | `slices::WORTH_THREADS` | 2²² | some tens of microseconds; an eighth would do on an idle machine, but not on a busy one |
+//! | `tile::BLOCK` | 24 KiB | three quarters of a first-level cache, so that some of B stays too |
+//! | `panels::WIDTH` | 48 | whole tiles of 16, 12, 8, 6 and 4 columns |
+//! | `panels::MANY` | 16 | from so many columns and so deep it pays to copy a panel |
+//! | `panels::WHOLE` | 128 | a sum up to here is never cut into blocks |
+//! | `zeros::HIGH` | 24 rows | with panels of 8 rows (f64, AVX2) skipping zeros made a training 1.3 times as long |
+//! | `zeros::COLUMNS` | 2 | with more columns all are seldom zero; with one, each addition waits for the last |
+//! | `threads::AWAKE` | 2¹⁴ turns | about a hundred microseconds; waking a thread costs more than that |
+//!
+//! # Bits
+//!
+//! Some columns of a product have the bits of the whole product. So training may take a gradient in pieces, and
+//! threads may cut a product. For this the choice of a way may depend on rows and k, but not on the number of
+//! columns; where it does (one or two columns), the callers avoid cutting there (`kernel::next_part`).
 #![allow(unsafe_code)]
 
 #[cfg(target_arch = "aarch64")]
