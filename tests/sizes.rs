@@ -99,7 +99,12 @@ fn a_backward_pass_for_another_batch() {
                 Backward { x: x_, y: &y, cache: &mut cache, scratch, dy: &dy_, dx: Some(&mut out) };
             L::backward::<Dyn, _>(Grad::set(&layer, &mut gradient), at);
             assert!(dy == dx || all_nan(&out), "{name}: {x} samples, dy of {dy}, dx of {dx}");
-            assert!(x == dy || leaves_are_nan(&gradient), "{name}: {x} samples, dy of {dy}");
+            // A sum of dy alone, such as a bias takes, fits any x.
+            let mut weights_are_nan = true;
+            gradient.visit(&Path::ROOT, &mut |leaf| {
+                weights_are_nan &= leaf.shape.1 == 1 || all_nan(leaf.values);
+            });
+            assert!(x == dy || weights_are_nan, "{name}: {x} samples, dy of {dy}");
         }
     }
     check("affine", Affine::<f64, 3, 2>::new(SMatrix::repeat(0.5), SMatrix::repeat(1.0)));

@@ -5,7 +5,7 @@ use crate::{
     init::Gain,
     kernel,
     layer::{Backward, Forward, Layer},
-    shape::{BatchSize, Flat, Purpose, Scalar},
+    shape::{BatchSize, Flat, Purpose, Scalar, nan},
 };
 
 /// Makes a function of one number a layer on every flat shape. The derivative is computed from x, or from y if the
@@ -170,6 +170,9 @@ elementwise!(Identity: copy, copy_back, y, Linear);
 
 #[inline(always)]
 fn copy<T: Scalar>(x: &[T], y: &mut [T]) {
+    if x.len() != y.len() {
+        return y.fill(nan());
+    }
     y.iter_mut().zip(x).for_each(|(y, &x)| *y = x);
 }
 

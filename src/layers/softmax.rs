@@ -4,7 +4,7 @@ use crate::{
     grad::{Destination, Grad},
     kernel,
     layer::{Backward, Forward, Layer},
-    shape::{BatchSize, D1, Probabilities, Purpose, Scalar},
+    shape::{BatchSize, D1, Probabilities, Purpose, Scalar, nan},
 };
 
 /// yₖ = eˣᵏ / Σ eˣⁱ, for each column of a batch.
@@ -42,6 +42,9 @@ impl<T: Scalar, const N: usize> Layer<T, D1<N>> for Softmax {
 
     #[inline(always)]
     fn forward<B: BatchSize, P: Purpose>(&self, at: Forward<T, D1<N>, Self, B, P>) {
+        if at.x.len() != at.y.len() {
+            return at.y.fill(nan());
+        }
         let x = at.x.as_slice().chunks_exact(N.max(1));
         for (y, x) in at.y.as_mut_slice().chunks_exact_mut(N.max(1)).zip(x) {
             kernel::softmax(x, y);
@@ -54,6 +57,9 @@ impl<T: Scalar, const N: usize> Layer<T, D1<N>> for Softmax {
         at: Backward<T, D1<N>, Self, B>,
     ) {
         let Some(dx) = at.dx else { return };
+        if at.dy.len() != dx.len() || at.y.len() != dx.len() {
+            return dx.fill(nan());
+        }
         let y = at.y.as_slice().chunks_exact(N.max(1));
         let dy = at.dy.as_slice().chunks_exact(N.max(1));
         for (dx, (dy, y)) in dx.as_mut_slice().chunks_exact_mut(N.max(1)).zip(dy.zip(y)) {
