@@ -40,9 +40,9 @@
 //!
 //! Some layers amplify rounding: a normalisation divides by a standard deviation that may be small. So
 //! 16 times the *measured* rounding is allowed too. It is what changes in the result when the check moves
-//! all inputs and parameters in the last place, and what changes in the error when it moves them by 128
-//! such units. A fault stays the same under both. If the measured rounding is more than a thousandth of
-//! the scale, the entry is unchecked.
+//! all inputs and parameters in the last place, and how unevenly the error changes when it moves them by
+//! √ε of themselves to both sides: the error of a fault changes smoothly, that of rounding is drawn anew.
+//! If the measured rounding is more than a thousandth of the scale, the entry is unchecked.
 //!
 //! At a kink or a tie a layer may choose: any slope between those on both sides is accepted, and counted
 //! as unchecked.

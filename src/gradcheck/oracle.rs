@@ -158,8 +158,8 @@ struct Comparison<'a, S: ?Sized> {
     report: &'a mut Report,
     /// Why the layer does not run over dual numbers.
     no_duals: Option<String>,
-    /// Amounts that move the point a little, and what is found there.
-    near: Vec<(Vec<f64>, Vec<f64>)>,
+    /// Amounts that move the point a little, to both sides, and what is found there.
+    near: Vec<[(Vec<f64>, Vec<f64>); 2]>,
     /// At how many entries this was asked.
     looked_near: usize,
 }
@@ -251,8 +251,8 @@ impl<S: Subject + ?Sized> Comparison<'_, S> {
         self.tolerance.noise = noise;
     }
 
-    /// The noise of one number. If that does not excuse it, how much its error changes near the point: a
-    /// fault's is the same there, but rounding is drawn anew.
+    /// The noise of one number. If that does not excuse it, how unevenly its error changes near the point:
+    /// a fault's changes smoothly, but rounding is drawn anew.
     fn noise(&mut self, at: usize, worst: &Worst) -> f64 {
         let noise = self.tolerance.noise(at);
         if worst.absolute() <= worst.allowed + noise || self.looked_near >= LOOKS {
@@ -261,21 +261,38 @@ impl<S: Subject + ?Sized> Comparison<'_, S> {
         self.looked_near += 1;
         if self.near.is_empty() {
             let [ulp, _] = self.subject.precision();
-            for salt in 30..46 {
-                let by = self.subject.representable(&self.jitter(salt, ulp.sqrt()));
-                let found = self.subject.found(self.dy, &by);
-                self.near.push((by, found));
-            }
+            self.near = (30..38)
+                .map(|salt| {
+                    [1.0, -1.0].map(|sign| {
+                        let by = self.jitter(salt, sign * ulp.sqrt());
+                        let by = self.subject.representable(&by);
+                        let found = self.subject.found(self.dy, &by);
+                        (by, found)
+                    })
+                })
+                .collect();
         }
         let near = core::mem::take(&mut self.near);
         let error = worst.found - worst.expected;
-        let change = near.iter().filter_map(|(by, found)| {
-            let (expected, _) = self.slope(Along::Entry(at), by)?;
-            Some((found.get(at)? - expected - error).abs())
+        let uneven = near.iter().filter_map(|sides| {
+            let mut sum = -2.0 * error;
+            for (by, found) in sides {
+                sum += found.get(at)? - self.slope(Along::Entry(at), by)?.0;
+            }
+            Some(sum.abs() / 2.0)
         });
-        let change = change.fold(0.0, f64::max);
+        let uneven = uneven.fold(0.0, f64::max);
         self.near = near;
-        noise.max(NOISE * change)
+        noise.max(NOISE * uneven).max(self.narrow(at, worst))
+    }
+
+    /// What f32 may be off by where the same backward pass in f64 is right: eight times the tolerance. A
+    /// saturated slope is rounded to the same 0 all around, and the weights before it amplify that.
+    fn narrow(&mut self, at: usize, worst: &Worst) -> f64 {
+        let [ulp, _] = self.subject.precision();
+        let wide = number(&self.subject.gradient_near(self.dy, &[], 0.0), at);
+        let right = (wide - worst.expected).abs() <= worst.allowed * f64::EPSILON / ulp;
+        if right { 8.0 * worst.allowed } else { 0.0 }
     }
 
     /// The output against that in f64.
@@ -432,11 +449,14 @@ impl<S: Subject + ?Sized> Comparison<'_, S> {
         let allowed = 4.0 * ulps * f64::EPSILON * scale;
         let mut worst = Worst { entry: (0, 0), found, expected, scale, allowed };
         // As in `noise`: rounding is drawn anew near the point.
-        for salt in if worst.right() { 0..0 } else { 30..62 } {
-            let by = self.jitter(salt, f64::EPSILON.sqrt());
-            let [hu, hv] = [&u, &v].map(|along| self.subject.curvature(dy, along, &by));
-            let off = dot(&u, &hv) - dot(&v, &hu) - (found - expected);
-            worst.allowed = worst.allowed.max(NOISE * off.abs());
+        for salt in if worst.right() { 0..0 } else { 30..46 } {
+            let mut sum = -2.0 * (found - expected);
+            for sign in [1.0, -1.0] {
+                let by = self.jitter(salt, sign * f64::EPSILON.sqrt());
+                let [hu, hv] = [&u, &v].map(|along| self.subject.curvature(dy, along, &by));
+                sum += dot(&u, &hv) - dot(&v, &hu);
+            }
+            worst.allowed = worst.allowed.max(NOISE * sum.abs() / 2.0);
         }
         self.report.entry("symmetry", "all").compare(worst);
     }
