@@ -1,7 +1,7 @@
 //! The book's printed numbers, and forward values of every layer and loss against goldens, which
 //! `tests/goldens/make.py` made with NumPy.
 
-use chainrule::{node::*, *};
+use chainrule::{data::Dataset, node::*, *};
 use nalgebra::{Const, Dyn, Matrix1x2, Matrix3x2, SMatrix, Vector2, Vector3};
 use std::collections::HashMap;
 
@@ -252,4 +252,13 @@ fn impossible_targets() {
     assert!(error.is_nan() && dy.iter().all(|dy| dy.is_nan()));
     let error: f64 = SumSquaredError.loss(&long, &y, None);
     assert!(error.is_nan());
+    // The softmax of one output is 1, and that output the largest, whatever it is.
+    let one = batch::<1>(&[1.0, -2.0]);
+    let mut dy = one.clone();
+    assert!(SoftmaxCrossEntropy.loss(&one, &vec![0, 0], Some(&mut dy)).is_nan());
+    assert!(dy.iter().all(|dy| dy.is_nan()));
+    let net = Network::<f64, D1<1>, _, _>::new(Identity, SoftmaxCrossEntropy);
+    assert!(net.accuracy(&one, &vec![0, 0]).is_nan());
+    let data = Dataset::new(one, vec![0, 0]).unwrap();
+    assert!(net.accuracy_on(&data, Dyn(2)).is_nan() && net.loss_on(&data, Dyn(2)).is_nan());
 }

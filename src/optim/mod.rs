@@ -138,6 +138,32 @@ impl<R, G, const N: usize> Descent<R, G, N> {
     pub const fn state(&self) -> &[G; N] {
         &self.state
     }
+
+    /// The number of steps taken.
+    pub const fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    /// As [`Optimizer::visit_state`], which needs to know the type of the layers.
+    pub fn visit_state<T: Scalar>(&self, f: &mut dyn FnMut(usize, Leaf<T>))
+    where
+        G: Parameters<T>,
+    {
+        for (tree, state) in self.state.iter().enumerate() {
+            state.visit(&Path::ROOT, &mut |leaf| f(tree, leaf));
+        }
+    }
+
+    /// As [`Optimizer::restore`], which needs to know the type of the layers.
+    pub fn restore<T: Scalar>(&mut self, steps: u64, f: &mut dyn FnMut(usize, LeafMut<T, 0>))
+    where
+        G: Parameters<T>,
+    {
+        self.steps = steps;
+        for (tree, state) in self.state.iter_mut().enumerate() {
+            state.visit_mut(None, [], &Path::ROOT, &mut |leaf| f(tree, leaf));
+        }
+    }
 }
 
 impl<T, L, R, const N: usize> Optimizer<T, L> for Descent<R, L::Gradient, N>
@@ -187,16 +213,11 @@ where
     }
 
     fn visit_state(&self, f: &mut dyn FnMut(usize, Leaf<T>)) {
-        for (tree, state) in self.state.iter().enumerate() {
-            state.visit(&Path::ROOT, &mut |leaf| f(tree, leaf));
-        }
+        self.visit_state::<T>(f);
     }
 
     fn restore(&mut self, steps: u64, f: &mut dyn FnMut(usize, LeafMut<T, 0>)) {
-        self.steps = steps;
-        for (tree, state) in self.state.iter_mut().enumerate() {
-            state.visit_mut(None, [], &Path::ROOT, &mut |leaf| f(tree, leaf));
-        }
+        self.restore::<T>(steps, f);
     }
 
     #[inline]

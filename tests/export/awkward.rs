@@ -32,8 +32,8 @@ pub static AWKWARD: ::chainrule::Network<f32, ::chainrule::D1<2>, (
         },
         ::chainrule::Sigmoid,
         (
-            ::chainrule::Frozen {
-                0: ::chainrule::Affine {
+            ::chainrule::Frozen(
+                ::chainrule::Affine {
                     weight: ::chainrule::export::matrix([
                         [-0.45056596, -0.09710176, 0.43882117],
                         [0.7029644, -0.5271424, -0.77650917],
@@ -43,7 +43,7 @@ pub static AWKWARD: ::chainrule::Network<f32, ::chainrule::D1<2>, (
                         [0.27461067, -0.6633375, -0.07057493],
                     ]),
                 },
-            },
+            ),
             ::chainrule::Relu,
             Named {
                 inner: (
