@@ -2,7 +2,7 @@
 //! and 2-16-16-1 with 32 samples. ns of CPU time, the least of many.
 
 use chainrule::{
-    Adam, Affine, D1, Layer, Loss, Network, Optimizer, Relu, Scalar, Sgd, Shape,
+    Adam, Affine, D1, Layer, Loss, Network, Number, Optimizer, Relu, Sgd, Shape,
     SoftmaxCrossEntropy, SumSquaredError, Tanh,
 };
 use cpu_time::ProcessTime;
@@ -31,7 +31,7 @@ fn compare(name: &str, steps: u32, all: &mut [(&str, Step)]) {
     }
 }
 
-fn workload<T: Scalar, In, L, E, Y, const B: usize>(
+fn workload<T: Number, In, L, E, Y, const B: usize>(
     name: &str,
     steps: u32,
     net: &Network<T, In, L, E>,
@@ -64,7 +64,7 @@ fn workload<T: Scalar, In, L, E, Y, const B: usize>(
 }
 
 fn main() {
-    fn both<T: Scalar>(kind: &str) {
+    fn both<T: Number>(kind: &str) {
         let mut rng = Xoshiro128PlusPlus::seed_from_u64(0);
         type Wide<T> = (Affine<T, 784, 50>, Relu, Affine<T, 50, 10>);
         let net = Network::<T, D1<784>, Wide<T>, SoftmaxCrossEntropy>::init(&mut rng);

@@ -12,7 +12,7 @@ fn main() {
     divan::main();
 }
 
-fn matrix<T: Scalar, const R: usize, const C: usize>() -> Box<SMatrix<T, R, C>> {
+fn matrix<T: Number, const R: usize, const C: usize>() -> Box<SMatrix<T, R, C>> {
     let mut matrix = Box::<SMatrix<T, R, C>>::zeros();
     let numbers = (0..).map(|i| convert((i * 37 % 241) as f32 / 241.0 - 0.5));
     matrix.iter_mut().zip(numbers).for_each(|(to, number)| *to = number);
@@ -97,11 +97,11 @@ mod long {
 
     const SAMPLES: usize = 50_000;
 
-    fn numbers<T: Scalar>(len: usize) -> Vec<T> {
+    fn numbers<T: Number>(len: usize) -> Vec<T> {
         (0..len).map(|i| convert((i * 37 % 241) as f32 / 241.0 - 0.5)).collect()
     }
 
-    fn outer<T: Scalar>(bencher: Bencher, outputs: usize, inputs: usize) {
+    fn outer<T: Number>(bencher: Bencher, outputs: usize, inputs: usize) {
         let (dy, x) = (numbers::<T>(outputs * SAMPLES), numbers::<T>(inputs * SAMPLES));
         let mut dw = numbers::<T>(outputs * inputs);
         let bencher = bencher.counter(ItemsCount::new(outputs * inputs * SAMPLES));

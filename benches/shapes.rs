@@ -1,7 +1,7 @@
 //! Odd sizes beside round ones: ns of CPU time for a thousand multiplications of an affine layer, there
 //! and back, and how many times as long as its round neighbour's that is. `BENCH_MS` for a sample, 5.
 
-use chainrule::{Affine, Backward, Forward, Grad, Layer, Pass, Scalar, Scratch, ToTrain, Zeros};
+use chainrule::{Affine, Backward, Forward, Grad, Layer, Number, Pass, Scratch, ToTrain, Zeros};
 use cpu_time::ProcessTime;
 use nalgebra::{Const, SMatrix};
 use std::{hint::black_box, mem::MaybeUninit};
@@ -26,7 +26,7 @@ fn ns(mut f: impl FnMut()) -> f64 {
 struct Aligned<V>(V);
 
 /// ns for a thousand multiplications: forward, and backward with both gradients.
-fn affine<T: Scalar, const I: usize, const O: usize, const B: usize>() -> [f64; 2] {
+fn affine<T: Number, const I: usize, const O: usize, const B: usize>() -> [f64; 2] {
     let mut layer = Box::new(Aligned(Affine::<T, I, O>::zeros()));
     let mut grad = Box::new(Aligned(Affine::<T, I, O>::zeros()));
     let x = Box::new(Aligned(SMatrix::<T, I, B>::repeat(T::one())));

@@ -5,7 +5,7 @@
 //! `cargo bench --bench threads`, on an idle machine. `BENCH_ROUNDS`, 9.
 
 use chainrule::{
-    Affine, D1, Layer, Network, Optimizer, Relu, Scalar, Sgd, SoftmaxCrossEntropy, init,
+    Affine, D1, Layer, Network, Number, Optimizer, Relu, Sgd, SoftmaxCrossEntropy, init,
 };
 use nalgebra::{Const, Dyn, OMatrix, SMatrix, convert};
 use rand::{SeedableRng, rngs::Xoshiro128PlusPlus};
@@ -16,7 +16,7 @@ type Wide<T> =
 type Narrow<T> = (Box<Affine<T, 784, 50>>, Relu, Box<Affine<T, 50, 10>>);
 type Net<T, L> = Network<T, D1<784>, L, SoftmaxCrossEntropy>;
 
-fn affine<T: Scalar, const I: usize, const O: usize>() -> Box<Affine<T, I, O>> {
+fn affine<T: Number, const I: usize, const O: usize>() -> Box<Affine<T, I, O>> {
     let mut layer = <Box<Affine<T, I, O>> as chainrule::Zeros>::zeros();
     init::he(&mut layer.weight, &mut Xoshiro128PlusPlus::seed_from_u64(0));
     layer
@@ -59,7 +59,7 @@ fn race(name: &str, mut step: impl FnMut() + Send) {
     println!("| {name} | {one:.0} µs | {all:.0} µs | {:.2} |", one / all);
 }
 
-fn train<T: Scalar>(kind: &str) {
+fn train<T: Number>(kind: &str) {
     let x = Box::new(SMatrix::<T, 784, 128>::from_fn(|i, j| convert(number(i, j))));
     let labels: [usize; 128] = std::array::from_fn(|i| i % 10);
     let new = || {
@@ -79,7 +79,7 @@ fn train<T: Scalar>(kind: &str) {
     assert!(a.layers == b.layers, "other bits by one thread");
 }
 
-fn predict<T: Scalar, L: Layer<T, D1<784>> + Sync>(name: &str, layers: L) {
+fn predict<T: Number, L: Layer<T, D1<784>> + Sync>(name: &str, layers: L) {
     let net = Net::<T, L>::new(layers, SoftmaxCrossEntropy);
     let x = OMatrix::<T, Const<784>, Dyn>::from_fn(10_000, |i, j| convert(number(i, j)));
     race(name, || drop(black_box(net.predict(black_box(&x)))));

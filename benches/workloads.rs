@@ -6,7 +6,7 @@
 //! lines, `benches/instructions.sh` counts its instructions. `BENCH_ONLY=W1,W3`; `BENCH_MS` for a sample, 20; `BENCH_SAMPLES`, 9; `BENCH_CLOCK=wall`.
 
 use chainrule::{
-    Affine, D1, Network, Optimizer, Relu, Scalar, Sgd, SoftmaxCrossEntropy, StepError,
+    Affine, D1, Network, Number, Optimizer, Relu, Sgd, SoftmaxCrossEntropy, StepError,
     SumSquaredError, Tanh, TwoLayerNet, Zeros,
 };
 use cpu_time::ProcessTime;
@@ -67,7 +67,7 @@ impl Lcg {
         (2.0 * self.unit() - 1.0) * size
     }
 
-    fn fill<T: Scalar, const R: usize, const C: usize>(
+    fn fill<T: Number, const R: usize, const C: usize>(
         &mut self,
         matrix: &mut SMatrix<T, R, C>,
         size: f64,
@@ -75,12 +75,12 @@ impl Lcg {
         matrix.iter_mut().for_each(|entry| *entry = convert(self.within(size)));
     }
 
-    fn affine<T: Scalar, const I: usize, const O: usize>(&mut self, layer: &mut Affine<T, I, O>) {
+    fn affine<T: Number, const I: usize, const O: usize>(&mut self, layer: &mut Affine<T, I, O>) {
         self.fill(&mut layer.weight, (1.0 / I as f64).sqrt());
     }
 }
 
-fn images<T: Scalar, const B: usize>() -> (Box<SMatrix<T, 784, B>>, [usize; B]) {
+fn images<T: Number, const B: usize>() -> (Box<SMatrix<T, 784, B>>, [usize; B]) {
     let mut lcg = Lcg(7);
     let mut x = Box::<SMatrix<T, 784, B>>::zeros();
     x.iter_mut().for_each(|pixel| *pixel = convert(lcg.unit()));
@@ -88,7 +88,7 @@ fn images<T: Scalar, const B: usize>() -> (Box<SMatrix<T, 784, B>>, [usize; B]) 
 }
 
 /// Measures a step, which gives its loss, and prints the first and the last.
-fn train<T: Scalar>(
+fn train<T: Number>(
     workload: &str,
     kind: &str,
     scale: f64,
@@ -104,7 +104,7 @@ fn train<T: Scalar>(
     }
 }
 
-fn w1<T: Scalar>(kind: &str) {
+fn w1<T: Number>(kind: &str) {
     let (x, labels) = images::<T, 100>();
     let mut lcg = Lcg(1);
     let layers = (Affine::zeros(), Relu, Affine::zeros());
@@ -117,7 +117,7 @@ fn w1<T: Scalar>(kind: &str) {
     train("W1", kind, 1.0, || sgd.train_step(&mut net, &*x, &labels, &mut work));
 }
 
-fn w2<T: Scalar>(kind: &str) {
+fn w2<T: Number>(kind: &str) {
     type Layers<T> =
         (Box<Affine<T, 784, 512>>, Relu, Box<Affine<T, 512, 256>>, Relu, Affine<T, 256, 10>);
     let (x, labels) = images::<T, 128>();
@@ -132,7 +132,7 @@ fn w2<T: Scalar>(kind: &str) {
     train("W2", kind, 1.0, || sgd.train_step(&mut net, &*x, &labels, &mut work));
 }
 
-fn w3<T: Scalar, const B: usize>(workload: &str, kind: &str) {
+fn w3<T: Number, const B: usize>(workload: &str, kind: &str) {
     type Layers<T> = (Affine<T, 2, 16>, Tanh, Affine<T, 16, 16>, Tanh, Affine<T, 16, 1>);
     let mut lcg = Lcg(11);
     let points: Vec<[f64; 2]> = (0..256).map(|_| [lcg.within(1.0), lcg.within(1.0)]).collect();
@@ -163,7 +163,7 @@ fn w3<T: Scalar, const B: usize>(workload: &str, kind: &str) {
     });
 }
 
-fn w4<T: Scalar>(kind: &str) {
+fn w4<T: Number>(kind: &str) {
     type Layers<T> = (Affine<T, 8, 16>, Relu, Affine<T, 16, 16>, Relu, Affine<T, 16, 4>);
     let mut lcg = Lcg(1);
     let mut net = Network::<T, D1<8>, Layers<T>, _>::new(Zeros::zeros(), SumSquaredError);

@@ -6,7 +6,7 @@
 
 use chainrule::gradcheck::{Case, GradCheck};
 use chainrule::{
-    Backward, BatchSize, D1, Destination, Forward, Grad, Layer, Purpose, Scalar, Zeros, parameters,
+    Backward, BatchSize, D1, Destination, Forward, Grad, Layer, Number, Purpose, Zeros, parameters,
     part,
 };
 use nalgebra::SVector;
@@ -21,7 +21,7 @@ struct Scale<T, const N: usize, const OFF: usize> {
 // The parameters have names, gradients, and other scalars.
 parameters!(Scale<T: scalar, const N: usize, const OFF: usize> { weight });
 
-impl<T: Scalar, const N: usize, const OFF: usize> Layer<T, D1<N>> for Scale<T, N, OFF> {
+impl<T: Number, const N: usize, const OFF: usize> Layer<T, D1<N>> for Scale<T, N, OFF> {
     type Out = D1<N>;
     type Cache<B: BatchSize, P: Purpose> = ();
     type Scratch = ();

@@ -4,18 +4,18 @@
 use crate::{
     export::{Export, Source},
     params::Parameters,
-    shape::{BatchSize, Buffer, Scalar},
+    shape::{BatchSize, Buffer, Number},
     zeros::{ConstZeros, Zeros},
 };
 use core::{fmt, mem::MaybeUninit};
 
 macro_rules! chain {
     (@one $($l:ident $k:tt)+) => {
-        impl<T: Scalar, $($l: Parameters<T>),+> Parameters<T> for ($($l,)+) {
+        impl<T: Number, $($l: Parameters<T>),+> Parameters<T> for ($($l,)+) {
             type Gradient = ($($l::Gradient,)+);
-            type With<U: Scalar> = ($($l::With<U>,)+);
+            type With<U: Number> = ($($l::With<U>,)+);
 
-            fn map_scalar<U: Scalar>(&self, f: &mut impl FnMut(T) -> U) -> Self::With<U> {
+            fn map_scalar<U: Number>(&self, f: &mut impl FnMut(T) -> U) -> Self::With<U> {
                 ($(self.$k.map_scalar(f),)+)
             }
 

@@ -23,7 +23,7 @@
 //! `parameters!(Huber {})`. A box is exported as its contents, because a `static` cannot hold a box.
 
 use crate::{
-    D1, Frozen, Network, Parameters, Probabilities, Scalar, Shape, SoftmaxCrossEntropy, Statistic,
+    D1, Frozen, Network, Number, Parameters, Probabilities, Shape, SoftmaxCrossEntropy, Statistic,
     SumSquaredError,
 };
 #[cfg(feature = "alloc")]
@@ -75,7 +75,7 @@ macro_rules! float {
 
 float!(f32 f64);
 
-impl<T: Scalar + Export, const R: usize, const C: usize> Export for SMatrix<T, R, C> {
+impl<T: Number + Export, const R: usize, const C: usize> Export for SMatrix<T, R, C> {
     fn source(value: Option<&Self>, f: &mut fmt::Formatter) -> fmt::Result {
         let Some(matrix) = value else {
             return __type(f, "::nalgebra::SMatrix", &[&Source::<T>(None), &R, &C]);
@@ -128,7 +128,7 @@ impl<L: Export> Export for Frozen<L> {
     }
 }
 
-impl<T: Scalar + Export, const N: usize> Export for Statistic<T, N> {
+impl<T: Number + Export, const N: usize> Export for Statistic<T, N> {
     fn source(value: Option<&Self>, f: &mut fmt::Formatter) -> fmt::Result {
         match value {
             None => __type(f, "::chainrule::Statistic", &[&Source::<T>(None), &N]),
@@ -185,7 +185,7 @@ impl<T: Export, In: Export, L: Export, E: Export> Export for Network<T, In, L, E
     }
 }
 
-impl<T: Scalar, In: Shape, L, E> Network<T, In, L, E> {
+impl<T: Number, In: Shape, L, E> Network<T, In, L, E> {
     /// This net as a Rust source file, in which it is a `static` of that `name`: see
     /// [`export`](crate::export). `name` must be a Rust identifier; it is not checked here.
     pub fn export<'a>(&'a self, name: &'a str) -> impl fmt::Display

@@ -6,7 +6,7 @@ use crate::{
     params::{OneLeaf, Parameters, Role},
     path::Path,
     rule::{Piece, Rule},
-    shape::Scalar,
+    shape::Number,
 };
 use core::{
     marker::PhantomData,
@@ -24,7 +24,7 @@ use core::{
 ///
 /// ```
 /// use chainrule::{Affine, Backward, Forward, ByValue, Grad, Zeros, parameters, part};
-/// use chainrule::{BatchSize, Columns, D1, Destination, Layer, Purpose, Scalar};
+/// use chainrule::{BatchSize, Columns, D1, Destination, Layer, Purpose, Number};
 /// use nalgebra::SVector;
 ///
 /// /// y = w ⊙ x, dx = w ⊙ dy, dw = Σ x ⊙ dy over the batch.
@@ -33,7 +33,7 @@ use core::{
 /// }
 /// parameters!(Scale<T: scalar, const N: usize> { weight });
 ///
-/// impl<T: Scalar, const N: usize> Layer<T, D1<N>> for Scale<T, N> {
+/// impl<T: Number, const N: usize> Layer<T, D1<N>> for Scale<T, N> {
 ///     type Out = D1<N>;
 ///     type Cache<B: BatchSize, P: Purpose> = ();
 ///     type Scratch = ();
@@ -70,13 +70,13 @@ use core::{
 /// let (dx, grad) = scale.trace(&x).backward(&SVector::<f64, 2>::new(1.0, 10.0));
 /// assert_eq!((dx[1], grad.weight[1]), (30.0, 70.0));
 /// ```
-pub struct Grad<'a, T: Scalar, L: Parameters<T>, D: Destination<T>> {
+pub struct Grad<'a, T: Number, L: Parameters<T>, D: Destination<T>> {
     held: D::Held<'a, L>,
     path: Path<'a>,
 }
 
 /// Where gradients go: [`Nowhere`], [`Tree`] or [`Update`]. Other crates cannot add more.
-pub trait Destination<T: Scalar>: sealed::Sealed + 'static {
+pub trait Destination<T: Number>: sealed::Sealed + 'static {
     /// What the destination holds for a layer.
     #[doc(hidden)]
     type Held<'a, L: Parameters<T>>;
@@ -123,7 +123,7 @@ mod sealed {
     pub trait Sealed {}
 }
 
-impl<T: Scalar, L: Parameters<T>, D: Destination<T>> Deref for Grad<'_, T, L, D> {
+impl<T: Number, L: Parameters<T>, D: Destination<T>> Deref for Grad<'_, T, L, D> {
     type Target = L;
 
     #[inline(always)]
@@ -145,7 +145,7 @@ macro_rules! part {
     };
 }
 
-impl<T: Scalar, L: Parameters<T>, D: Destination<T>> Grad<'_, T, L, D> {
+impl<T: Number, L: Parameters<T>, D: Destination<T>> Grad<'_, T, L, D> {
     /// The part called `name`. [`part!`](crate::part) writes the three closures for you.
     #[inline(always)]
     pub fn part<P: Parameters<T>>(
@@ -172,7 +172,7 @@ impl<T: Scalar, L: Parameters<T>, D: Destination<T>> Grad<'_, T, L, D> {
 }
 
 /// An array of layers or of parameters.
-impl<T: Scalar, L: Parameters<T>, D: Destination<T>, const M: usize> Grad<'_, T, [L; M], D> {
+impl<T: Number, L: Parameters<T>, D: Destination<T>, const M: usize> Grad<'_, T, [L; M], D> {
     /// Calls `f` with each element in order.
     #[inline(always)]
     #[expect(clippy::indexing_slicing, reason = "all are arrays of M")]
@@ -186,7 +186,7 @@ impl<T: Scalar, L: Parameters<T>, D: Destination<T>, const M: usize> Grad<'_, T,
 }
 
 /// For one parameter.
-impl<T: Scalar, M: OneLeaf<T>, D: Destination<T>> Grad<'_, T, M, D> {
+impl<T: Number, M: OneLeaf<T>, D: Destination<T>> Grad<'_, T, M, D> {
     /// Delivers a gradient of any kind: `f` adds it to a matrix of the shape of the parameter. That matrix
     /// may lie on the stack. For large parameters use [`columns`](Self::columns).
     #[inline(always)]
@@ -257,7 +257,7 @@ impl sealed::Sealed for Nowhere {}
 impl sealed::Sealed for Tree {}
 impl<R, const N: usize> sealed::Sealed for Update<R, N> {}
 
-impl<'a, T: Scalar, L: Parameters<T>> Grad<'a, T, L, Nowhere> {
+impl<'a, T: Number, L: Parameters<T>> Grad<'a, T, L, Nowhere> {
     /// Nobody wants the gradient of the parameters.
     #[inline(always)]
     pub const fn nowhere(layer: &'a L) -> Self {
@@ -265,7 +265,7 @@ impl<'a, T: Scalar, L: Parameters<T>> Grad<'a, T, L, Nowhere> {
     }
 }
 
-impl<'a, T: Scalar, L: Parameters<T>> Grad<'a, T, L, Tree> {
+impl<'a, T: Number, L: Parameters<T>> Grad<'a, T, L, Tree> {
     /// The gradient is added to what `tree` holds.
     #[inline(always)]
     pub const fn add_to(layer: &'a L, tree: &'a mut L::Gradient) -> Self {
@@ -279,7 +279,7 @@ impl<'a, T: Scalar, L: Parameters<T>> Grad<'a, T, L, Tree> {
     }
 }
 
-impl<'a, T: Scalar, L: Parameters<T>, R: Rule<T, N>, const N: usize> Grad<'a, T, L, Update<R, N>> {
+impl<'a, T: Number, L: Parameters<T>, R: Rule<T, N>, const N: usize> Grad<'a, T, L, Update<R, N>> {
     /// The gradient goes to `rule`, which changes the layer.
     #[inline(always)]
     pub(crate) const fn update(
@@ -294,7 +294,7 @@ impl<'a, T: Scalar, L: Parameters<T>, R: Rule<T, N>, const N: usize> Grad<'a, T,
     }
 }
 
-impl<T: Scalar> Destination<T> for Nowhere {
+impl<T: Number> Destination<T> for Nowhere {
     type Held<'a, L: Parameters<T>> = &'a L;
 
     #[inline(always)]
@@ -319,7 +319,7 @@ impl<T: Scalar> Destination<T> for Nowhere {
     fn deliver<M: OneLeaf<T>>(_: &M, _: &Path, _: impl FnMut(Range<usize>, &mut [T], bool)) {}
 }
 
-impl<T: Scalar> Destination<T> for Tree {
+impl<T: Number> Destination<T> for Tree {
     type Held<'a, L: Parameters<T>> = (&'a L, &'a mut L::Gradient, bool);
 
     #[inline(always)]
@@ -373,7 +373,7 @@ impl Look {
     }
 
     #[inline(always)]
-    fn at<T: Scalar>(&mut self, numbers: &[T]) {
+    fn at<T: Number>(&mut self, numbers: &[T]) {
         self.finite &= kernel::finite(numbers);
     }
 }
@@ -396,7 +396,7 @@ pub struct Held<'a, L, G, R, const N: usize> {
 /// enough for the stack of a chip.
 const PIECE: usize = if cfg!(feature = "std") { 32 * 1024 } else { 2 * 1024 };
 
-impl<T: Scalar, R: Rule<T, N>, const N: usize> Destination<T> for Update<R, N> {
+impl<T: Number, R: Rule<T, N>, const N: usize> Destination<T> for Update<R, N> {
     type Held<'a, L: Parameters<T>> = Held<'a, L, L::Gradient, R, N>;
 
     #[inline(always)]
@@ -470,7 +470,7 @@ impl<T: Scalar, R: Rule<T, N>, const N: usize> Destination<T> for Update<R, N> {
 
 impl<M, R, const N: usize> Held<'_, M, M, R, N> {
     #[inline(always)]
-    fn by_columns<T: Scalar, const K: usize>(
+    fn by_columns<T: Number, const K: usize>(
         &mut self,
         path: &Path,
         mut f: impl FnMut(Range<usize>, &mut [T], bool),
@@ -493,7 +493,7 @@ impl<M, R, const N: usize> Held<'_, M, M, R, N> {
 
     /// Passes the gradient of the numbers from `first` on to the rule, or adds it to a statistic.
     #[inline(always)]
-    fn apply<T: Scalar>(&mut self, path: &Path, first: usize, gradient: &[T])
+    fn apply<T: Number>(&mut self, path: &Path, first: usize, gradient: &[T])
     where
         M: OneLeaf<T>,
         R: Rule<T, N>,

@@ -1,6 +1,6 @@
 //! First values of weights. The caller passes in the random numbers.
 
-use crate::shape::{Scalar, number};
+use crate::shape::{Number, number};
 use nalgebra::SMatrix;
 use rand::Rng;
 
@@ -16,7 +16,7 @@ pub enum Gain {
 
 impl Gain {
     /// The standard deviation of weights that sum `inputs` numbers.
-    pub fn std<T: Scalar>(self, inputs: usize) -> T {
+    pub fn std<T: Number>(self, inputs: usize) -> T {
         let gain = match self {
             Gain::Linear => T::one(),
             Gain::Relu => T::one() + T::one(),
@@ -52,7 +52,7 @@ pub const fn first<const N: usize>(gains: [Option<Gain>; N]) -> Option<Gain> {
 /// init::normal(0.01, &mut weight, &mut Xoshiro128PlusPlus::seed_from_u64(0));
 /// assert!((weight.variance().sqrt() - 0.01).abs() < 1e-4);
 /// ```
-pub fn normal<T: Scalar, const R: usize, const C: usize>(
+pub fn normal<T: Number, const R: usize, const C: usize>(
     std: T,
     weight: &mut SMatrix<T, R, C>,
     rng: &mut (impl Rng + ?Sized),
@@ -61,7 +61,7 @@ pub fn normal<T: Scalar, const R: usize, const C: usize>(
 }
 
 /// [`normal`] for the numbers of a parameter of any shape.
-pub fn fill<T: Scalar>(std: T, numbers: &mut [T], rng: &mut (impl Rng + ?Sized)) {
+pub fn fill<T: Number>(std: T, numbers: &mut [T], rng: &mut (impl Rng + ?Sized)) {
     let minus_two = -(T::one() + T::one());
     for pair in numbers.chunks_mut(2) {
         let radius = std * (uniform::<T>(rng).ln() * minus_two).sqrt();
@@ -87,7 +87,7 @@ pub fn fill<T: Scalar>(std: T, numbers: &mut [T], rng: &mut (impl Rng + ?Sized))
 /// init::xavier(&mut layer.weight, &mut Xoshiro128PlusPlus::seed_from_u64(0));
 /// assert!((layer.weight.variance().sqrt() - 1.0 / 32.0).abs() < 1e-4);
 /// ```
-pub fn xavier<T: Scalar, const R: usize, const C: usize>(
+pub fn xavier<T: Number, const R: usize, const C: usize>(
     weight: &mut SMatrix<T, R, C>,
     rng: &mut (impl Rng + ?Sized),
 ) {
@@ -96,7 +96,7 @@ pub fn xavier<T: Scalar, const R: usize, const C: usize>(
 
 /// He weights, for ReLU: normal with variance 2/C, where C is the number of inputs. (Chapter 6.2.3; He and
 /// others, 2015; PyTorch's `kaiming_normal_`.)
-pub fn he<T: Scalar, const R: usize, const C: usize>(
+pub fn he<T: Number, const R: usize, const C: usize>(
     weight: &mut SMatrix<T, R, C>,
     rng: &mut (impl Rng + ?Sized),
 ) {
@@ -105,7 +105,7 @@ pub fn he<T: Scalar, const R: usize, const C: usize>(
 
 /// Cosine and sine of an angle in turns, from 0 to 1. The error is 10⁻⁹ plus rounding. The functions of libm for f32
 /// compute in f64. On a chip without f64 that takes more flash than everything else that trains a small net.
-pub(crate) fn circle<T: Scalar>(turns: T) -> [T; 2] {
+pub(crate) fn circle<T: Number>(turns: T) -> [T; 2] {
     let number = nalgebra::convert::<f64, T>;
     // A sixteenth of the angle from half a turn: so small that a few terms of the series suffice.
     let angle = (turns - number(0.5)) * number(core::f64::consts::TAU / 16.0);
@@ -122,6 +122,6 @@ pub(crate) fn circle<T: Scalar>(turns: T) -> [T; 2] {
 }
 
 /// Uniform in (0, 1]. It is never 0, because 0 has no logarithm.
-fn uniform<T: Scalar>(rng: &mut (impl Rng + ?Sized)) -> T {
+fn uniform<T: Number>(rng: &mut (impl Rng + ?Sized)) -> T {
     nalgebra::convert(((rng.next_u32() >> 8) + 1) as f32 / (1 << 24) as f32)
 }

@@ -7,7 +7,7 @@ use crate::{
     params::{LeafMut, Parameters, Role},
     pass::Pass,
     path::Path,
-    shape::{Batch, BatchSize, Buffer, Purpose, Scalar, Shape, ToTrain},
+    shape::{Batch, BatchSize, Buffer, Number, Purpose, Shape, ToTrain},
     zeros::Zeros,
 };
 #[cfg(feature = "alloc")]
@@ -27,7 +27,7 @@ use rand::Rng;
     note = "each layer takes the output shape of the layer before it, and the first layer the input shape of the net",
     note = "a tuple of 1 to 12 layers is a layer; `named!` makes a struct of any number of them a layer"
 )]
-pub trait Layer<T: Scalar, In: Shape>: Parameters<T> {
+pub trait Layer<T: Number, In: Shape>: Parameters<T> {
     /// The shape of the output.
     type Out: Shape;
 
@@ -71,7 +71,7 @@ pub trait Layer<T: Scalar, In: Shape>: Parameters<T> {
 }
 
 /// What a forward pass reads and writes.
-pub struct Forward<'a, T: Scalar, In: Shape, L: Layer<T, In>, B: BatchSize, P: Purpose> {
+pub struct Forward<'a, T: Number, In: Shape, L: Layer<T, In>, B: BatchSize, P: Purpose> {
     /// The input.
     pub x: &'a In::Batch<T, B>,
     /// The output, to be overwritten.
@@ -85,7 +85,7 @@ pub struct Forward<'a, T: Scalar, In: Shape, L: Layer<T, In>, B: BatchSize, P: P
 }
 
 /// What a backward pass reads and writes.
-pub struct Backward<'a, T: Scalar, In: Shape, L: Layer<T, In>, B: BatchSize> {
+pub struct Backward<'a, T: Number, In: Shape, L: Layer<T, In>, B: BatchSize> {
     /// The input of the forward pass.
     pub x: &'a In::Batch<T, B>,
     /// Its output.
@@ -101,7 +101,7 @@ pub struct Backward<'a, T: Scalar, In: Shape, L: Layer<T, In>, B: BatchSize> {
 }
 
 #[cfg(feature = "alloc")]
-impl<T: Scalar, S: Shape, L: Layer<T, S>> Layer<T, S> for Box<L> {
+impl<T: Number, S: Shape, L: Layer<T, S>> Layer<T, S> for Box<L> {
     type Out = L::Out;
     type Cache<B: BatchSize, P: Purpose> = L::Cache<B, P>;
     type Scratch = L::Scratch;

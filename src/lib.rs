@@ -111,11 +111,15 @@
 //!
 //! The compiler compiles generic code in the crate that uses it. Without optimisation, matrix loops are some 60
 //! times slower and use four times as much stack: a 784-50-10 net in f64, passed by value, overflows the 2 MiB
-//! stack of a test thread. Two lines in your `Cargo.toml` prevent that:
+//! stack of a test thread. Level 2 in your `Cargo.toml` prevents that. The other two lines keep a rebuild short
+//! (2.5 seconds of CPU time for the README's program, and 17 without them), because rustc then inlines before LLVM
+//! sees the code:
 //!
 //! ```toml
 //! [profile.dev]
-//! opt-level = 1
+//! opt-level = 2
+//! incremental = false
+//! debug = 0
 //! ```
 //!
 //! # What the crate does not do
@@ -193,7 +197,7 @@ pub use pass::Pass;
 pub use path::Path;
 pub use rule::{Piece, Rule};
 pub use shape::{
-    AsBatch, Batch, BatchSize, Buffer, Columns, D1, Flat, Labels, Probabilities, Purpose, Scalar,
+    AsBatch, Batch, BatchSize, Buffer, Columns, D1, Flat, Labels, Number, Probabilities, Purpose,
     Scores, Shape, ToPredict, ToTrain,
 };
 pub use step::{Fused, Predictor, StepError, Way, Whole, Workspace};

@@ -39,17 +39,17 @@
 macro_rules! parameters {
     ($name:ident { $($fields:tt)* }) => {
         $crate::parameters!(@generics $name ScalarOfTree
-            [] [ScalarOfTree: $crate::Scalar,] [] [] [] [] [] [] > { $($fields)* });
+            [] [ScalarOfTree: $crate::Number,] [] [] [] [] [] [] > { $($fields)* });
     };
     ($name:ident < $t:ident : scalar $($rest:tt)*) => {
         $crate::parameters!(@generics $name $t
-            [$t: $crate::Scalar,] [$t: $crate::Scalar,]
-            [$t: $crate::Scalar + $crate::__private::ConstZero,] [$t: $crate::Scalar + $crate::export::Export,]
+            [$t: $crate::Number,] [$t: $crate::Number,]
+            [$t: $crate::Number + $crate::__private::ConstZero,] [$t: $crate::Number + $crate::export::Export,]
             [$t,] [OtherScalar,] [$t,] [&$crate::export::Source::<$t>(None),] $($rest)*);
     };
     ($name:ident < $($rest:tt)+) => {
         $crate::parameters!(@generics $name ScalarOfTree
-            [] [ScalarOfTree: $crate::Scalar,] [] [] [] [] [] [] $($rest)+);
+            [] [ScalarOfTree: $crate::Number,] [] [] [] [] [] [] $($rest)+);
     };
     // The generics, one after the other. They are collected as bounds for `Zeros`, `Parameters`, `ConstZeros` and
     // `Export`, and as arguments of the struct, of the struct over another scalar, of its gradient.
@@ -116,9 +116,9 @@ macro_rules! parameters {
         [$($f:ident)*] [$($k:ident)*]) => {
         impl<$($p)*> $crate::Parameters<$t> for $self {
             type Gradient = $gradient;
-            type With<OtherScalar: $crate::Scalar> = $with;
+            type With<OtherScalar: $crate::Number> = $with;
 
-            fn map_scalar<OtherScalar: $crate::Scalar>(
+            fn map_scalar<OtherScalar: $crate::Number>(
                 &self,
                 _f: &mut impl FnMut($t) -> OtherScalar,
             ) -> Self::With<OtherScalar> {
@@ -207,12 +207,12 @@ macro_rules! parameters {
 /// [`Buffer`](crate::Buffer). It is also [`ConstZeros`](crate::ConstZeros) if its fields are.
 ///
 /// ```
-/// use chainrule::{buffer, BatchSize, Buffer, Columns, Scalar};
+/// use chainrule::{buffer, BatchSize, Buffer, Columns, Number};
 /// use nalgebra::Const;
 ///
 /// buffer! {
 ///     /// What a normalisation keeps for its backward pass.
-///     pub struct Moments<T: Scalar, B: BatchSize, const N: usize> {
+///     pub struct Moments<T: Number, B: BatchSize, const N: usize> {
 ///         /// The normalised inputs.
 ///         pub inputs: Columns<T, N, B>,
 ///         /// One over the standard deviation of each sample.
@@ -324,7 +324,7 @@ macro_rules! __sequence {
             $first::Out, $($more)*);
     };
     (@bounds [$self:ty] [$first:tt $l:ident $($field:tt $more:ident)*] [$($bounds:tt)*] $out:ty,) => {
-        impl<T: $crate::Scalar, In: $crate::Shape, $($bounds)*> $crate::Layer<T, In> for $self {
+        impl<T: $crate::Number, In: $crate::Shape, $($bounds)*> $crate::Layer<T, In> for $self {
             type Out = $out;
             /// For each layer its cache, its output and the gradient on its output. For the last layer only its
             /// cache.

@@ -5,7 +5,7 @@ use crate::{
     network::Network,
     optim::Descent,
     rule::Rule,
-    shape::{Scalar, Shape, ToTrain},
+    shape::{Number, Shape, ToTrain},
     step::{Activations, Predictor, Way, Workspace},
 };
 use core::fmt;
@@ -47,7 +47,7 @@ impl Memory {
     }
 }
 
-impl<T: Scalar, In: Shape, L, E> Network<T, In, L, E> {
+impl<T: Number, In: Shape, L, E> Network<T, In, L, E> {
     /// The bytes that training takes on batches of `B` with the rule `R`, part by part: the net, the
     /// optimizer and a [`Workspace`]. The result prints as a table. The compiler infers the number of state
     /// trees: `Net::memory::<Sgd<f32>, _, 8>()`.

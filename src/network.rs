@@ -11,7 +11,7 @@ use crate::{
     pass::Pass,
     path::Path,
     shape::{
-        AsBatch, Batch, BatchSize, Buffer, D1, Flat, Scalar, Scores, Shape, ToTrain, nan, number,
+        AsBatch, Batch, BatchSize, Buffer, D1, Flat, Number, Scores, Shape, ToTrain, nan, number,
     },
     step::{
         Activations, Prediction, PredictionInto, Predictor, Step, VectorJacobian, Way, Workspace,
@@ -76,7 +76,7 @@ pub struct Network<T, In, L, E> {
 pub type TwoLayerNet<T, const IN: usize, const HIDDEN: usize, const OUT: usize> =
     Network<T, D1<IN>, (Affine<T, IN, HIDDEN>, Relu, Affine<T, HIDDEN, OUT>), SoftmaxCrossEntropy>;
 
-impl<T: Scalar, const IN: usize, const HIDDEN: usize, const OUT: usize>
+impl<T: Number, const IN: usize, const HIDDEN: usize, const OUT: usize>
     TwoLayerNet<T, IN, HIDDEN, OUT>
 {
     /// Weights from a normal distribution of standard deviation `std` (the book's 0.01), biases 0.
@@ -89,7 +89,7 @@ impl<T: Scalar, const IN: usize, const HIDDEN: usize, const OUT: usize>
 // The bound `L: Layer` is on each method and not on the block. With the bound on the block, a net that is named by
 // a type alias gets the message "the function exists, but its trait bounds were not satisfied", which does not
 // say which layer does not fit.
-impl<T: Scalar, In: Shape, L, E> Network<T, In, L, E> {
+impl<T: Number, In: Shape, L, E> Network<T, In, L, E> {
     /// A net of these layers, with this loss.
     pub const fn new(layers: L, criterion: E) -> Self
     where
@@ -349,7 +349,7 @@ impl<T: Scalar, In: Shape, L, E> Network<T, In, L, E> {
     }
 
     /// The same net over another scalar: `net.map(f64::from)`.
-    pub fn map<U: Scalar>(&self, mut f: impl FnMut(T) -> U) -> Network<U, In, L::With<U>, E>
+    pub fn map<U: Number>(&self, mut f: impl FnMut(T) -> U) -> Network<U, In, L::With<U>, E>
     where
         L: Layer<T, In>,
         L::With<U>: Layer<U, In, Out = L::Out>,
@@ -407,7 +407,7 @@ impl<T, In, L: fmt::Debug, E: fmt::Debug> fmt::Debug for Network<T, In, L, E> {
 ///    4 ×     1         4  2.bias
 ///                    212  in all, 848 bytes: 68 to train, 144 frozen");
 /// ```
-impl<T: Scalar, In, L: Parameters<T>, E> fmt::Display for Network<T, In, L, E> {
+impl<T: Number, In, L: Parameters<T>, E> fmt::Display for Network<T, In, L, E> {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         let (mut written, mut counts) = (Ok(()), [0; 3]);
         self.layers.visit(&Path::ROOT, &mut |leaf| {
@@ -440,6 +440,6 @@ impl<T: Scalar, In, L: Parameters<T>, E> fmt::Display for Network<T, In, L, E> {
 }
 
 /// `part` divided by `whole`.
-pub(crate) fn ratio<T: Scalar>(part: usize, whole: usize) -> T {
+pub(crate) fn ratio<T: Number>(part: usize, whole: usize) -> T {
     number::<T>(part) / number(whole)
 }

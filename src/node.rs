@@ -15,7 +15,7 @@
 //! assert_eq!(format!("{d_apple} {d_apple_num:.1} {d_tax}"), "2.2 110.0 200");
 //! ```
 
-use crate::shape::Scalar;
+use crate::shape::Number;
 
 /// out = x·y; dx = dout·y, dy = dout·x. (Chapter 5.4.1.)
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -24,7 +24,7 @@ pub struct Mul<T> {
     y: T,
 }
 
-impl<T: Scalar> Mul<T> {
+impl<T: Number> Mul<T> {
     /// x·y, and the node, which keeps both.
     pub fn forward(x: T, y: T) -> (T, Self) {
         (x * y, Mul { x, y })
@@ -42,12 +42,12 @@ pub struct Add;
 
 impl Add {
     /// x + y, and the node, which keeps nothing.
-    pub fn forward<T: Scalar>(x: T, y: T) -> (T, Self) {
+    pub fn forward<T: Number>(x: T, y: T) -> (T, Self) {
         (x + y, Add)
     }
 
     /// The gradients on x and on y.
-    pub fn backward<T: Scalar>(&self, dout: T) -> (T, T) {
+    pub fn backward<T: Number>(&self, dout: T) -> (T, T) {
         (dout, dout)
     }
 }

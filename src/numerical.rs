@@ -6,11 +6,11 @@ use crate::{
     network::Network,
     params::{LeafMut, Parameters, Role},
     path::Path,
-    shape::{BatchSize, Flat, Scalar, Shape},
+    shape::{BatchSize, Flat, Number, Shape},
     zeros::Zeros,
 };
 
-impl<T: Scalar, In: Shape, L, E> Network<T, In, L, E> {
+impl<T: Number, In: Shape, L, E> Network<T, In, L, E> {
     /// The gradient of the [`loss`](Self::loss) by central differences, with two forward passes for each
     /// parameter. It serves to check [`gradient`](Self::gradient).
     ///
@@ -72,7 +72,7 @@ impl<T: Scalar, In: Shape, L, E> Network<T, In, L, E> {
 }
 
 /// Trainable parameter number `index`: sets it to `value`, if given, and returns its value.
-fn learned<T: Scalar, L: Parameters<T>>(layers: &mut L, index: usize, value: Option<T>) -> T {
+fn learned<T: Number, L: Parameters<T>>(layers: &mut L, index: usize, value: Option<T>) -> T {
     let (mut before, mut found) = (0, T::zero());
     layers.visit_mut(None, [], &Path::ROOT, &mut |leaf: LeafMut<T, 0>| {
         if leaf.role == Role::Weight {
@@ -87,7 +87,7 @@ fn learned<T: Scalar, L: Parameters<T>>(layers: &mut L, index: usize, value: Opt
 }
 
 /// (f(x + h) - f(x - h)) / 2h, divided by the actual difference of the two arguments after rounding.
-fn central<T: Scalar>(x: T, mut f: impl FnMut(T) -> T) -> T {
+fn central<T: Number>(x: T, mut f: impl FnMut(T) -> T) -> T {
     let h = T::default_epsilon().cbrt() * x.abs().max(T::one());
     let (above, below) = (x + h, x - h);
     (f(above) - f(below)) / (above - below)

@@ -4,7 +4,7 @@
 //! scalar, and check all sizes: if the lengths of the slices do not agree, the whole output is NaN. In a net they
 //! use AVX2, AVX-512 or NEON for f32 and f64, if the methods of the layer are `#[inline(always)]`.
 
-use crate::{kernel, shape::Scalar};
+use crate::{kernel, shape::Number};
 
 /// A read-only matrix in a slice, with the strides of its rows and columns.
 #[derive(Clone, Copy, Debug)]
@@ -14,7 +14,7 @@ pub struct View<'a, T> {
     column: usize,
 }
 
-impl<'a, T: Scalar> View<'a, T> {
+impl<'a, T: Number> View<'a, T> {
     /// Columns of `rows` numbers, one after the other: an `SMatrix`, or a batch with one sample per column.
     #[inline(always)]
     pub const fn columns(numbers: &'a [T], rows: usize) -> Self {
@@ -65,7 +65,7 @@ pub enum To {
 /// assert_eq!(c, [101.0, 202.0, 303.0, 202.0, 404.0, 606.0, 303.0, 606.0, 909.0]);
 /// ```
 #[inline(always)]
-pub fn gemm<T: Scalar>([m, k, n]: [usize; 3], a: View<T>, b: View<T>, c: &mut [T], to: To) {
+pub fn gemm<T: Number>([m, k, n]: [usize; 3], a: View<T>, b: View<T>, c: &mut [T], to: To) {
     if m.checked_mul(n) != Some(c.len()) {
         return c.fill(crate::shape::nan());
     }
@@ -83,7 +83,7 @@ pub fn gemm<T: Scalar>([m, k, n]: [usize; 3], a: View<T>, b: View<T>, c: &mut [T
 /// assert_eq!(c, [3.0, 6.0, 0.0, 4.0, 8.0, 0.0]);
 /// ```
 #[inline(always)]
-pub fn gemm_into<T: Scalar>(
+pub fn gemm_into<T: Number>(
     size: [usize; 3],
     a: View<T>,
     b: View<T>,
@@ -97,7 +97,7 @@ pub fn gemm_into<T: Scalar>(
 
 /// to ← to + factor·x, entry by entry.
 #[inline(always)]
-pub fn add_scaled<T: Scalar>(factor: T, x: &[T], to: &mut [T]) {
+pub fn add_scaled<T: Number>(factor: T, x: &[T], to: &mut [T]) {
     kernel::add_scaled(factor, x, to);
 }
 
@@ -110,19 +110,19 @@ pub fn add_scaled<T: Scalar>(factor: T, x: &[T], to: &mut [T]) {
 /// assert_eq!(sum, [104.0, 206.0]);
 /// ```
 #[inline(always)]
-pub fn sum_samples<T: Scalar>(batch: &[T], sum: &mut [T], to: To) {
+pub fn sum_samples<T: Number>(batch: &[T], sum: &mut [T], to: To) {
     kernel::sum_columns(batch, sum, to == To::Set);
 }
 
 /// Whether all numbers are finite.
 #[inline(always)]
-pub fn finite<T: Scalar>(numbers: &[T]) -> bool {
+pub fn finite<T: Number>(numbers: &[T]) -> bool {
     kernel::finite(numbers)
 }
 
 /// Writes softmax(x) = eˣⁱ / Σ eˣᵏ to `p`, without overflow. If an input is NaN or +∞, all of `p` is NaN.
 #[inline(always)]
-pub fn softmax<T: Scalar>(x: &[T], p: &mut [T]) {
+pub fn softmax<T: Number>(x: &[T], p: &mut [T]) {
     if x.len() == p.len() {
         kernel::softmax(x, p);
     } else {
@@ -134,14 +134,14 @@ macro_rules! functions {
     ($($(#[$doc:meta])* $name:ident, $back:ident($from:ident);)*) => { $(
         $(#[$doc])*
         #[inline(always)]
-        pub fn $name<T: Scalar>(x: &[T], y: &mut [T]) {
+        pub fn $name<T: Number>(x: &[T], y: &mut [T]) {
             kernel::$name(x, y);
         }
 
         #[doc = concat!("The derivative of [`", stringify!($name), "`], times `dy`, from its `",
             stringify!($from), "`.")]
         #[inline(always)]
-        pub fn $back<T: Scalar>($from: &[T], dy: &[T], dx: &mut [T]) {
+        pub fn $back<T: Number>($from: &[T], dy: &[T], dx: &mut [T]) {
             kernel::$back($from, dy, dx);
         }
     )* };
@@ -161,12 +161,12 @@ functions! {
 
 /// x ← eˣ, entry by entry.
 #[inline(always)]
-pub fn exp<T: Scalar>(x: &mut [T]) {
+pub fn exp<T: Number>(x: &mut [T]) {
     kernel::exp(x);
 }
 
 /// x ← ln(1 + x), entry by entry.
 #[inline(always)]
-pub fn ln_1p<T: Scalar>(x: &mut [T]) {
+pub fn ln_1p<T: Number>(x: &mut [T]) {
     kernel::ln_1p(x);
 }

@@ -3,7 +3,7 @@
 use crate::{
     kernel,
     path::Path,
-    shape::Scalar,
+    shape::Number,
     zeros::{ConstZeros, Zeros},
 };
 #[cfg(feature = "alloc")]
@@ -16,19 +16,19 @@ use num_traits::ConstZero;
 /// [`parameters!`](crate::parameters) implements it for a struct. All methods visit the leaves in the same
 /// order.
 #[doc(alias("state_dict", "named_parameters"))]
-pub trait Parameters<T: Scalar>: Sized + 'static {
+pub trait Parameters<T: Number>: Sized + 'static {
     /// The tree of gradients: the same leaves, without frozen ones. The state of an optimizer has this type
     /// too. It is `()` if the layer has no parameters or is [`Frozen`](crate::Frozen).
     type Gradient: Parameters<T, Gradient = Self::Gradient> + Zeros;
 
     /// The same tree over another scalar.
-    type With<U: Scalar>: Parameters<U, With<T> = Self, Gradient = <Self::Gradient as Parameters<T>>::With<U>>;
+    type With<U: Number>: Parameters<U, With<T> = Self, Gradient = <Self::Gradient as Parameters<T>>::With<U>>;
 
     /// How many numbers all leaves hold together.
     const COUNT: usize;
 
     /// The same tree with `f` applied to each number.
-    fn map_scalar<U: Scalar>(&self, f: &mut impl FnMut(T) -> U) -> Self::With<U>;
+    fn map_scalar<U: Number>(&self, f: &mut impl FnMut(T) -> U) -> Self::With<U>;
 
     /// Calls `f` with each leaf. Its name begins with `path`.
     fn visit(&self, path: &Path, f: &mut impl FnMut(Leaf<T>));
@@ -45,7 +45,7 @@ pub trait Parameters<T: Scalar>: Sized + 'static {
 }
 
 /// A tree of one leaf: a matrix, or a [`Statistic`].
-pub trait OneLeaf<T: Scalar>: Parameters<T, Gradient = Self> + Zeros {
+pub trait OneLeaf<T: Number>: Parameters<T, Gradient = Self> + Zeros {
     /// `K` columns of the leaf.
     type Columns<const K: usize>: AsMut<[T]>;
     /// The rows and columns.
@@ -109,12 +109,12 @@ pub struct LeafMut<'a, T, const N: usize> {
 pub struct Statistic<T, const N: usize>(pub SVector<T, N>);
 
 /// Sets all numbers of a tree.
-pub(crate) fn fill<T: Scalar, L: Parameters<T>>(tree: &mut L, value: T) {
+pub(crate) fn fill<T: Number, L: Parameters<T>>(tree: &mut L, value: T) {
     tree.visit_mut(None, [], &Path::ROOT, &mut |leaf: LeafMut<T, 0>| leaf.values.fill(value));
 }
 
 /// The first leaf with a number that is not finite.
-pub(crate) fn not_finite<T: Scalar, L: Parameters<T>>(tree: &L) -> Option<LeafName> {
+pub(crate) fn not_finite<T: Number, L: Parameters<T>>(tree: &L) -> Option<LeafName> {
     let (mut found, mut number) = (None, 0);
     tree.visit(&Path::ROOT, &mut |leaf: Leaf<T>| {
         if found.is_none() && !kernel::finite(leaf.values) {
@@ -136,16 +136,16 @@ pub struct LeafName {
 
 /// The number of parameters in one field of a struct whose field types a macro does not know.
 #[doc(hidden)]
-pub const fn count<T: Scalar, S, F: Parameters<T>>(_: fn(&S) -> &F) -> usize {
+pub const fn count<T: Number, S, F: Parameters<T>>(_: fn(&S) -> &F) -> usize {
     F::COUNT
 }
 
-impl<T: Scalar, const R: usize, const C: usize> Parameters<T> for SMatrix<T, R, C> {
+impl<T: Number, const R: usize, const C: usize> Parameters<T> for SMatrix<T, R, C> {
     type Gradient = Self;
-    type With<U: Scalar> = SMatrix<U, R, C>;
+    type With<U: Number> = SMatrix<U, R, C>;
     const COUNT: usize = R * C;
 
-    fn map_scalar<U: Scalar>(&self, f: &mut impl FnMut(T) -> U) -> SMatrix<U, R, C> {
+    fn map_scalar<U: Number>(&self, f: &mut impl FnMut(T) -> U) -> SMatrix<U, R, C> {
         self.map(f)
     }
 
@@ -169,7 +169,7 @@ impl<T: Scalar, const R: usize, const C: usize> Parameters<T> for SMatrix<T, R, 
     }
 }
 
-impl<T: Scalar, const R: usize, const C: usize> OneLeaf<T> for SMatrix<T, R, C> {
+impl<T: Number, const R: usize, const C: usize> OneLeaf<T> for SMatrix<T, R, C> {
     type Columns<const K: usize> = Run<T, R, K>;
     const SHAPE: (usize, usize) = (R, C);
     const ROLE: Role = Role::Weight;
@@ -196,12 +196,12 @@ impl<T, const R: usize, const K: usize> AsMut<[T]> for Run<T, R, K> {
     }
 }
 
-impl<T: Scalar, const M: usize> Parameters<T> for Statistic<T, M> {
+impl<T: Number, const M: usize> Parameters<T> for Statistic<T, M> {
     type Gradient = Self;
-    type With<U: Scalar> = Statistic<U, M>;
+    type With<U: Number> = Statistic<U, M>;
     const COUNT: usize = M;
 
-    fn map_scalar<U: Scalar>(&self, f: &mut impl FnMut(T) -> U) -> Self::With<U> {
+    fn map_scalar<U: Number>(&self, f: &mut impl FnMut(T) -> U) -> Self::With<U> {
         Statistic(self.0.map(f))
     }
 
@@ -224,7 +224,7 @@ impl<T: Scalar, const M: usize> Parameters<T> for Statistic<T, M> {
     }
 }
 
-impl<T: Scalar, const M: usize> OneLeaf<T> for Statistic<T, M> {
+impl<T: Number, const M: usize> OneLeaf<T> for Statistic<T, M> {
     type Columns<const K: usize> = Run<T, M, K>;
     const SHAPE: (usize, usize) = (M, 1);
     const ROLE: Role = Role::Statistic;
@@ -240,7 +240,7 @@ impl<T: Scalar, const M: usize> OneLeaf<T> for Statistic<T, M> {
     }
 }
 
-impl<T: Scalar, const N: usize> Zeros for Statistic<T, N> {
+impl<T: Number, const N: usize> Zeros for Statistic<T, N> {
     #[inline]
     fn zeros() -> Self {
         Statistic(SVector::zeros())
@@ -252,17 +252,17 @@ impl<T: Scalar, const N: usize> Zeros for Statistic<T, N> {
     }
 }
 
-impl<T: Scalar + ConstZero, const N: usize> ConstZeros for Statistic<T, N> {
+impl<T: Number + ConstZero, const N: usize> ConstZeros for Statistic<T, N> {
     const ZEROS: Self = Statistic(ConstZeros::ZEROS);
 }
 
 /// `M` trees, named by their index.
-impl<T: Scalar, L: Parameters<T>, const M: usize> Parameters<T> for [L; M] {
+impl<T: Number, L: Parameters<T>, const M: usize> Parameters<T> for [L; M] {
     type Gradient = [L::Gradient; M];
-    type With<U: Scalar> = [L::With<U>; M];
+    type With<U: Number> = [L::With<U>; M];
     const COUNT: usize = M * L::COUNT;
 
-    fn map_scalar<U: Scalar>(&self, f: &mut impl FnMut(T) -> U) -> Self::With<U> {
+    fn map_scalar<U: Number>(&self, f: &mut impl FnMut(T) -> U) -> Self::With<U> {
         self.each_ref().map(|part| part.map_scalar(f))
     }
 
@@ -292,13 +292,13 @@ impl<T: Scalar, L: Parameters<T>, const M: usize> Parameters<T> for [L; M] {
 }
 
 #[cfg(feature = "alloc")]
-impl<T: Scalar, L: Parameters<T>> Parameters<T> for Box<L> {
+impl<T: Number, L: Parameters<T>> Parameters<T> for Box<L> {
     type Gradient = Box<L::Gradient>;
-    type With<U: Scalar> = Box<L::With<U>>;
+    type With<U: Number> = Box<L::With<U>>;
     const COUNT: usize = L::COUNT;
 
     /// Builds the new tree on the stack first.
-    fn map_scalar<U: Scalar>(&self, f: &mut impl FnMut(T) -> U) -> Self::With<U> {
+    fn map_scalar<U: Number>(&self, f: &mut impl FnMut(T) -> U) -> Self::With<U> {
         Box::new((**self).map_scalar(f))
     }
 
@@ -321,12 +321,12 @@ impl<T: Scalar, L: Parameters<T>> Parameters<T> for Box<L> {
 }
 
 /// No parameters.
-impl<T: Scalar> Parameters<T> for () {
+impl<T: Number> Parameters<T> for () {
     type Gradient = ();
-    type With<U: Scalar> = ();
+    type With<U: Number> = ();
     const COUNT: usize = 0;
 
-    fn map_scalar<U: Scalar>(&self, _: &mut impl FnMut(T) -> U) {}
+    fn map_scalar<U: Number>(&self, _: &mut impl FnMut(T) -> U) {}
 
     fn visit(&self, _: &Path, _: &mut impl FnMut(Leaf<T>)) {}
 

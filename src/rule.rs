@@ -3,7 +3,7 @@
 use crate::{
     params::{Parameters, Role},
     path::Path,
-    shape::Scalar,
+    shape::Number,
 };
 
 /// How an optimizer changes a parameter by its gradient, with `N` numbers of state for each number of the
@@ -14,7 +14,7 @@ use crate::{
 /// state.
 ///
 /// The page [`write_an_optimizer`](crate::write_an_optimizer) has an example.
-pub trait Rule<T: Scalar, const N: usize>: 'static {
+pub trait Rule<T: Number, const N: usize>: 'static {
     /// [`Fused`](crate::Fused) if the rule works number by number. The crate then applies it during the
     /// backward pass and stores no gradient. [`Whole`](crate::Whole) if the rule must see the whole gradient
     /// first.

@@ -13,17 +13,17 @@ use {
 ///
 /// The fixed-point numbers of simba are `RealField` too, but their `tanh`, `ln` and some other functions
 /// panic. With them use only `Affine`, `Relu` and the squared error.
-pub trait Scalar: RealField + Copy {}
+pub trait Number: RealField + Copy {}
 
-impl<T: RealField + Copy> Scalar for T {}
+impl<T: RealField + Copy> Number for T {}
 
 /// A count as a number; NaN if `T` cannot represent it.
-pub(crate) fn number<T: Scalar>(count: usize) -> T {
+pub(crate) fn number<T: Number>(count: usize) -> T {
     num_traits::FromPrimitive::from_usize(count).unwrap_or_else(nan)
 }
 
 /// Not a number, in any scalar.
-pub(crate) fn nan<T: Scalar>() -> T {
+pub(crate) fn nan<T: Number>() -> T {
     T::zero() / T::zero()
 }
 
@@ -36,7 +36,7 @@ pub(crate) fn nan<T: Scalar>() -> T {
 )]
 pub trait BatchSize: Dim {
     /// The storage of `Self` columns of `N` features.
-    type Storage<T: Scalar, const N: usize>: RawStorageMut<T, Const<N>, Self>
+    type Storage<T: Number, const N: usize>: RawStorageMut<T, Const<N>, Self>
         + IsContiguous
         + Clone
         + core::fmt::Debug;
@@ -47,7 +47,7 @@ pub trait BatchSize: Dim {
     type Place<S: Zeros>: Zeros + AsMut<S>;
 
     /// `Self` columns of zeros.
-    fn columns<T: Scalar, const N: usize>(self) -> Columns<T, N, Self>;
+    fn columns<T: Number, const N: usize>(self) -> Columns<T, N, Self>;
 
     /// The same value for each sample.
     fn samples<S: Copy>(self, value: S) -> Self::Samples<S>;
@@ -87,12 +87,12 @@ pub type Columns<T, const N: usize, B> = Matrix<T, Const<N>, B, <B as BatchSize>
 pub type Labels<B> = <B as BatchSize>::Samples<usize>;
 
 impl<const B: usize> BatchSize for Const<B> {
-    type Storage<T: Scalar, const N: usize> = ArrayStorage<T, N, B>;
+    type Storage<T: Number, const N: usize> = ArrayStorage<T, N, B>;
     type Samples<S: Copy> = [S; B];
     type Place<S: Zeros> = Inline<S>;
 
     #[inline]
-    fn columns<T: Scalar, const N: usize>(self) -> Columns<T, N, Self> {
+    fn columns<T: Number, const N: usize>(self) -> Columns<T, N, Self> {
         SMatrix::from_array_storage(ArrayStorage([[T::zero(); N]; B]))
     }
 
@@ -104,11 +104,11 @@ impl<const B: usize> BatchSize for Const<B> {
 
 #[cfg(feature = "alloc")]
 impl BatchSize for Dyn {
-    type Storage<T: Scalar, const N: usize> = VecStorage<T, Const<N>, Dyn>;
+    type Storage<T: Number, const N: usize> = VecStorage<T, Const<N>, Dyn>;
     type Samples<S: Copy> = Vec<S>;
     type Place<S: Zeros> = Box<S>;
 
-    fn columns<T: Scalar, const N: usize>(self) -> Columns<T, N, Self> {
+    fn columns<T: Number, const N: usize>(self) -> Columns<T, N, Self> {
         // The allocator refuses a count that is larger than the address space.
         let count = N.saturating_mul(self.0);
         // For large sizes the system gives memory that is zero already, so nothing is written.
@@ -128,7 +128,7 @@ pub trait Buffer<B: BatchSize>: Clone {
     fn new(size: B) -> Self;
 }
 
-impl<T: Scalar, const N: usize, B: BatchSize> Buffer<B> for Columns<T, N, B> {
+impl<T: Number, const N: usize, B: BatchSize> Buffer<B> for Columns<T, N, B> {
     #[inline]
     fn new(size: B) -> Self {
         size.columns()
@@ -200,10 +200,10 @@ impl Purpose for ToPredict {
 /// The shape of one sample, as a type. The batch of such samples is an associated type.
 pub trait Shape: Sized + 'static {
     /// A batch of `B` samples.
-    type Batch<T: Scalar, B: BatchSize>: Buffer<B> + AsBatch<T, Self, Size = B>;
+    type Batch<T: Number, B: BatchSize>: Buffer<B> + AsBatch<T, Self, Size = B>;
 
     /// The number of samples in a batch.
-    fn size<T: Scalar, B: BatchSize>(x: &Self::Batch<T, B>) -> B;
+    fn size<T: Number, B: BatchSize>(x: &Self::Batch<T, B>) -> B;
 }
 
 /// A batch of samples of shape `S` that knows its size.
@@ -213,7 +213,7 @@ pub trait Shape: Sized + 'static {
     note = "of constant size: `SMatrix<T, N, B>`, from an array by `SMatrix::from_column_slice(&array)`",
     note = "of run-time size: `data::from_dmatrix::<T, N>(matrix)?`"
 )]
-pub trait AsBatch<T: Scalar, S: Shape> {
+pub trait AsBatch<T: Number, S: Shape> {
     /// The number of samples.
     type Size: BatchSize;
 
@@ -227,10 +227,10 @@ pub trait Flat: Shape {
     const LEN: usize;
 
     /// All numbers of a batch.
-    fn flat<T: Scalar, B: BatchSize>(x: &Self::Batch<T, B>) -> &[T];
+    fn flat<T: Number, B: BatchSize>(x: &Self::Batch<T, B>) -> &[T];
 
     /// All numbers of a batch, to write to.
-    fn flat_mut<T: Scalar, B: BatchSize>(x: &mut Self::Batch<T, B>) -> &mut [T];
+    fn flat_mut<T: Number, B: BatchSize>(x: &mut Self::Batch<T, B>) -> &mut [T];
 }
 
 /// A batch of `B` samples of shape `S`.
@@ -243,10 +243,10 @@ macro_rules! vectors {
         pub struct $name<const N: usize>;
 
         impl<const N: usize> Shape for $name<N> {
-            type Batch<T: Scalar, B: BatchSize> = Columns<T, N, B>;
+            type Batch<T: Number, B: BatchSize> = Columns<T, N, B>;
 
             #[inline(always)]
-            fn size<T: Scalar, B: BatchSize>(x: &Columns<T, N, B>) -> B {
+            fn size<T: Number, B: BatchSize>(x: &Columns<T, N, B>) -> B {
                 x.shape_generic().1
             }
         }
@@ -255,12 +255,12 @@ macro_rules! vectors {
             const LEN: usize = N;
 
             #[inline(always)]
-            fn flat<T: Scalar, B: BatchSize>(x: &Columns<T, N, B>) -> &[T] {
+            fn flat<T: Number, B: BatchSize>(x: &Columns<T, N, B>) -> &[T] {
                 x.as_slice()
             }
 
             #[inline(always)]
-            fn flat_mut<T: Scalar, B: BatchSize>(x: &mut Columns<T, N, B>) -> &mut [T] {
+            fn flat_mut<T: Number, B: BatchSize>(x: &mut Columns<T, N, B>) -> &mut [T] {
                 x.as_mut_slice()
             }
         }
@@ -268,7 +268,7 @@ macro_rules! vectors {
         impl<const N: usize> Scores<N> for $name<N> {}
 
         #[diagnostic::do_not_recommend]
-        impl<T: Scalar, const N: usize, B: BatchSize> AsBatch<T, $name<N>> for Columns<T, N, B> {
+        impl<T: Number, const N: usize, B: BatchSize> AsBatch<T, $name<N>> for Columns<T, N, B> {
             type Size = B;
 
             #[inline(always)]

@@ -6,7 +6,7 @@ use crate::{
     layer::{Backward, Forward, Layer},
     loss::Loss,
     pass::Pass,
-    shape::{Batch, BatchSize, Buffer, Purpose, Scalar, Shape, ToPredict, ToTrain},
+    shape::{Batch, BatchSize, Buffer, Number, Purpose, Shape, ToPredict, ToTrain},
     zeros::{ConstZeros, Zeros},
 };
 use core::fmt;
@@ -40,7 +40,7 @@ impl Way for Whole {
 /// one. Each thread needs its own.
 // In this order both activations and gradient begin at a cache line.
 #[cfg_attr(target_arch = "x86_64", repr(C, align(64)))]
-pub struct Workspace<T: Scalar, In: Shape, L: Layer<T, In>, B: BatchSize, W: Way = Whole> {
+pub struct Workspace<T: Number, In: Shape, L: Layer<T, In>, B: BatchSize, W: Way = Whole> {
     pub(crate) activations: Activations<T, In, L, B, ToTrain>,
     /// The gradient of the last batch; `()` for a [`Fused`] optimizer.
     pub grad: W::Gradient<L::Gradient>,
@@ -52,7 +52,7 @@ pub struct Workspace<T: Scalar, In: Shape, L: Layer<T, In>, B: BatchSize, W: Way
 
 /// The values between the layers, and the outputs.
 #[cfg_attr(target_arch = "x86_64", repr(C, align(64)))]
-pub(crate) struct Activations<T: Scalar, In: Shape, L: Layer<T, In>, B: BatchSize, P: Purpose> {
+pub(crate) struct Activations<T: Number, In: Shape, L: Layer<T, In>, B: BatchSize, P: Purpose> {
     pub cache: L::Cache<B, P>,
     pub y: Batch<T, L::Out, B>,
     pub dy: P::InTraining<B, Batch<T, L::Out, B>>,
@@ -60,7 +60,7 @@ pub(crate) struct Activations<T: Scalar, In: Shape, L: Layer<T, In>, B: BatchSiz
     pub scratch: B::Place<Room<L::Scratch>>,
 }
 
-impl<T: Scalar, In: Shape, L: Layer<T, In>, B: BatchSize, P: Purpose> Activations<T, In, L, B, P> {
+impl<T: Number, In: Shape, L: Layer<T, In>, B: BatchSize, P: Purpose> Activations<T, In, L, B, P> {
     #[inline]
     pub fn new(size: B) -> Self {
         let (cache, y, dy) = (Buffer::new(size), Buffer::new(size), Buffer::new(size));
@@ -83,7 +83,7 @@ impl<T: Scalar, In: Shape, L: Layer<T, In>, B: BatchSize, P: Purpose> Activation
     }
 }
 
-impl<T: Scalar, In: Shape, L: Layer<T, In>, B: BatchSize> Activations<T, In, L, B, ToTrain> {
+impl<T: Number, In: Shape, L: Layer<T, In>, B: BatchSize> Activations<T, In, L, B, ToTrain> {
     #[inline(always)]
     pub fn loss<E: Loss<T, L::Out, B, Y>, Y: ?Sized>(&mut self, criterion: &E, target: &Y) -> T {
         criterion.loss(&self.y, target, Some(&mut self.dy))
@@ -104,7 +104,7 @@ impl<T: Scalar, In: Shape, L: Layer<T, In>, B: BatchSize> Activations<T, In, L, 
 
 /// The memory of predictions for batches of one size, with the outputs of the last batch.
 /// [`Network::predictor`](crate::Network::predictor) makes one. Each thread needs its own.
-pub struct Predictor<T: Scalar, In: Shape, L: Layer<T, In>, B: BatchSize> {
+pub struct Predictor<T: Number, In: Shape, L: Layer<T, In>, B: BatchSize> {
     pub(crate) activations: Activations<T, In, L, B, ToPredict>,
 }
 
@@ -146,12 +146,12 @@ impl core::error::Error for StepError {}
 
 /// A prediction in new memory. All of it is inlined here, so the compiler can drop the zeroing of memory that is
 /// overwritten.
-pub(crate) struct Prediction<'a, T: Scalar, In: Shape, L, B: BatchSize> {
+pub(crate) struct Prediction<'a, T: Number, In: Shape, L, B: BatchSize> {
     pub layers: &'a L,
     pub x: &'a In::Batch<T, B>,
 }
 
-impl<T: Scalar, In: Shape, L: Layer<T, In>, B: BatchSize> Work for Prediction<'_, T, In, L, B> {
+impl<T: Number, In: Shape, L: Layer<T, In>, B: BatchSize> Work for Prediction<'_, T, In, L, B> {
     type Output = Batch<T, L::Out, B>;
 
     #[inline(always)]
@@ -166,13 +166,13 @@ impl<T: Scalar, In: Shape, L: Layer<T, In>, B: BatchSize> Work for Prediction<'_
 }
 
 /// A prediction in existing memory.
-pub(crate) struct PredictionInto<'a, T: Scalar, In: Shape, L: Layer<T, In>, B: BatchSize> {
+pub(crate) struct PredictionInto<'a, T: Number, In: Shape, L: Layer<T, In>, B: BatchSize> {
     pub layers: &'a L,
     pub x: &'a In::Batch<T, B>,
     pub activations: &'a mut Activations<T, In, L, B, ToPredict>,
 }
 
-impl<T: Scalar, In: Shape, L: Layer<T, In>, B: BatchSize> Work for PredictionInto<'_, T, In, L, B> {
+impl<T: Number, In: Shape, L: Layer<T, In>, B: BatchSize> Work for PredictionInto<'_, T, In, L, B> {
     type Output = ();
 
     #[inline(always)]
@@ -182,7 +182,7 @@ impl<T: Scalar, In: Shape, L: Layer<T, In>, B: BatchSize> Work for PredictionInt
 }
 
 /// Forward, loss, and backward if the loss is finite or `always`.
-pub(crate) struct Step<'a, 'g, T: Scalar, In: Shape, L: Layer<T, In>, E, B: BatchSize, Y: ?Sized, D>
+pub(crate) struct Step<'a, 'g, T: Number, In: Shape, L: Layer<T, In>, E, B: BatchSize, Y: ?Sized, D>
 where
     D: Destination<T>,
 {
@@ -196,7 +196,7 @@ where
     pub always: bool,
 }
 
-impl<T: Scalar, In: Shape, L: Layer<T, In>, E, B: BatchSize, Y: ?Sized, D: Destination<T>> Work
+impl<T: Number, In: Shape, L: Layer<T, In>, E, B: BatchSize, Y: ?Sized, D: Destination<T>> Work
     for Step<'_, '_, T, In, L, E, B, Y, D>
 where
     E: Loss<T, L::Out, B, Y>,
@@ -216,7 +216,7 @@ where
 }
 
 /// Forward, then backward from the gradient on the outputs that the activations hold.
-pub(crate) struct VectorJacobian<'a, 'g, T: Scalar, In: Shape, L: Layer<T, In>, B: BatchSize, D>
+pub(crate) struct VectorJacobian<'a, 'g, T: Number, In: Shape, L: Layer<T, In>, B: BatchSize, D>
 where
     D: Destination<T>,
 {
@@ -226,7 +226,7 @@ where
     pub this: Grad<'g, T, L, D>,
 }
 
-impl<T: Scalar, In: Shape, L: Layer<T, In>, B: BatchSize, D: Destination<T>> Work
+impl<T: Number, In: Shape, L: Layer<T, In>, B: BatchSize, D: Destination<T>> Work
     for VectorJacobian<'_, '_, T, In, L, B, D>
 {
     type Output = ();
@@ -238,7 +238,7 @@ impl<T: Scalar, In: Shape, L: Layer<T, In>, B: BatchSize, D: Destination<T>> Wor
     }
 }
 
-impl<T: Scalar, In: Shape, L: Layer<T, In>, B: BatchSize, W: Way> Workspace<T, In, L, B, W> {
+impl<T: Number, In: Shape, L: Layer<T, In>, B: BatchSize, W: Way> Workspace<T, In, L, B, W> {
     /// Makes room for a batch of `size`, and returns the pass of this step.
     #[inline]
     pub(crate) fn pass(&mut self, size: B) -> Pass {
@@ -247,7 +247,7 @@ impl<T: Scalar, In: Shape, L: Layer<T, In>, B: BatchSize, W: Way> Workspace<T, I
     }
 }
 
-impl<T: Scalar, In: Shape, L: Layer<T, In>, const B: usize, W: Way> ConstZeros
+impl<T: Number, In: Shape, L: Layer<T, In>, const B: usize, W: Way> ConstZeros
     for Workspace<T, In, L, Const<B>, W>
 where
     W::Gradient<L::Gradient>: ConstZeros,

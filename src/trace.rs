@@ -6,7 +6,7 @@ use crate::{
     layer::{Backward, Forward, Layer},
     params,
     pass::Pass,
-    shape::{Batch, BatchSize, Buffer, Columns, D1, Flat, Scalar, Shape, ToTrain, nan},
+    shape::{Batch, BatchSize, Buffer, Columns, D1, Flat, Number, Shape, ToTrain, nan},
     zeros::Zeros,
 };
 
@@ -25,7 +25,7 @@ use crate::{
 /// ```
 pub trait ByValue {
     /// The output for a batch, with what the backward pass needs.
-    fn trace<'a, T: Scalar, const N: usize, B: BatchSize>(
+    fn trace<'a, T: Number, const N: usize, B: BatchSize>(
         &'a self,
         x: &'a Columns<T, N, B>,
     ) -> Trace<'a, T, D1<N>, Self, B>
@@ -39,7 +39,7 @@ pub trait ByValue {
 impl<L> ByValue for L {}
 
 /// One forward pass of a layer. `backward` can follow any number of times.
-pub struct Trace<'a, T: Scalar, In: Shape, L: Layer<T, In>, B: BatchSize> {
+pub struct Trace<'a, T: Number, In: Shape, L: Layer<T, In>, B: BatchSize> {
     layer: &'a L,
     x: &'a In::Batch<T, B>,
     /// The output.
@@ -48,7 +48,7 @@ pub struct Trace<'a, T: Scalar, In: Shape, L: Layer<T, In>, B: BatchSize> {
     scratch: B::Place<Room<L::Scratch>>,
 }
 
-impl<'a, T: Scalar, In: Shape, L: Layer<T, In>, B: BatchSize> Trace<'a, T, In, L, B> {
+impl<'a, T: Number, In: Shape, L: Layer<T, In>, B: BatchSize> Trace<'a, T, In, L, B> {
     /// The forward pass of a layer on inputs of any shape.
     pub fn new(layer: &'a L, x: &'a In::Batch<T, B>, pass: &mut Pass) -> Self {
         let size = In::size::<T, B>(x);

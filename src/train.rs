@@ -8,7 +8,7 @@ use crate::{
     network::{Network, ratio},
     optim::Optimizer,
     pass::hash,
-    shape::{BatchSize, Scalar, Scores, Shape, nan, number},
+    shape::{BatchSize, Number, Scores, Shape, nan, number},
     step::StepError,
 };
 use core::{fmt, ops::ControlFlow};
@@ -131,7 +131,7 @@ impl<B> Training<B> {
     ) -> Result<(), TrainingError>
     where
         B: BatchSize,
-        T: Scalar,
+        T: Number,
         In: Shape,
         L: Layer<T, In>,
         E: Loss<T, L::Out, B, Y::Batch>,
@@ -157,7 +157,7 @@ impl<B> Training<B> {
     ) -> Result<(), TrainingError>
     where
         B: BatchSize,
-        T: Scalar,
+        T: Number,
         In: Shape,
         L: Layer<T, In>,
         E: Loss<T, L::Out, B, Y::Batch>,
@@ -192,7 +192,7 @@ impl<B> Training<B> {
     }
 }
 
-impl<T: Scalar, In: Shape, L, E> Network<T, In, L, E> {
+impl<T: Number, In: Shape, L, E> Network<T, In, L, E> {
     /// The [`accuracy`](Self::accuracy) on a whole data set, computed batch by batch. NaN if the batch size is
     /// 0 or the net has one output.
     pub fn accuracy_on<B: BatchSize, X, Y, const N: usize>(
@@ -245,7 +245,7 @@ impl<T: Scalar, In: Shape, L, E> Network<T, In, L, E> {
 
 /// Calls `f` with each batch of a data set in order, and with the number of its samples that count. Copies of the
 /// last sample fill the last batch. Returns false if it did not reach the end of the data set.
-fn each_batch<T: Scalar, B: BatchSize, X: Gather<T, B>, Y: Gather<T, B>>(
+fn each_batch<T: Number, B: BatchSize, X: Gather<T, B>, Y: Gather<T, B>>(
     data: &Dataset<X, Y>,
     batch: B,
     mut f: impl FnMut(&X::Batch, &Y::Batch, usize),

@@ -88,7 +88,7 @@ fn predictor<L: Layer<f32, D1<6>>, E>(
 /// larger takes memory.
 #[test]
 fn no_allocation_in_a_wide_step() {
-    fn check<T: Scalar>() {
+    fn check<T: Number>() {
         let one = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
         type Wide<T> = TwoLayerNet<T, 200, 70, 10>;
         let layers = (Zeros::zeros(), Relu, Zeros::zeros());

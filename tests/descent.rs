@@ -12,7 +12,7 @@ use rand::{RngExt, SeedableRng, rngs::Xoshiro128PlusPlus};
 /// Three steps each way from the same start: parameters, and losses.
 fn same<T, L, B, const I: usize, const O: usize>(mut layers: L, size: B, seed: u64)
 where
-    T: Scalar,
+    T: Number,
     L: Layer<T, D1<I>, Out = D1<O>> + Clone + PartialEq,
     B: BatchSize,
     SumSquaredError: Loss<T, D1<O>, B, Columns<T, O, B>>,
@@ -40,7 +40,7 @@ where
     }
 }
 
-fn two<T: Scalar, const I: usize, const H: usize, const O: usize, B: BatchSize>(size: B)
+fn two<T: Number, const I: usize, const H: usize, const O: usize, B: BatchSize>(size: B)
 where
     SumSquaredError: Loss<T, D1<O>, B, Columns<T, O, B>>,
 {
@@ -49,7 +49,7 @@ where
     same::<T, Net<T, I, H, O>, B, I, O>((Affine::zeros(), Tanh, Affine::zeros()), size, 1);
 }
 
-fn all_sizes<T: Scalar>() {
+fn all_sizes<T: Number>() {
     two::<T, 2, 16, 1, _>(Const::<1>);
     two::<T, 40, 50, 10, _>(Const::<1>);
     two::<T, 3, 17, 2, _>(Const::<2>);

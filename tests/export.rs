@@ -16,7 +16,7 @@ mod wide;
 /// Writes the two functions of a layer from D1<N> to D1<N> that is no more than y = f(x).
 macro_rules! predicts {
     ([$($generics:tt)*] $name:ty, |$layer:ident, $x:ident, $y:ident| $body:expr) => {
-        impl<T: Scalar, const N: usize $($generics)*> Layer<T, D1<N>> for $name {
+        impl<T: Number, const N: usize $($generics)*> Layer<T, D1<N>> for $name {
             type Out = D1<N>;
             type Cache<B: BatchSize, P: Purpose> = ();
             type Scratch = ();
@@ -75,7 +75,7 @@ type AwkwardLayers =
 type Awkward = Network<f32, D1<2>, AwkwardLayers, SumSquaredError>;
 
 /// The same layers with numbers from -1 to 1 that are the same on every machine.
-fn drawn<T: Scalar, L: Parameters<T>>(layers: L, seed: u64) -> L::With<T> {
+fn drawn<T: Number, L: Parameters<T>>(layers: L, seed: u64) -> L::With<T> {
     let mut rng = Xoshiro128PlusPlus::seed_from_u64(seed);
     layers.map_scalar(&mut |_| nalgebra::convert(f64::from(rng.next_u32()) / 2_f64.powi(31) - 1.0))
 }
@@ -106,7 +106,7 @@ fn wide() -> TwoLayerNet<f64, 2, 19, 3> {
 }
 
 /// Each leaf's name and the bits of its numbers.
-fn bits<T: Scalar, L: Parameters<T>>(layers: &L, bits: fn(&T) -> u64) -> Vec<(String, Vec<u64>)> {
+fn bits<T: Number, L: Parameters<T>>(layers: &L, bits: fn(&T) -> u64) -> Vec<(String, Vec<u64>)> {
     let mut leaves = Vec::new();
     layers.visit(&Path::ROOT, &mut |leaf| {
         leaves.push((leaf.path.to_string(), leaf.values.iter().map(bits).collect()));

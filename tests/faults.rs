@@ -91,18 +91,18 @@ struct Faulty<T, const N: usize> {
     bias: SVector<T, N>,
 }
 
-impl<T: Scalar, const N: usize> Faulty<T, N> {
+impl<T: Number, const N: usize> Faulty<T, N> {
     fn new(fault: Fault) -> Self {
         Faulty { fault, weight: Zeros::zeros(), bias: Zeros::zeros() }
     }
 }
 
-impl<T: Scalar, const N: usize> Parameters<T> for Faulty<T, N> {
+impl<T: Number, const N: usize> Parameters<T> for Faulty<T, N> {
     type Gradient = Affine<T, N, N>;
-    type With<U: Scalar> = Faulty<U, N>;
+    type With<U: Number> = Faulty<U, N>;
     const COUNT: usize = N * N + N;
 
-    fn map_scalar<U: Scalar>(&self, f: &mut impl FnMut(T) -> U) -> Faulty<U, N> {
+    fn map_scalar<U: Number>(&self, f: &mut impl FnMut(T) -> U) -> Faulty<U, N> {
         let weight = self.weight.map_scalar(f);
         Faulty { fault: self.fault, weight, bias: self.bias.map_scalar(f) }
     }
@@ -129,11 +129,11 @@ impl<T: Scalar, const N: usize> Parameters<T> for Faulty<T, N> {
 
 static CALLS: AtomicU32 = AtomicU32::new(0);
 
-fn number<T: Scalar>(value: f64) -> T {
+fn number<T: Number>(value: f64) -> T {
     nalgebra::convert(value)
 }
 
-impl<T: Scalar, const N: usize> Layer<T, D1<N>> for Faulty<T, N> {
+impl<T: Number, const N: usize> Layer<T, D1<N>> for Faulty<T, N> {
     type Out = D1<N>;
     /// The slopes of tanh.
     type Cache<B: BatchSize, P: Purpose> = Columns<T, N, B>;
@@ -501,12 +501,12 @@ struct Pair<T, const K: usize> {
     b: SVector<T, 2>,
 }
 
-impl<T: Scalar, const K: usize> Parameters<T> for Pair<T, K> {
+impl<T: Number, const K: usize> Parameters<T> for Pair<T, K> {
     type Gradient = Self;
-    type With<U: Scalar> = Pair<U, K>;
+    type With<U: Number> = Pair<U, K>;
     const COUNT: usize = if K == Tree::Count as usize { 3 } else { 4 };
 
-    fn map_scalar<U: Scalar>(&self, f: &mut impl FnMut(T) -> U) -> Pair<U, K> {
+    fn map_scalar<U: Number>(&self, f: &mut impl FnMut(T) -> U) -> Pair<U, K> {
         match TREES[K] {
             Tree::MapSwapped => {
                 let (b, a) = (self.a.map_scalar(f), self.b.map_scalar(f));
@@ -566,7 +566,7 @@ impl<T: Scalar, const K: usize> Parameters<T> for Pair<T, K> {
     }
 }
 
-impl<T: Scalar, const K: usize> Zeros for Pair<T, K> {
+impl<T: Number, const K: usize> Zeros for Pair<T, K> {
     fn zeros() -> Self {
         let mut zeros = Pair { a: SVector::zeros(), b: SVector::zeros() };
         if TREES[K] == Tree::ZerosNotZero {
@@ -583,7 +583,7 @@ impl<T: Scalar, const K: usize> Zeros for Pair<T, K> {
     }
 }
 
-impl<T: Scalar, const K: usize> Layer<T, D1<2>> for Pair<T, K> {
+impl<T: Number, const K: usize> Layer<T, D1<2>> for Pair<T, K> {
     type Out = D1<2>;
     type Cache<B: BatchSize, P: Purpose> = ();
     type Scratch = ();
@@ -669,7 +669,7 @@ struct Running<T, const FAULT: usize> {
 }
 parameters!(Running<T: scalar, const FAULT: usize> { mean });
 
-impl<T: Scalar, const FAULT: usize> Layer<T, D1<2>> for Running<T, FAULT> {
+impl<T: Number, const FAULT: usize> Layer<T, D1<2>> for Running<T, FAULT> {
     type Out = D1<2>;
     type Cache<B: BatchSize, P: Purpose> = ();
     type Scratch = ();
@@ -719,7 +719,7 @@ fn steps_of_statistics() {
 struct Ramp<const SLOPE: u8>;
 parameters!(Ramp<const SLOPE: u8> {});
 
-impl<T: Scalar, const SLOPE: u8> Layer<T, D1<3>> for Ramp<SLOPE> {
+impl<T: Number, const SLOPE: u8> Layer<T, D1<3>> for Ramp<SLOPE> {
     type Out = D1<3>;
     type Cache<B: BatchSize, P: Purpose> = ();
     type Scratch = ();
@@ -764,7 +764,7 @@ fn slopes_at_kinks() {
 #[derive(Clone)]
 struct NotDivided;
 
-impl<T: Scalar, const N: usize> Loss<T, D1<N>, Dyn, Vec<usize>> for NotDivided {
+impl<T: Number, const N: usize> Loss<T, D1<N>, Dyn, Vec<usize>> for NotDivided {
     fn loss(
         &self,
         y: &Columns<T, N, Dyn>,

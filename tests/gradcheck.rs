@@ -54,12 +54,12 @@ struct Any<T> {
 
 const KINDS: u8 = 8;
 
-impl<T: Scalar> Parameters<T> for Any<T> {
+impl<T: Number> Parameters<T> for Any<T> {
     type Gradient = Affine<T, 4, 4>;
-    type With<U: Scalar> = Any<U>;
+    type With<U: Number> = Any<U>;
     const COUNT: usize = <Affine<T, 4, 4> as Parameters<T>>::COUNT;
 
-    fn map_scalar<U: Scalar>(&self, f: &mut impl FnMut(T) -> U) -> Any<U> {
+    fn map_scalar<U: Number>(&self, f: &mut impl FnMut(T) -> U) -> Any<U> {
         Any { kind: self.kind, affine: self.affine.map_scalar(f) }
     }
 
@@ -118,7 +118,7 @@ macro_rules! on_kind {
 struct Scored;
 parameters!(Scored {});
 
-impl<T: Scalar> Layer<T, D1<4>> for Scored {
+impl<T: Number> Layer<T, D1<4>> for Scored {
     type Out = D1<4>;
     type Cache<B: BatchSize, P: Purpose> = ();
     type Scratch = ();
@@ -138,7 +138,7 @@ impl<T: Scalar> Layer<T, D1<4>> for Scored {
     }
 }
 
-impl<T: Scalar> Layer<T, D1<4>> for Any<T> {
+impl<T: Number> Layer<T, D1<4>> for Any<T> {
     type Out = D1<4>;
     type Cache<B: BatchSize, P: Purpose> = ();
     type Scratch = ();
@@ -174,21 +174,21 @@ impl<T: Scalar> Layer<T, D1<4>> for Any<T> {
 }
 
 /// With the type of the layer that it is, which has the same memory.
-fn forward_of<T: Scalar, B: BatchSize, P: Purpose, L>(layer: &L, at: Forward<T, D1<4>, L, B, P>)
+fn forward_of<T: Number, B: BatchSize, P: Purpose, L>(layer: &L, at: Forward<T, D1<4>, L, B, P>)
 where
     L: Layer<T, D1<4>, Out = D1<4>>,
 {
     layer.forward::<B, P>(at);
 }
 
-fn backward_of<T: Scalar, B: BatchSize, L>(layer: &L, at: Backward<T, D1<4>, L, B>)
+fn backward_of<T: Number, B: BatchSize, L>(layer: &L, at: Backward<T, D1<4>, L, B>)
 where
     L: Layer<T, D1<4>, Out = D1<4>>,
 {
     L::backward::<B, Nowhere>(Grad::nowhere(layer), at);
 }
 
-fn any<T: Scalar>(kind: u8) -> Any<T> {
+fn any<T: Number>(kind: u8) -> Any<T> {
     Any { kind: kind % KINDS, affine: Zeros::zeros() }
 }
 

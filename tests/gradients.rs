@@ -26,7 +26,7 @@ fn numbers(seed: u64) -> impl FnMut() -> f64 {
 }
 
 /// Same shape, `f` of each entry.
-fn map_batch<S: Flat, T: Scalar, U: Scalar>(
+fn map_batch<S: Flat, T: Number, U: Number>(
     x: &S::Batch<T, Dyn>,
     mut f: impl FnMut(T) -> U,
 ) -> S::Batch<U, Dyn> {
@@ -38,14 +38,14 @@ fn map_batch<S: Flat, T: Scalar, U: Scalar>(
     out
 }
 
-fn values<T: Scalar, L: Parameters<T>>(layer: &L) -> Vec<T> {
+fn values<T: Number, L: Parameters<T>>(layer: &L) -> Vec<T> {
     let mut all = Vec::new();
     layer.visit(&Path::ROOT, &mut |leaf| all.extend_from_slice(leaf.values));
     all
 }
 
 /// dx and the gradient of the parameters, with whatever was in the memory lent.
-fn backward<T: Scalar, In: Flat, L: Layer<T, In>>(
+fn backward<T: Number, In: Flat, L: Layer<T, In>>(
     layer: &L,
     x: &In::Batch<T, Dyn>,
     dy: &Batch<T, L::Out, Dyn>,

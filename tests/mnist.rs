@@ -1,7 +1,7 @@
 //! The chapter's training on MNIST, where the files are; see the README for how to get them. The
 //! folder is that of the variable `CHAINRULE_MNIST`, or one beside the checkout.
 
-use chainrule::{Scalar, Sgd, Training, TwoLayerNet, data::read_mnist};
+use chainrule::{Number, Sgd, Training, TwoLayerNet, data::read_mnist};
 use nalgebra::Dyn;
 use rand::{SeedableRng, rngs::Xoshiro128PlusPlus};
 use std::path::PathBuf;
@@ -20,7 +20,7 @@ fn folder() -> Option<PathBuf> {
 #[test]
 #[ignore = "takes a minute"]
 fn ends_where_the_book_does() {
-    fn run<T: Scalar>(folder: &PathBuf, seed: u64) -> T {
+    fn run<T: Number>(folder: &PathBuf, seed: u64) -> T {
         let [train, test] = read_mnist::<784, 10>(folder).unwrap();
         let mut rng = Xoshiro128PlusPlus::seed_from_u64(seed);
         let mut net = TwoLayerNet::<T, 784, 50, 10>::normal(nalgebra::convert(0.01), &mut rng);

@@ -16,13 +16,13 @@ struct Momentum<T> {
     momentum: T,
 }
 
-impl<T: Scalar> Momentum<T> {
+impl<T: Number> Momentum<T> {
     fn new<G: Zeros>(rate: T) -> Descent<Self, G, 1> {
         Descent::new(Momentum { rate, momentum: convert(0.9) })
     }
 }
 
-impl<T: Scalar> Rule<T, 1> for Momentum<T> {
+impl<T: Number> Rule<T, 1> for Momentum<T> {
     type Way = Fused;
 
     #[inline(always)]
@@ -44,13 +44,13 @@ struct Adam<T> {
     parts: [T; 2],
 }
 
-impl<T: Scalar> Adam<T> {
+impl<T: Number> Adam<T> {
     fn new<G: Zeros>(rate: T) -> Descent<Self, G, 2> {
         Descent::new(Adam { rate, betas: [convert(0.9), convert(0.999)], parts: [T::one(); 2] })
     }
 }
 
-impl<T: Scalar> Rule<T, 2> for Adam<T> {
+impl<T: Number> Rule<T, 2> for Adam<T> {
     type Way = Fused;
 
     fn begin(&mut self, step: u64) {
@@ -74,7 +74,7 @@ impl<T: Scalar> Rule<T, 2> for Adam<T> {
 #[derive(Clone)]
 struct Unfused<R>(R);
 
-impl<T: Scalar, R: Rule<T, N>, const N: usize> Rule<T, N> for Unfused<R> {
+impl<T: Number, R: Rule<T, N>, const N: usize> Rule<T, N> for Unfused<R> {
     type Way = Whole;
 
     fn begin(&mut self, step: u64) {
@@ -94,7 +94,7 @@ struct Clipped<T> {
     factor: T,
 }
 
-impl<T: Scalar> Rule<T, 0> for Clipped<T> {
+impl<T: Number> Rule<T, 0> for Clipped<T> {
     type Way = Whole;
 
     fn look<G: Parameters<T>>(&mut self, gradient: &G) {
@@ -132,24 +132,24 @@ fn rng(seed: u64) -> Xoshiro128PlusPlus {
 }
 
 /// Numbers from -1 to 1.
-fn uniform<T: Scalar>(rng: &mut Xoshiro128PlusPlus) -> T {
+fn uniform<T: Number>(rng: &mut Xoshiro128PlusPlus) -> T {
     convert(f64::from(rng.random_range(-1.0f32..1.0)))
 }
 
-fn batch<T: Scalar, const N: usize, B: BatchSize>(size: B, seed: u64) -> Columns<T, N, B> {
+fn batch<T: Number, const N: usize, B: BatchSize>(size: B, seed: u64) -> Columns<T, N, B> {
     let (mut x, mut rng) = (size.columns::<T, N>(), rng(seed));
     x.as_mut_slice().fill_with(|| uniform(&mut rng));
     x
 }
 
-fn numbers<T: Scalar, L: Parameters<T>>(layers: &L) -> Vec<T> {
+fn numbers<T: Number, L: Parameters<T>>(layers: &L) -> Vec<T> {
     let mut numbers = Vec::new();
     layers.visit(&Path::ROOT, &mut |leaf| numbers.extend_from_slice(leaf.values));
     numbers
 }
 
 /// The state, by tree and leaf name.
-fn state<T: Scalar, L: Parameters<T>>(
+fn state<T: Number, L: Parameters<T>>(
     optimizer: &dyn Optimizer<T, L>,
 ) -> HashMap<(usize, String), Vec<T>> {
     let mut state = HashMap::new();
@@ -188,7 +188,7 @@ fn in_a_training_loop() {
 /// Fused and whole from the same start: the same losses, parameters and state. (`==` takes 0 and -0 for equal.)
 fn same<T, L, R, B, const I: usize, const O: usize, const N: usize>(layers: L, rule: &R, size: B)
 where
-    T: Scalar,
+    T: Number,
     L: Layer<T, D1<I>, Out = D1<O>> + Clone,
     R: Rule<T, N, Way = Fused> + Clone,
     B: BatchSize,
@@ -216,7 +216,7 @@ where
 
 fn all_rules<T, L, B, const I: usize, const O: usize>(layers: &L, size: B)
 where
-    T: Scalar,
+    T: Number,
     L: Layer<T, D1<I>, Out = D1<O>> + Clone,
     B: BatchSize,
 {
@@ -226,7 +226,7 @@ where
     same(layers.clone(), &Adam::<T>::new::<()>(rate).rule, size);
 }
 
-fn init<T: Scalar, L: Layer<T, D1<I>> + Zeros, const I: usize>() -> L {
+fn init<T: Number, L: Layer<T, D1<I>> + Zeros, const I: usize>() -> L {
     let mut layers = L::zeros();
     layers.init(init::Gain::Linear, &mut rng(3));
     layers
@@ -234,7 +234,7 @@ fn init<T: Scalar, L: Layer<T, D1<I>> + Zeros, const I: usize>() -> L {
 
 /// 32 KiB are the largest piece: of these layers some are less, some are cut in 64, 16 or 4 columns, some in
 /// single ones.
-fn all_sizes<T: Scalar>() {
+fn all_sizes<T: Number>() {
     for samples in [1, 7, 128, 300] {
         let size = Dyn(samples);
         all_rules::<T, _, _, 3, 2>(&init::<T, Mlp<T>, 3>(), size);

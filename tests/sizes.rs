@@ -162,7 +162,7 @@ struct Counting;
 
 parameters!(Counting {});
 
-impl<T: Scalar, S: Flat> Layer<T, S> for Counting {
+impl<T: Number, S: Flat> Layer<T, S> for Counting {
     type Out = S;
     type Cache<B: BatchSize, P: Purpose> = ();
     type Scratch = ();

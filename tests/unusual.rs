@@ -6,7 +6,7 @@ use chainrule::{gradcheck::*, *};
 use nalgebra::{SMatrix, SVector, convert};
 
 /// A number as any scalar.
-fn number<T: Scalar>(value: f64) -> T {
+fn number<T: Number>(value: f64) -> T {
     convert(value)
 }
 
@@ -17,7 +17,7 @@ macro_rules! elementwise {
         struct $name;
         parameters!($name {});
 
-        impl<T: Scalar, const N: usize> Layer<T, D1<N>> for $name {
+        impl<T: Number, const N: usize> Layer<T, D1<N>> for $name {
             type Out = D1<N>;
             type Cache<B: BatchSize, P: Purpose> = ();
             type Scratch = ();
@@ -80,7 +80,7 @@ elementwise! {
 struct SharedPool;
 parameters!(SharedPool {});
 
-impl<T: Scalar> Layer<T, D1<4>> for SharedPool {
+impl<T: Number> Layer<T, D1<4>> for SharedPool {
     type Out = D1<2>;
     type Cache<B: BatchSize, P: Purpose> = ();
     type Scratch = ();
@@ -114,7 +114,7 @@ gradcheck_layer!(shared_pool<T>: SharedPool, D1<4>);
 struct Stride;
 parameters!(Stride {});
 
-impl<T: Scalar> Layer<T, D1<5>> for Stride {
+impl<T: Number> Layer<T, D1<5>> for Stride {
     type Out = D1<3>;
     type Cache<B: BatchSize, P: Purpose> = ();
     type Scratch = ();
@@ -146,7 +146,7 @@ gradcheck_layer!(stride<T>: Stride, D1<5>);
 struct LayerNorm<const E: i32>;
 parameters!(LayerNorm<const E: i32> {});
 
-impl<T: Scalar, const N: usize, const E: i32> Layer<T, D1<N>> for LayerNorm<E> {
+impl<T: Number, const N: usize, const E: i32> Layer<T, D1<N>> for LayerNorm<E> {
     type Out = D1<N>;
     type Cache<B: BatchSize, P: Purpose> = P::InTraining<B, Columns<T, 1, B>>;
     type Scratch = ();
@@ -185,7 +185,7 @@ gradcheck_layer!(layer_norm_small_eps<T>: LayerNorm<12>, D1<2>);
 
 buffer! {
     /// What batch normalisation keeps.
-    struct Moments<T: Scalar, B: BatchSize, const N: usize> {
+    struct Moments<T: Number, B: BatchSize, const N: usize> {
         /// The steps of mean and variance.
         steps: [Vec2<T, N>; 2],
         /// 1/std of each feature.
@@ -199,9 +199,9 @@ buffer! {
 
 /// One number a feature, whatever the batch.
 #[derive(Clone)]
-struct Vec2<T: Scalar, const N: usize>(SVector<T, N>);
+struct Vec2<T: Number, const N: usize>(SVector<T, N>);
 
-impl<T: Scalar, B: BatchSize, const N: usize> Buffer<B> for Vec2<T, N> {
+impl<T: Number, B: BatchSize, const N: usize> Buffer<B> for Vec2<T, N> {
     fn new(_: B) -> Self {
         Vec2(SVector::zeros())
     }
@@ -216,14 +216,14 @@ struct BatchNorm<T, const N: usize> {
 }
 parameters!(BatchNorm<T: scalar, const N: usize> { weight, bias, mean, variance });
 
-impl<T: Scalar, const N: usize> BatchNorm<T, N> {
+impl<T: Number, const N: usize> BatchNorm<T, N> {
     fn new() -> Self {
         let variance = Statistic(SVector::repeat(T::one()));
         BatchNorm { variance, ..Zeros::zeros() }
     }
 }
 
-impl<T: Scalar, const N: usize> Layer<T, D1<N>> for BatchNorm<T, N> {
+impl<T: Number, const N: usize> Layer<T, D1<N>> for BatchNorm<T, N> {
     type Out = D1<N>;
     type Cache<B: BatchSize, P: Purpose> = Moments<T, B, N>;
     type Scratch = ();
@@ -290,7 +290,7 @@ gradcheck_layer!(batch_norm_in_a_net<T>: (Affine<T, 3, 4>, BatchNorm<T, 4>, Tanh
 struct Dropout;
 parameters!(Dropout {});
 
-impl<T: Scalar, S: Flat> Layer<T, S> for Dropout {
+impl<T: Number, S: Flat> Layer<T, S> for Dropout {
     type Out = S;
     /// What each number was multiplied by.
     type Cache<B: BatchSize, P: Purpose> = S::Batch<T, B>;
@@ -323,7 +323,7 @@ struct Residual<L> {
 }
 parameters!(Residual<L: part> { inner });
 
-impl<T: Scalar, S: Flat, L: Layer<T, S, Out = S>> Layer<T, S> for Residual<L> {
+impl<T: Number, S: Flat, L: Layer<T, S, Out = S>> Layer<T, S> for Residual<L> {
     type Out = S;
     type Cache<B: BatchSize, P: Purpose> = (L::Cache<B, P>, S::Batch<T, B>);
     type Scratch = L::Scratch;
@@ -356,7 +356,7 @@ struct Tied<T, const N: usize, const H: usize> {
 }
 parameters!(Tied<T: scalar, const N: usize, const H: usize> { weight });
 
-impl<T: Scalar, const N: usize, const H: usize> Layer<T, D1<N>> for Tied<T, N, H> {
+impl<T: Number, const N: usize, const H: usize> Layer<T, D1<N>> for Tied<T, N, H> {
     type Out = D1<N>;
     type Cache<B: BatchSize, P: Purpose> = Columns<T, H, B>;
     type Scratch = ();
@@ -394,7 +394,7 @@ struct Constant<T, const N: usize> {
 }
 parameters!(Constant<T: scalar, const N: usize> { bias });
 
-impl<T: Scalar, const N: usize> Layer<T, D1<2>> for Constant<T, N> {
+impl<T: Number, const N: usize> Layer<T, D1<2>> for Constant<T, N> {
     type Out = D1<N>;
     type Cache<B: BatchSize, P: Purpose> = ();
     type Scratch = ();
@@ -422,7 +422,7 @@ struct Prelu<T, const N: usize> {
 }
 parameters!(Prelu<T: scalar, const N: usize> { slope });
 
-impl<T: Scalar, const N: usize> Layer<T, D1<N>> for Prelu<T, N> {
+impl<T: Number, const N: usize> Layer<T, D1<N>> for Prelu<T, N> {
     type Out = D1<N>;
     type Cache<B: BatchSize, P: Purpose> = ();
     type Scratch = Sums<T, N>;
@@ -466,7 +466,7 @@ gradcheck_layer!(prelu<T>: Prelu<T, 4>, D1<4>);
 #[derive(Clone, Copy)]
 struct Sums<T, const N: usize>([T; N]);
 
-impl<T: Scalar, const N: usize> Zeros for Sums<T, N> {
+impl<T: Number, const N: usize> Zeros for Sums<T, N> {
     fn zeros() -> Self {
         Sums([T::zero(); N])
     }
@@ -480,7 +480,7 @@ impl<T: Scalar, const N: usize> Zeros for Sums<T, N> {
 struct Products;
 parameters!(Products {});
 
-impl<T: Scalar> Layer<T, D1<4>> for Products {
+impl<T: Number> Layer<T, D1<4>> for Products {
     type Out = D1<4>;
     type Cache<B: BatchSize, P: Purpose> = ();
     type Scratch = ();
@@ -512,7 +512,7 @@ gradcheck_layer!(products<T>: Products, D1<4>);
 struct Centred;
 parameters!(Centred {});
 
-fn centre<T: Scalar, const N: usize, B: BatchSize>(x: &Columns<T, N, B>, y: &mut Columns<T, N, B>) {
+fn centre<T: Number, const N: usize, B: BatchSize>(x: &Columns<T, N, B>, y: &mut Columns<T, N, B>) {
     let count = number::<T>(x.ncols() as f64);
     for i in 0..N {
         let mean = x.row(i).iter().fold(T::zero(), |sum, &x| sum + x) / count;
@@ -520,7 +520,7 @@ fn centre<T: Scalar, const N: usize, B: BatchSize>(x: &Columns<T, N, B>, y: &mut
     }
 }
 
-impl<T: Scalar, const N: usize> Layer<T, D1<N>> for Centred {
+impl<T: Number, const N: usize> Layer<T, D1<N>> for Centred {
     type Out = D1<N>;
     type Cache<B: BatchSize, P: Purpose> = ();
     type Scratch = ();

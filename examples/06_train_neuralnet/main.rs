@@ -6,7 +6,7 @@ mod digits;
 mod options;
 
 use chainrule::data::{Dataset, Pixels, read_mnist};
-use chainrule::{Progress, Scalar, Sgd, Training, TwoLayerNet};
+use chainrule::{Number, Progress, Sgd, Training, TwoLayerNet};
 use clap::Parser;
 use curves::Curves;
 use nalgebra::Dyn;
@@ -18,7 +18,7 @@ use std::{error::Error, process::ExitCode, time::Instant};
 type Net<T, const IN: usize, const HIDDEN: usize> = TwoLayerNet<T, IN, HIDDEN, 10>;
 type Digits<const IN: usize> = Dataset<Pixels<IN>, Vec<usize>>;
 
-fn train<T: Scalar, const IN: usize, const HIDDEN: usize>(
+fn train<T: Number, const IN: usize, const HIDDEN: usize>(
     options: &Options,
     [train, test]: &[Digits<IN>; 2],
 ) -> Result<f64, Box<dyn Error>>
@@ -68,7 +68,7 @@ where
     Ok(test)
 }
 
-fn with_hidden<T: Scalar, const IN: usize>(
+fn with_hidden<T: Number, const IN: usize>(
     options: &Options,
     data: &[Digits<IN>; 2],
 ) -> Result<f64, Box<dyn Error>>

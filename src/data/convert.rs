@@ -4,7 +4,7 @@
 use super::error::DataError;
 #[cfg(feature = "alloc")]
 use {
-    crate::shape::{Columns, Scalar},
+    crate::shape::{Columns, Number},
     alloc::vec::Vec,
     nalgebra::{Const, Dyn, Matrix, Storage},
 };
@@ -54,7 +54,7 @@ pub fn from_slice<T, const N: usize>(values: &[T]) -> Result<&[[T; N]], DataErro
 /// # Ok::<_, DataError>(())
 /// ```
 #[cfg(feature = "alloc")]
-pub fn from_rows<T: Scalar, const N: usize>(
+pub fn from_rows<T: Number, const N: usize>(
     rows: impl IntoIterator<Item: AsRef<[T]>>,
 ) -> Result<Vec<[T; N]>, DataError> {
     let sample = |(row, values): (usize, &[T])| {
@@ -93,7 +93,7 @@ pub fn from_rows<T: Scalar, const N: usize>(
 /// # Ok::<_, data::DataError>(())
 /// ```
 #[cfg(feature = "alloc")]
-pub fn from_dmatrix<T: Scalar, const N: usize>(
+pub fn from_dmatrix<T: Number, const N: usize>(
     matrix: Matrix<T, Dyn, Dyn, impl Storage<T, Dyn, Dyn>>,
 ) -> Result<Columns<T, N, Dyn>, DataError> {
     let (rows, columns) = matrix.shape();

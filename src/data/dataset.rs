@@ -4,7 +4,7 @@ use super::{
     error::DataError,
     samples::{Gather, Samples},
 };
-use crate::shape::{BatchSize, Scalar};
+use crate::shape::{BatchSize, Number};
 
 /// Inputs and their targets: as many of one as of the other, and at least one.
 ///
@@ -101,7 +101,7 @@ impl<X: Samples, Y: Samples> Dataset<X, Y> {
     /// assert_eq!(error.to_string(), "expected 2 indices for a batch of 2, found 3");
     /// # Ok::<_, DataError>(())
     /// ```
-    pub fn batch<T: Scalar, B: BatchSize>(
+    pub fn batch<T: Number, B: BatchSize>(
         &self,
         indices: &[usize],
         size: B,
@@ -139,7 +139,7 @@ impl<X: Samples, Y: Samples> Dataset<X, Y> {
     /// assert_eq!(t.as_slice(), [2.0, 0.0]);
     /// # Ok::<_, chainrule::data::DataError>(())
     /// ```
-    pub fn gather<T: Scalar, B: BatchSize>(
+    pub fn gather<T: Number, B: BatchSize>(
         &self,
         indices: &[usize],
         inputs: &mut X::Batch,

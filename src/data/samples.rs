@@ -3,7 +3,7 @@
 use super::error::DataError;
 #[cfg(feature = "alloc")]
 use crate::kernel;
-use crate::shape::{BatchSize, Columns, Labels, Scalar};
+use crate::shape::{BatchSize, Columns, Labels, Number};
 #[cfg(feature = "alloc")]
 use {alloc::vec::Vec, nalgebra::Dyn};
 
@@ -27,7 +27,7 @@ pub trait Samples {
     message = "`{Self}` cannot fill a batch of `{T}`: its samples must be of the scalar `{T}`",
     label = "these are not samples of `{T}`"
 )]
-pub trait Gather<T: Scalar, B: BatchSize>: Samples {
+pub trait Gather<T: Number, B: BatchSize>: Samples {
     /// A batch of these samples.
     type Batch;
 
@@ -70,7 +70,7 @@ fn check(indices: &[usize], samples: usize, batch: usize) -> Result<(), DataErro
 }
 
 /// Copies `[T; N]` into columns.
-fn copy<'a, T: Scalar, const N: usize, B: BatchSize>(
+fn copy<'a, T: Number, const N: usize, B: BatchSize>(
     samples: usize,
     sample: impl Fn(usize) -> Option<&'a [T; N]>,
     indices: &[usize],
@@ -85,14 +85,14 @@ fn copy<'a, T: Scalar, const N: usize, B: BatchSize>(
 }
 
 #[diagnostic::do_not_recommend]
-impl<T: Scalar, const N: usize> Samples for [[T; N]] {
+impl<T: Number, const N: usize> Samples for [[T; N]] {
     fn count(&self) -> usize {
         self.len()
     }
 }
 
 #[diagnostic::do_not_recommend]
-impl<T: Scalar, const N: usize, B: BatchSize> Gather<T, B> for [[T; N]] {
+impl<T: Number, const N: usize, B: BatchSize> Gather<T, B> for [[T; N]] {
     type Batch = Columns<T, N, B>;
 
     fn batch(&self, size: B) -> Self::Batch {
@@ -112,7 +112,7 @@ impl Samples for [usize] {
 }
 
 #[diagnostic::do_not_recommend]
-impl<T: Scalar, B: BatchSize> Gather<T, B> for [usize] {
+impl<T: Number, B: BatchSize> Gather<T, B> for [usize] {
     type Batch = Labels<B>;
 
     fn batch(&self, size: B) -> Self::Batch {
@@ -145,7 +145,7 @@ macro_rules! as_list {
 
         $(#[$when])?
         #[diagnostic::do_not_recommend]
-        impl<T: Scalar, B: BatchSize, $($generics)*> Gather<T, B> for $type
+        impl<T: Number, B: BatchSize, $($generics)*> Gather<T, B> for $type
         where
             $list: Gather<T, B>,
         {
@@ -172,7 +172,7 @@ as_list!(
 /// The columns of a matrix; [`from_dmatrix`](super::from_dmatrix) makes one from a `DMatrix`.
 #[cfg(feature = "alloc")]
 #[diagnostic::do_not_recommend]
-impl<T: Scalar, const N: usize> Samples for Columns<T, N, Dyn> {
+impl<T: Number, const N: usize> Samples for Columns<T, N, Dyn> {
     fn count(&self) -> usize {
         self.ncols()
     }
@@ -180,7 +180,7 @@ impl<T: Scalar, const N: usize> Samples for Columns<T, N, Dyn> {
 
 #[cfg(feature = "alloc")]
 #[diagnostic::do_not_recommend]
-impl<T: Scalar, const N: usize, B: BatchSize> Gather<T, B> for Columns<T, N, Dyn> {
+impl<T: Number, const N: usize, B: BatchSize> Gather<T, B> for Columns<T, N, Dyn> {
     type Batch = Columns<T, N, B>;
 
     fn batch(&self, size: B) -> Self::Batch {
@@ -221,7 +221,7 @@ impl<const N: usize> Samples for Pixels<N> {
 
 #[cfg(feature = "alloc")]
 #[diagnostic::do_not_recommend]
-impl<T: Scalar, const N: usize, B: BatchSize> Gather<T, B> for Pixels<N> {
+impl<T: Number, const N: usize, B: BatchSize> Gather<T, B> for Pixels<N> {
     type Batch = Columns<T, N, B>;
 
     fn batch(&self, size: B) -> Self::Batch {

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     loss::Loss,
-    shape::{BatchSize, Columns, D1, Flat, Scalar, Shape},
+    shape::{BatchSize, Columns, D1, Flat, Number, Shape},
 };
 use alloc::{vec, vec::Vec};
 use core::marker::PhantomData;
@@ -36,12 +36,12 @@ impl<'a, T: Real, S: Flat, E, Y> OfLoss<'a, T, S, E, Y> {
         OfLoss { criterion, target, variables, size: S::size::<T, Dyn>(&y), point, of: PhantomData }
     }
 
-    fn at<U: Scalar>(&self, f: impl Fn(f64, usize) -> U) -> S::Batch<U, Dyn> {
+    fn at<U: Number>(&self, f: impl Fn(f64, usize) -> U) -> S::Batch<U, Dyn> {
         batch::<U, S, _>(self.size, self.point.iter().enumerate().map(|(i, &y)| f(y, i)))
     }
 
     /// The gradient and the loss.
-    fn both<U: Scalar>(&self, y: &S::Batch<U, Dyn>) -> Vec<U>
+    fn both<U: Number>(&self, y: &S::Batch<U, Dyn>) -> Vec<U>
     where
         Y: Target<U>,
         E: Loss<U, S, Dyn, Y::As>,
@@ -104,7 +104,7 @@ where
 }
 
 /// A target that can be had over another scalar.
-pub trait Target<U: Scalar> {
+pub trait Target<U: Number> {
     /// The same over `U`.
     type As;
 
@@ -112,7 +112,7 @@ pub trait Target<U: Scalar> {
     fn over(&self) -> Self::As;
 }
 
-impl<U: Scalar> Target<U> for Vec<usize> {
+impl<U: Number> Target<U> for Vec<usize> {
     type As = Self;
 
     fn over(&self) -> Self {
@@ -120,7 +120,7 @@ impl<U: Scalar> Target<U> for Vec<usize> {
     }
 }
 
-impl<U: Scalar, const B: usize> Target<U> for [usize; B] {
+impl<U: Number, const B: usize> Target<U> for [usize; B] {
     type As = Self;
 
     fn over(&self) -> Self {
@@ -128,7 +128,7 @@ impl<U: Scalar, const B: usize> Target<U> for [usize; B] {
     }
 }
 
-impl<T: Real, U: Scalar, const N: usize, B: BatchSize> Target<U> for Columns<T, N, B> {
+impl<T: Real, U: Number, const N: usize, B: BatchSize> Target<U> for Columns<T, N, B> {
     type As = Columns<U, N, B>;
 
     fn over(&self) -> Self::As {

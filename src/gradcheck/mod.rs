@@ -89,7 +89,7 @@ use crate::{
     params::{LeafMut, Parameters, Role},
     pass::Pass,
     path::Path,
-    shape::{BatchSize, Flat, Scalar},
+    shape::{BatchSize, Flat, Number},
 };
 use alloc::{
     format,
@@ -103,7 +103,7 @@ use num_dual::Dual64;
 use subject::{OfLayer, Passes, Subject, each_weight};
 
 /// What can be checked: f32 and f64.
-pub trait Real: Scalar {
+pub trait Real: Number {
     /// The unit in the last place of 1.
     const ULP: f64;
 

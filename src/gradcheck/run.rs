@@ -9,7 +9,7 @@ use crate::{
     pass::Pass,
     path::Path,
     rule::{Piece, Rule},
-    shape::{Batch, BatchSize, Buffer, Flat, Purpose, Scalar, ToPredict, ToTrain, nan},
+    shape::{Batch, BatchSize, Buffer, Flat, Number, Purpose, ToPredict, ToTrain, nan},
     step::Fused,
     zeros::Zeros,
 };
@@ -22,7 +22,7 @@ use core::cell::RefCell;
 use nalgebra::Dyn;
 
 /// A batch with these numbers.
-pub(super) fn batch<U: Scalar, S: Flat, B: BatchSize>(
+pub(super) fn batch<U: Number, S: Flat, B: BatchSize>(
     size: B,
     numbers: impl Iterator<Item = U>,
 ) -> S::Batch<U, B> {
@@ -51,13 +51,13 @@ pub(super) const PLAIN: How =
     How { poisoned: false, overwrite: false, times: 1, dx: true, used: false };
 
 /// The memory of a pass.
-struct Memory<U: Scalar, In: Flat, L: Layer<U, In>, B: BatchSize, P: Purpose> {
+struct Memory<U: Number, In: Flat, L: Layer<U, In>, B: BatchSize, P: Purpose> {
     y: Batch<U, L::Out, B>,
     cache: L::Cache<B, P>,
     room: B::Place<Room<L::Scratch>>,
 }
 
-impl<U: Scalar, In: Flat, L: Layer<U, In>, B: BatchSize, P: Purpose> Memory<U, In, L, B, P>
+impl<U: Number, In: Flat, L: Layer<U, In>, B: BatchSize, P: Purpose> Memory<U, In, L, B, P>
 where
     L::Out: Flat,
 {
@@ -79,7 +79,7 @@ where
     }
 }
 
-impl<U: Scalar, In: Flat, L: Layer<U, In>, B: BatchSize> Memory<U, In, L, B, ToTrain> {
+impl<U: Number, In: Flat, L: Layer<U, In>, B: BatchSize> Memory<U, In, L, B, ToTrain> {
     #[inline(never)]
     fn backward<D: Destination<U>>(
         &mut self,
@@ -95,13 +95,13 @@ impl<U: Scalar, In: Flat, L: Layer<U, In>, B: BatchSize> Memory<U, In, L, B, ToT
 }
 
 /// Other inputs of the same shape.
-fn other<U: Scalar, In: Flat, B: BatchSize>(x: &In::Batch<U, B>) -> In::Batch<U, B> {
+fn other<U: Number, In: Flat, B: BatchSize>(x: &In::Batch<U, B>) -> In::Batch<U, B> {
     let numbers = In::flat::<U, B>(x).iter().map(|&x| U::one() - x);
     batch::<U, In, B>(In::size::<U, B>(x), numbers)
 }
 
 /// dx, the gradient of the parameters, the steps of statistics, and the output.
-pub(super) fn run<U: Scalar, In: Flat, L: Layer<U, In>, B: BatchSize>(
+pub(super) fn run<U: Number, In: Flat, L: Layer<U, In>, B: BatchSize>(
     layer: &L,
     x: &In::Batch<U, B>,
     dy: &[U],
@@ -141,7 +141,7 @@ where
 }
 
 /// dx of a backward pass that is not asked for the gradient of the parameters.
-pub(super) fn dx_alone<U: Scalar, In: Flat, L: Layer<U, In>>(
+pub(super) fn dx_alone<U: Number, In: Flat, L: Layer<U, In>>(
     layer: &L,
     x: &In::Batch<U, Dyn>,
     dy: &[U],
@@ -160,7 +160,7 @@ where
 }
 
 /// Adds the leaves of a role.
-fn extend<U: Scalar>(all: &mut Vec<U>, tree: &impl Parameters<U>, role: Role) {
+fn extend<U: Number>(all: &mut Vec<U>, tree: &impl Parameters<U>, role: Role) {
     tree.visit(&Path::ROOT, &mut |leaf: Leaf<U>| {
         if leaf.role == role {
             all.extend_from_slice(leaf.values);
@@ -169,7 +169,7 @@ fn extend<U: Scalar>(all: &mut Vec<U>, tree: &impl Parameters<U>, role: Role) {
 }
 
 /// The output of a forward pass for training.
-pub(super) fn forward<U: Scalar, In: Flat, L: Layer<U, In>>(
+pub(super) fn forward<U: Number, In: Flat, L: Layer<U, In>>(
     layer: &L,
     x: &In::Batch<U, Dyn>,
     pass: &Pass,
@@ -183,7 +183,7 @@ where
 }
 
 /// The output of a forward pass that only predicts, in memory that has served another input.
-pub(super) fn predict<U: Scalar, In: Flat, L: Layer<U, In>, B: BatchSize>(
+pub(super) fn predict<U: Number, In: Flat, L: Layer<U, In>, B: BatchSize>(
     layer: &L,
     x: &In::Batch<U, B>,
 ) -> Vec<U>
@@ -200,7 +200,7 @@ where
 /// as an optimizer may.
 struct Keeps(RefCell<Vec<String>>);
 
-impl<T: Scalar> Rule<T, 2> for Keeps {
+impl<T: Number> Rule<T, 2> for Keeps {
     type Way = Fused;
 
     fn update(&self, piece: Piece<T, 2>) {

@@ -7,7 +7,7 @@ use crate::{
     params::{LeafMut, Parameters, Role},
     pass::Pass,
     path::Path,
-    shape::{Batch, Flat, Scalar, ToPredict, ToTrain, nan},
+    shape::{Batch, Flat, Number, ToPredict, ToTrain, nan},
 };
 use alloc::{
     string::{String, ToString},
@@ -122,7 +122,7 @@ pub(super) trait Passes: Subject {
 }
 
 /// Each parameter that learns, with its place among all of them.
-pub(super) fn each_weight<U: Scalar, L: Parameters<U>>(
+pub(super) fn each_weight<U: Number, L: Parameters<U>>(
     layer: &mut L,
     mut f: impl FnMut(usize, &mut U),
 ) {
@@ -191,7 +191,7 @@ where
     }
 
     /// The inputs, each made a number of `U` by its value and its place.
-    fn x<U: Scalar>(&self, f: impl Fn(f64, usize) -> U) -> In::Batch<U, Dyn> {
+    fn x<U: Number>(&self, f: impl Fn(f64, usize) -> U) -> In::Batch<U, Dyn> {
         let numbers = self.point.iter().take(self.inputs()).enumerate();
         batch::<U, In, _>(self.size, numbers.map(|(i, &x)| f(x, i)))
     }

@@ -4,17 +4,17 @@ use super::{
     Size, is_product, same_batch,
     sum::{BLOCK, LEVELS, SHORT, carry, total},
 };
-use crate::shape::{Scalar, nan};
+use crate::shape::{Number, nan};
 
 /// Sizes and slices do not agree: no number that is to be had would be right.
 #[cold]
 #[inline(never)]
-pub fn refuse<T: Scalar>(to: &mut [T]) {
+pub fn refuse<T: Number>(to: &mut [T]) {
     to.fill(nan());
 }
 
 /// y = W·x + b, sample by sample.
-pub fn affine<T: Scalar>(inputs: usize, w: &[T], b: &[T], x: &[T], y: &mut [T]) {
+pub fn affine<T: Number>(inputs: usize, w: &[T], b: &[T], x: &[T], y: &mut [T]) {
     if !is_product(b.len(), inputs, w) || !same_batch((inputs, x), (b.len(), y)) {
         return refuse(y);
     }
@@ -32,7 +32,7 @@ pub fn affine<T: Scalar>(inputs: usize, w: &[T], b: &[T], x: &[T], y: &mut [T]) 
 }
 
 /// dx = Wᵀ·dy, sample by sample.
-pub fn product_tn<T: Scalar>((outputs, inputs): Size, w: &[T], dy: &[T], dx: &mut [T]) {
+pub fn product_tn<T: Number>((outputs, inputs): Size, w: &[T], dy: &[T], dx: &mut [T]) {
     if !is_product(outputs, inputs, w) || !same_batch((inputs, dx), (outputs, dy)) {
         return refuse(dx);
     }
@@ -47,7 +47,7 @@ pub fn product_tn<T: Scalar>((outputs, inputs): Size, w: &[T], dy: &[T], dx: &mu
 }
 
 /// dW = dy·xᵀ, summed over the samples: put in the place of what is there, or added to it.
-pub fn product_nt<T: Scalar>(
+pub fn product_nt<T: Number>(
     (outputs, inputs): Size,
     dy: &[T],
     x: &[T],
@@ -73,7 +73,7 @@ pub fn product_nt<T: Scalar>(
 
 /// dW += dy·xᵀ, sample after sample.
 #[inline(always)]
-fn add_product_nt<T: Scalar>((outputs, inputs): Size, dy: &[T], x: &[T], dw: &mut [T]) {
+fn add_product_nt<T: Number>((outputs, inputs): Size, dy: &[T], x: &[T], dw: &mut [T]) {
     let outputs = outputs.max(1);
     for (dy, x) in pairs(dy.chunks_exact(outputs), x.chunks_exact(inputs.max(1))) {
         for (dw, &x) in pairs(dw.chunks_exact_mut(outputs), x) {
@@ -83,7 +83,7 @@ fn add_product_nt<T: Scalar>((outputs, inputs): Size, dy: &[T], x: &[T], dw: &mu
 }
 
 /// db = Σ dy over the samples: put in the place of what is there, or added to it.
-pub fn sum_columns<T: Scalar>(dy: &[T], db: &mut [T], overwrite: bool) {
+pub fn sum_columns<T: Number>(dy: &[T], db: &mut [T], overwrite: bool) {
     let (outputs, samples) = (db.len(), dy.len().checked_div(db.len()).unwrap_or(0));
     if !is_product(outputs, samples, dy) {
         return refuse(db);
@@ -102,7 +102,7 @@ pub fn sum_columns<T: Scalar>(dy: &[T], db: &mut [T], overwrite: bool) {
 
 /// C = A·B, or added to C. The caller has seen that the slices are long enough.
 #[expect(clippy::too_many_arguments, reason = "three matrices")]
-pub fn gemm<T: Scalar>(
+pub fn gemm<T: Number>(
     size: [usize; 3],
     a: &[T],
     a_strides: (usize, usize),
@@ -120,7 +120,7 @@ pub fn gemm<T: Scalar>(
 #[derive(Clone, Copy)]
 struct Strided<'a, T>(&'a [T], usize, usize);
 
-impl<T: Scalar> Strided<'_, T> {
+impl<T: Number> Strided<'_, T> {
     #[inline(always)]
     fn get(&self, row: usize, column: usize) -> T {
         let at = row.wrapping_mul(self.1).wrapping_add(column.wrapping_mul(self.2));
@@ -142,7 +142,7 @@ const ENTRIES: usize = 64;
 /// chip has this code once.
 #[cold]
 #[inline(never)]
-fn product<T: Scalar>(
+fn product<T: Number>(
     [m, k, n]: [usize; 3],
     a: Strided<T>,
     b: Strided<T>,
@@ -189,7 +189,7 @@ fn product<T: Scalar>(
 
 /// Sums over many k, of which `part` adds up some. Apart, as it takes room on the stack.
 #[inline(never)]
-fn long<T: Scalar>(
+fn long<T: Number>(
     k: usize,
     entries: usize,
     part: &impl Fn(usize, usize, &mut [T; ENTRIES]),
@@ -206,7 +206,7 @@ fn long<T: Scalar>(
 /// y = F(x), and dx = dy·F' from x or from y.
 macro_rules! elementwise {
     ($($name:ident |$x:ident| $y:expr, $back:ident |$from:ident| $slope:expr;)*) => { $(
-        pub fn $name<T: Scalar>(x: &[T], y: &mut [T]) {
+        pub fn $name<T: Number>(x: &[T], y: &mut [T]) {
             if x.len() != y.len() {
                 return refuse(y);
             }
@@ -215,7 +215,7 @@ macro_rules! elementwise {
             }
         }
 
-        pub fn $back<T: Scalar>(from: &[T], dy: &[T], dx: &mut [T]) {
+        pub fn $back<T: Number>(from: &[T], dy: &[T], dx: &mut [T]) {
             if (from.len(), dy.len()) != (dx.len(), dx.len()) {
                 return refuse(dx);
             }
@@ -244,7 +244,7 @@ elementwise! {
 
 /// 1 / (1 + e⁻ˣ) by e to a negative power only: it cannot overflow, not even in a dual number's
 /// derivative.
-fn logistic<T: Scalar>(x: T) -> T {
+fn logistic<T: Number>(x: T) -> T {
     if x >= T::zero() {
         T::one() / (T::one() + (-x).exp())
     } else {
@@ -256,7 +256,7 @@ fn logistic<T: Scalar>(x: T) -> T {
 /// x·Φ(x), and Φ(x) + x·φ(x), at ±40 where an infinite x would be NaN. Near 0 Φ is Marsaglia's series,
 /// from 3 on Laplace's continued fraction, each with as many terms as f64 has use for: all are
 /// positive, so that little cancels in a dual number's derivative either.
-fn gelu_and_slope<T: Scalar>(x: T) -> (T, T) {
+fn gelu_and_slope<T: Number>(x: T) -> (T, T) {
     let [half, end, limit] = [0.5, 40.0, 3.0].map(nalgebra::convert::<f32, T>);
     let (x, y) = (x.clamp(-end, end), x.max(-end));
     let (size, near) = (x.abs(), x.abs() < limit);
@@ -275,14 +275,14 @@ fn gelu_and_slope<T: Scalar>(x: T) -> (T, T) {
 }
 
 /// x ← eˣ.
-pub fn exp<T: Scalar>(x: &mut [T]) {
+pub fn exp<T: Number>(x: &mut [T]) {
     for x in x {
         *x = x.exp();
     }
 }
 
 /// x ← ln(1 + x).
-pub fn ln_1p<T: Scalar>(x: &mut [T]) {
+pub fn ln_1p<T: Number>(x: &mut [T]) {
     for x in x {
         *x = x.ln_1p();
     }
@@ -290,7 +290,7 @@ pub fn ln_1p<T: Scalar>(x: &mut [T]) {
 
 /// x = byte / 255.
 #[cfg(feature = "alloc")]
-pub fn from_bytes<T: Scalar>(bytes: &[u8], x: &mut [T]) {
+pub fn from_bytes<T: Number>(bytes: &[u8], x: &mut [T]) {
     if bytes.len() != x.len() {
         return refuse(x);
     }
@@ -311,7 +311,7 @@ fn pairs<A, B>(
 }
 
 /// w ← w + factor·g.
-pub fn add_scaled<T: Scalar>(factor: T, g: &[T], w: &mut [T]) {
+pub fn add_scaled<T: Number>(factor: T, g: &[T], w: &mut [T]) {
     if g.len() != w.len() {
         return refuse(w);
     }
@@ -319,14 +319,14 @@ pub fn add_scaled<T: Scalar>(factor: T, g: &[T], w: &mut [T]) {
 }
 
 /// The same, as far as both go.
-fn axpy<T: Scalar>(factor: T, g: &[T], w: &mut [T]) {
+fn axpy<T: Number>(factor: T, g: &[T], w: &mut [T]) {
     for (w, &g) in w.iter_mut().zip(g) {
         *w += g * factor;
     }
 }
 
 /// Four sums side by side, so that one addition need not wait for the one before.
-fn dot<T: Scalar>(a: &[T], b: &[T]) -> T {
+fn dot<T: Number>(a: &[T], b: &[T]) -> T {
     let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<4>(), b.as_chunks::<4>());
     let mut sums = [T::zero(); 4];
     for (a, b) in a.iter().zip(b) {

@@ -69,7 +69,7 @@ mod simd;
 mod softmax;
 mod sum;
 
-use crate::shape::Scalar;
+use crate::shape::Number;
 use core::ops::Range;
 
 pub use place::{Larger, Room, Scratch, zero_field};
@@ -94,7 +94,7 @@ macro_rules! kernels {
     ($($(#[$doc:meta])* fn $name:ident($($argument:ident: $type:ty),*);)*) => { $(
         $(#[$doc])*
         #[inline(always)]
-        pub fn $name<T: Scalar>($($argument: $type),*) {
+        pub fn $name<T: Number>($($argument: $type),*) {
             if !simd::$name($($argument),*) {
                 loops::$name($($argument),*);
             }
@@ -106,13 +106,13 @@ each!(kernels!);
 /// W ← W + factor·dy·xᵀ, with the bits of `product_nt` followed by `add_scaled`. Returns false if it was not done:
 /// without SIMD the sums are not kept in registers.
 #[inline(always)]
-pub fn add_product<T: Scalar>(factor: T, size: Size, dy: &[T], x: &[T], w: &mut [T]) -> bool {
+pub fn add_product<T: Number>(factor: T, size: Size, dy: &[T], x: &[T], w: &mut [T]) -> bool {
     simd::add_product(factor, size, dy, x, w)
 }
 
 /// Whether all numbers are finite.
 #[inline(always)]
-pub fn finite<T: Scalar>(numbers: &[T]) -> bool {
+pub fn finite<T: Number>(numbers: &[T]) -> bool {
     // Without a branch, so that the compiler uses SIMD.
     numbers.iter().fold(true, |finite, number| finite & number.is_finite())
 }
@@ -133,7 +133,7 @@ pub const fn next_part(left: usize, most: usize) -> usize {
 /// The columns in `part` of dW = dy·xᵀ, summed over the samples. They have the bits of `product_nt` if dW takes
 /// more than 32 KiB and is cut by `next_part`.
 #[inline(always)]
-pub fn product_nt_part<T: Scalar>(
+pub fn product_nt_part<T: Number>(
     size: Size,
     dy: &[T],
     x: &[T],
@@ -162,7 +162,7 @@ pub fn product_nt_part<T: Scalar>(
 /// If a slice is too short, or if the columns of C overlap, all of `c` is NaN.
 #[inline(always)]
 #[expect(clippy::too_many_arguments, reason = "three matrices")]
-pub fn gemm<T: Scalar>(
+pub fn gemm<T: Number>(
     size: [usize; 3],
     a: &[T],
     a_strides: (usize, usize),

@@ -1,11 +1,11 @@
 //! Replaces `simd` where the target has none: every kernel is left to the loops.
 use super::Size;
-use crate::shape::Scalar;
+use crate::shape::Number;
 use core::ops::Range;
 
 #[inline(always)]
 #[expect(clippy::extra_unused_type_parameters, reason = "the other one asks which it is")]
-pub fn run<T: Scalar, W: super::Work>(work: W) -> W::Output {
+pub fn run<T: Number, W: super::Work>(work: W) -> W::Output {
     work.run()
 }
 
@@ -17,7 +17,7 @@ macro_rules! nothing {
         $(#[$doc])*
         #[inline(always)]
         #[allow(clippy::too_many_arguments)] // of `gemm`
-        pub fn $name<T: Scalar>($(_: $type),*) -> bool {
+        pub fn $name<T: Number>($(_: $type),*) -> bool {
             false
         }
     )* };

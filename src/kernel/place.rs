@@ -2,7 +2,7 @@
 #![allow(unsafe_code)]
 
 use crate::{
-    shape::Scalar,
+    shape::Number,
     zeros::{ConstZeros, Zeros},
 };
 #[cfg(feature = "alloc")]
@@ -54,7 +54,7 @@ pub unsafe fn zero_field<Z: Zeros>(field: *mut Z) {
     zero(unsafe { &mut *field.cast::<MaybeUninit<Z>>() });
 }
 
-impl<T: Scalar, const R: usize, const C: usize> Zeros for SMatrix<T, R, C> {
+impl<T: Number, const R: usize, const C: usize> Zeros for SMatrix<T, R, C> {
     #[inline]
     fn zeros() -> Self {
         SMatrix::zeros()
@@ -70,7 +70,7 @@ impl<T: Scalar, const R: usize, const C: usize> Zeros for SMatrix<T, R, C> {
     }
 }
 
-impl<T: Scalar + ConstZero, const R: usize, const C: usize> ConstZeros for SMatrix<T, R, C> {
+impl<T: Number + ConstZero, const R: usize, const C: usize> ConstZeros for SMatrix<T, R, C> {
     const ZEROS: Self = Matrix::from_array_storage(ArrayStorage([[T::ZERO; R]; C]));
 }
 

@@ -2,13 +2,13 @@
 
 use crate::{
     kernel,
-    shape::{Scalar, nan},
+    shape::{Number, nan},
 };
 
 /// Writes eˣⁱ / Σ eˣᵏ to `p`. Returns the largest x (the first of equals), and Σ eˣᵏ / eˣ over the other entries:
 /// without the 1 of the largest entry, so that a small sum is not rounded away.
 #[inline(always)]
-pub fn softmax<T: Scalar>(x: &[T], p: &mut [T]) -> (T, T) {
+pub fn softmax<T: Number>(x: &[T], p: &mut [T]) -> (T, T) {
     if x.len() != p.len() {
         kernel::loops::refuse(p);
         return (nan(), nan());

@@ -1,6 +1,6 @@
 //! Sums of many terms.
 
-use crate::shape::Scalar;
+use crate::shape::Number;
 use core::ops::Range;
 use num_traits::Zero;
 
@@ -25,7 +25,7 @@ pub struct Sum<T> {
     levels: [[T; 1]; LEVELS],
 }
 
-impl<T: Scalar> Sum<T> {
+impl<T: Number> Sum<T> {
     /// The sum of nothing.
     #[inline(always)]
     pub fn new() -> Self {
@@ -68,12 +68,12 @@ impl<T: Scalar> Sum<T> {
 /// The sum of `count` terms. `part` adds up a range of them. Up to 128 terms it is called once, so the sum is a
 /// plain loop.
 #[inline(always)]
-pub fn sum_of<T: Scalar>(count: usize, part: impl Fn(Range<usize>) -> T) -> T {
+pub fn sum_of<T: Number>(count: usize, part: impl Fn(Range<usize>) -> T) -> T {
     if count <= SHORT { part(0..count) } else { blocks(count, part) }
 }
 
 #[inline(never)]
-fn blocks<T: Scalar>(count: usize, part: impl Fn(Range<usize>) -> T) -> T {
+fn blocks<T: Number>(count: usize, part: impl Fn(Range<usize>) -> T) -> T {
     let mut sum = Sum::new();
     let (mut from, mut to) = (0, SHORT);
     while from < count {
@@ -84,7 +84,7 @@ fn blocks<T: Scalar>(count: usize, part: impl Fn(Range<usize>) -> T) -> T {
     sum.total()
 }
 
-impl<T: Scalar> Default for Sum<T> {
+impl<T: Number> Default for Sum<T> {
     fn default() -> Self {
         Sum::new()
     }

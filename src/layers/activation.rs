@@ -5,7 +5,7 @@ use crate::{
     init::Gain,
     kernel,
     layer::{Backward, Forward, Layer},
-    shape::{BatchSize, Flat, Purpose, Scalar, nan},
+    shape::{BatchSize, Flat, Number, Purpose, nan},
 };
 
 /// Makes a function of one number a layer on every flat shape. The derivative is computed from x, or from y if the
@@ -14,7 +14,7 @@ macro_rules! elementwise {
     ($name:ident: $forward:path, $back:path, $from:ident, $gain:ident) => {
         parameters!($name {});
 
-        impl<T: Scalar, S: Flat> Layer<T, S> for $name {
+        impl<T: Number, S: Flat> Layer<T, S> for $name {
             type Out = S;
             type Cache<B: BatchSize, P: Purpose> = ();
             type Scratch = ();
@@ -169,7 +169,7 @@ pub struct Identity;
 elementwise!(Identity: copy, copy_back, y, Linear);
 
 #[inline(always)]
-fn copy<T: Scalar>(x: &[T], y: &mut [T]) {
+fn copy<T: Number>(x: &[T], y: &mut [T]) {
     if x.len() != y.len() {
         return y.fill(nan());
     }
@@ -177,6 +177,6 @@ fn copy<T: Scalar>(x: &[T], y: &mut [T]) {
 }
 
 #[inline(always)]
-fn copy_back<T: Scalar>(_: &[T], dy: &[T], dx: &mut [T]) {
+fn copy_back<T: Number>(_: &[T], dy: &[T], dx: &mut [T]) {
     copy(dy, dx);
 }

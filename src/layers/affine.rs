@@ -6,7 +6,7 @@ use crate::{
     init, kernel,
     layer::{Backward, Forward, Layer},
     part,
-    shape::{BatchSize, D1, Purpose, Scalar},
+    shape::{BatchSize, D1, Number, Purpose},
     zeros::Zeros,
 };
 use nalgebra::{SMatrix, SVector};
@@ -47,7 +47,7 @@ pub struct Affine<T, const I: usize, const O: usize> {
 
 parameters!(Affine<T: scalar, const I: usize, const O: usize> { weight, bias });
 
-impl<T: Scalar, const I: usize, const O: usize> Affine<T, I, O> {
+impl<T: Number, const I: usize, const O: usize> Affine<T, I, O> {
     /// A layer with these parameters.
     pub const fn new(weight: SMatrix<T, O, I>, bias: SVector<T, O>) -> Self {
         Affine { weight, bias }
@@ -76,7 +76,7 @@ impl<T: Scalar, const I: usize, const O: usize> Affine<T, I, O> {
     }
 }
 
-impl<T: Scalar, const I: usize, const O: usize> Layer<T, D1<I>> for Affine<T, I, O> {
+impl<T: Number, const I: usize, const O: usize> Layer<T, D1<I>> for Affine<T, I, O> {
     type Out = D1<O>;
     type Cache<B: BatchSize, P: Purpose> = ();
     type Scratch = ();

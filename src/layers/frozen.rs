@@ -9,7 +9,7 @@ use crate::{
     params::{Leaf, LeafMut, Parameters, Role},
     pass::Pass,
     path::Path,
-    shape::{BatchSize, Purpose, Scalar, Shape},
+    shape::{BatchSize, Number, Purpose, Shape},
     zeros::{ConstZeros, Zeros},
 };
 use core::mem::MaybeUninit;
@@ -31,12 +31,12 @@ use rand::Rng;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Frozen<L>(pub L);
 
-impl<T: Scalar, L: Parameters<T>> Parameters<T> for Frozen<L> {
+impl<T: Number, L: Parameters<T>> Parameters<T> for Frozen<L> {
     type Gradient = ();
-    type With<U: Scalar> = Frozen<L::With<U>>;
+    type With<U: Number> = Frozen<L::With<U>>;
     const COUNT: usize = L::COUNT;
 
-    fn map_scalar<U: Scalar>(&self, f: &mut impl FnMut(T) -> U) -> Self::With<U> {
+    fn map_scalar<U: Number>(&self, f: &mut impl FnMut(T) -> U) -> Self::With<U> {
         Frozen(self.0.map_scalar(f))
     }
 
@@ -77,7 +77,7 @@ impl<L: ConstZeros> ConstZeros for Frozen<L> {
     const ZEROS: Self = Frozen(L::ZEROS);
 }
 
-impl<T: Scalar, S: Shape, L: Layer<T, S>> Layer<T, S> for Frozen<L> {
+impl<T: Number, S: Shape, L: Layer<T, S>> Layer<T, S> for Frozen<L> {
     type Out = L::Out;
     type Cache<B: BatchSize, P: Purpose> = L::Cache<B, P>;
     type Scratch = L::Scratch;

@@ -4,7 +4,7 @@ use crate::{
     grad::{Destination, Grad},
     kernel,
     layer::{Backward, Forward, Layer},
-    shape::{BatchSize, D1, Probabilities, Purpose, Scalar, nan},
+    shape::{BatchSize, D1, Number, Probabilities, Purpose, nan},
 };
 
 /// yₖ = eˣᵏ / Σ eˣⁱ, for each column of a batch.
@@ -35,7 +35,7 @@ pub struct Softmax;
 
 parameters!(Softmax {});
 
-impl<T: Scalar, const N: usize> Layer<T, D1<N>> for Softmax {
+impl<T: Number, const N: usize> Layer<T, D1<N>> for Softmax {
     type Out = Probabilities<N>;
     type Cache<B: BatchSize, P: Purpose> = ();
     type Scratch = ();

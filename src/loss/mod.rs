@@ -6,7 +6,7 @@ mod sum_squared_error;
 pub use softmax_cross_entropy::SoftmaxCrossEntropy;
 pub use sum_squared_error::SumSquaredError;
 
-use crate::shape::{BatchSize, Columns, Scalar, Shape, nan};
+use crate::shape::{BatchSize, Columns, Number, Shape, nan};
 use nalgebra::Const;
 #[cfg(feature = "alloc")]
 use {alloc::vec::Vec, nalgebra::Dyn};
@@ -20,7 +20,7 @@ use {alloc::vec::Vec, nalgebra::Dyn};
     label = "not a target for this batch",
     note = "`SoftmaxCrossEntropy` contains the softmax: a net that it trains ends without a `Softmax` layer"
 )]
-pub trait Loss<T: Scalar, S: Shape, B: BatchSize, Y: ?Sized> {
+pub trait Loss<T: Number, S: Shape, B: BatchSize, Y: ?Sized> {
     /// The mean loss of the samples. If `dy` is given, overwrites it with the gradient on the outputs.
     fn loss(&self, y: &S::Batch<T, B>, target: &Y, dy: Option<&mut S::Batch<T, B>>) -> T;
 }
@@ -31,7 +31,7 @@ pub trait Loss<T: Scalar, S: Shape, B: BatchSize, Y: ?Sized> {
     message = "`{Self}` does not label a batch of `{B}` samples with {N} classes",
     label = "one label or one column for each sample of the batch"
 )]
-pub trait Classes<T: Scalar, const N: usize, B: BatchSize> {
+pub trait Classes<T: Number, const N: usize, B: BatchSize> {
     /// The number of samples.
     fn samples(&self) -> usize;
 
@@ -44,7 +44,7 @@ pub trait Classes<T: Scalar, const N: usize, B: BatchSize> {
 
 macro_rules! labels {
     ($labels:ty, $size:ty $(, $b:ident)?) => {
-        impl<T: Scalar, const N: usize $(, const $b: usize)?> Classes<T, N, $size> for $labels {
+        impl<T: Number, const N: usize $(, const $b: usize)?> Classes<T, N, $size> for $labels {
             fn samples(&self) -> usize {
                 self.len()
             }
@@ -72,7 +72,7 @@ labels!([usize], Dyn);
 #[cfg(feature = "alloc")]
 labels!(Vec<usize>, Dyn);
 
-impl<T: Scalar, const N: usize, B: BatchSize> Classes<T, N, B> for Columns<T, N, B> {
+impl<T: Number, const N: usize, B: BatchSize> Classes<T, N, B> for Columns<T, N, B> {
     fn samples(&self) -> usize {
         self.ncols()
     }
@@ -88,7 +88,7 @@ impl<T: Scalar, const N: usize, B: BatchSize> Classes<T, N, B> for Columns<T, N,
 }
 
 /// The index of the largest number, the first of equals. `None` if a number is NaN.
-pub(crate) fn argmax<T: Scalar>(values: &[T]) -> Option<usize> {
+pub(crate) fn argmax<T: Number>(values: &[T]) -> Option<usize> {
     let mut best: Option<(usize, T)> = None;
     for (i, &value) in values.iter().enumerate() {
         match best {

@@ -3,7 +3,7 @@
 use super::{Classes, Loss};
 use crate::{
     kernel::{self, Sum},
-    shape::{BatchSize, Columns, D1, Scalar, nan, number},
+    shape::{BatchSize, Columns, D1, Number, nan, number},
 };
 
 /// L = -Σ tₖ·ln softmax(y)ₖ, the mean over the batch; dy = (softmax(y) - t) / B. (Chapter 5.6.3.)
@@ -33,7 +33,7 @@ use crate::{
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SoftmaxCrossEntropy;
 
-impl<T: Scalar, const N: usize, B: BatchSize, Y: Classes<T, N, B> + ?Sized> Loss<T, D1<N>, B, Y>
+impl<T: Number, const N: usize, B: BatchSize, Y: Classes<T, N, B> + ?Sized> Loss<T, D1<N>, B, Y>
     for SoftmaxCrossEntropy
 {
     #[inline(always)]

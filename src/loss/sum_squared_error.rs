@@ -3,7 +3,7 @@
 use super::Loss;
 use crate::{
     kernel,
-    shape::{BatchSize, Columns, D1, Flat, Scalar, nan, number},
+    shape::{BatchSize, Columns, D1, Flat, Number, nan, number},
 };
 
 /// L = ½·Σ (yₖ - tₖ)², the mean over the batch; dy = (y - t) / B. (Chapters 4.2.1 and 5.6.3.)
@@ -34,7 +34,7 @@ pub struct SumSquaredError;
 impl SumSquaredError {
     /// The loss of vectors, by hand: [`Loss::loss`], whose shape does not follow from a matrix.
     #[inline(always)]
-    pub fn loss<T: Scalar, const N: usize, B: BatchSize>(
+    pub fn loss<T: Number, const N: usize, B: BatchSize>(
         &self,
         y: &Columns<T, N, B>,
         target: &Columns<T, N, B>,
@@ -44,7 +44,7 @@ impl SumSquaredError {
     }
 }
 
-impl<T: Scalar, S: Flat, B: BatchSize> Loss<T, S, B, S::Batch<T, B>> for SumSquaredError {
+impl<T: Number, S: Flat, B: BatchSize> Loss<T, S, B, S::Batch<T, B>> for SumSquaredError {
     #[inline(always)]
     fn loss(
         &self,

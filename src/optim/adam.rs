@@ -3,7 +3,7 @@
 use super::{Decay, Descent};
 use crate::{
     rule::{Piece, Rule},
-    shape::Scalar,
+    shape::Number,
     step::Fused,
     zeros::Zeros,
 };
@@ -42,7 +42,7 @@ pub struct Adam<T> {
     corrections: Option<[T; 2]>,
 }
 
-impl<T: Scalar> Adam<T> {
+impl<T: Number> Adam<T> {
     /// With the learning rate `rate`, β₁ = 0.9, β₂ = 0.999, ε = 10⁻⁸ and no decay.
     pub fn new<G: Zeros>(rate: T) -> Descent<Self, G, 2> {
         let betas = [convert(0.9), convert(0.999)];
@@ -63,7 +63,7 @@ impl<T: Scalar> Adam<T> {
     }
 }
 
-impl<T: Scalar> Rule<T, 2> for Adam<T> {
+impl<T: Number> Rule<T, 2> for Adam<T> {
     type Way = Fused;
 
     #[inline(always)]

@@ -1,6 +1,6 @@
 //! Weight decay.
 
-use crate::{path::Path, shape::Scalar};
+use crate::{path::Path, shape::Number};
 
 /// Weight decay, which makes weights smaller at each step. It does not apply to parameters that are called
 /// `bias`, or to parameters of one column, such as the scales of a normalisation.
@@ -15,7 +15,7 @@ pub enum Decay<T> {
     Decoupled(T),
 }
 
-impl<T: Scalar> Decay<T> {
+impl<T: Number> Decay<T> {
     /// How many times the weights are added to the gradient, and the factor of the weights.
     #[inline(always)]
     pub(super) fn factors(self, rate: T, path: &Path, shape: (usize, usize)) -> (T, T) {

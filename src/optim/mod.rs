@@ -19,7 +19,7 @@ use crate::{
     pass::Pass,
     path::Path,
     rule::{Piece, Rule},
-    shape::{BatchSize, Scalar, Shape},
+    shape::{BatchSize, Number, Shape},
     step::{Fused, Step, StepError, Way, Whole, Workspace},
     zeros::{ConstZeros, Zeros},
 };
@@ -51,7 +51,7 @@ use alloc::boxed::Box;
 /// assert!((net.layers.weight[0] - 2.0).abs() < 1e-6);
 /// # Ok::<_, chainrule::StepError>(())
 /// ```
-pub trait Optimizer<T: Scalar, L: Parameters<T>> {
+pub trait Optimizer<T: Number, L: Parameters<T>> {
     /// How the optimizer takes a gradient: [`Fused`] or [`Whole`].
     type Way: Way
     where
@@ -145,7 +145,7 @@ impl<R, G, const N: usize> Descent<R, G, N> {
     }
 
     /// As [`Optimizer::visit_state`], which needs to know the type of the layers.
-    pub fn visit_state<T: Scalar>(&self, f: &mut dyn FnMut(usize, Leaf<T>))
+    pub fn visit_state<T: Number>(&self, f: &mut dyn FnMut(usize, Leaf<T>))
     where
         G: Parameters<T>,
     {
@@ -155,7 +155,7 @@ impl<R, G, const N: usize> Descent<R, G, N> {
     }
 
     /// As [`Optimizer::restore`], which needs to know the type of the layers.
-    pub fn restore<T: Scalar>(&mut self, steps: u64, f: &mut dyn FnMut(usize, LeafMut<T, 0>))
+    pub fn restore<T: Number>(&mut self, steps: u64, f: &mut dyn FnMut(usize, LeafMut<T, 0>))
     where
         G: Parameters<T>,
     {
@@ -168,7 +168,7 @@ impl<R, G, const N: usize> Descent<R, G, N> {
 
 impl<T, L, R, const N: usize> Optimizer<T, L> for Descent<R, L::Gradient, N>
 where
-    T: Scalar,
+    T: Number,
     L: Parameters<T>,
     R: Rule<T, N>,
     R::Way: Train<T, N>,
@@ -241,7 +241,7 @@ where
 
 /// How a way trains.
 #[doc(hidden)]
-pub trait Train<T: Scalar, const N: usize>: Way {
+pub trait Train<T: Number, const N: usize>: Way {
     fn train<R, In, L, E, B, Y>(
         optimizer: &mut Descent<R, L::Gradient, N>,
         net: &mut Network<T, In, L, E>,
@@ -259,7 +259,7 @@ pub trait Train<T: Scalar, const N: usize>: Way {
         E: Loss<T, L::Out, B, Y>;
 }
 
-impl<T: Scalar, const N: usize> Train<T, N> for Fused {
+impl<T: Number, const N: usize> Train<T, N> for Fused {
     #[inline(always)]
     fn train<R, In, L, E, B, Y>(
         optimizer: &mut Descent<R, L::Gradient, N>,
@@ -285,7 +285,7 @@ impl<T: Scalar, const N: usize> Train<T, N> for Fused {
     }
 }
 
-impl<T: Scalar, const N: usize> Train<T, N> for Whole {
+impl<T: Number, const N: usize> Train<T, N> for Whole {
     #[inline]
     fn train<R, In, L, E, B, Y>(
         optimizer: &mut Descent<R, L::Gradient, N>,
@@ -309,7 +309,7 @@ impl<T: Scalar, const N: usize> Train<T, N> for Whole {
 /// Forward, loss, and a backward pass that passes the gradient to the rule.
 struct FusedStep<
     'a,
-    T: Scalar,
+    T: Number,
     R,
     In: Shape,
     L: Layer<T, In>,
@@ -327,7 +327,7 @@ struct FusedStep<
 
 impl<T, R, In, L, E, B, Y, const N: usize> Work for FusedStep<'_, T, R, In, L, E, B, Y, N>
 where
-    T: Scalar,
+    T: Number,
     R: Rule<T, N>,
     In: Shape,
     L: Layer<T, In>,
@@ -366,7 +366,7 @@ fn by_gradient<T, In, L, E, B, Y>(
     work: &mut Workspace<T, In, L, B, Whole>,
 ) -> Result<T, StepError>
 where
-    T: Scalar,
+    T: Number,
     In: Shape,
     B: BatchSize,
     Y: ?Sized,
@@ -398,7 +398,7 @@ where
 
 /// An optimizer that is chosen at run time is [`Whole`].
 #[cfg(feature = "alloc")]
-impl<T: Scalar, L: Parameters<T>> Optimizer<T, L> for Box<dyn Optimizer<T, L> + '_> {
+impl<T: Number, L: Parameters<T>> Optimizer<T, L> for Box<dyn Optimizer<T, L> + '_> {
     type Way = Whole;
 
     fn step(&mut self, layers: &mut L, gradient: &L::Gradient) -> Result<(), StepError> {

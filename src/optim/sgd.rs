@@ -4,7 +4,7 @@ use super::Descent;
 use crate::{
     kernel,
     rule::{Piece, Rule},
-    shape::Scalar,
+    shape::Number,
     step::Fused,
 };
 
@@ -25,14 +25,14 @@ pub struct Sgd<T> {
     pub rate: T,
 }
 
-impl<T: Scalar> Sgd<T> {
+impl<T: Number> Sgd<T> {
     /// Gradient descent with the learning rate `rate`.
     pub const fn new<G>(rate: T) -> Descent<Self, G, 0> {
         Descent { rule: Sgd { rate }, state: [], steps: 0 }
     }
 }
 
-impl<T: Scalar> Rule<T, 0> for Sgd<T> {
+impl<T: Number> Rule<T, 0> for Sgd<T> {
     type Way = Fused;
 
     #[inline(always)]

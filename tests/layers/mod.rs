@@ -14,7 +14,7 @@ pub struct Dropout {
 parameters!(Dropout { keep rate });
 
 impl Dropout {
-    fn drop<T: Scalar>(&self, seed: Option<u64>, x: &[T], y: &mut [T]) {
+    fn drop<T: Number>(&self, seed: Option<u64>, x: &[T], y: &mut [T]) {
         let Some(seed) = seed else { return y.copy_from_slice(x) };
         let mut rng = Xoshiro128PlusPlus::seed_from_u64(seed);
         let scale = [T::zero(), convert(1.0 / (1.0 - self.rate))];
@@ -24,7 +24,7 @@ impl Dropout {
     }
 }
 
-impl<T: Scalar, S: Flat> Layer<T, S> for Dropout {
+impl<T: Number, S: Flat> Layer<T, S> for Dropout {
     type Out = S;
     /// From the seed the same numbers are drawn on the way back.
     type Cache<B: BatchSize, P: Purpose> = Option<u64>;
@@ -56,7 +56,7 @@ pub struct Residual<L> {
 
 parameters!(Residual<L: part> { inner });
 
-impl<T: Scalar, S: Flat, L: Layer<T, S, Out = S>> Layer<T, S> for Residual<L> {
+impl<T: Number, S: Flat, L: Layer<T, S, Out = S>> Layer<T, S> for Residual<L> {
     type Out = S;
     /// The inner cache and the inner output, which the inner slope may need.
     type Cache<B: BatchSize, P: Purpose> = (L::Cache<B, P>, S::Batch<T, B>);
@@ -93,7 +93,7 @@ pub struct AutoEncoder<E, D> {
 
 parameters!(AutoEncoder<E: part, D: part> { encoder, decoder });
 
-impl<T: Scalar, In: Shape, E: Layer<T, In>, F: Layer<T, E::Out>> Layer<T, In>
+impl<T: Number, In: Shape, E: Layer<T, In>, F: Layer<T, E::Out>> Layer<T, In>
     for AutoEncoder<E, F>
 {
     type Out = F::Out;
@@ -143,7 +143,7 @@ pub struct BatchNorm<T, const N: usize> {
 
 parameters!(BatchNorm<T: scalar, const N: usize> { scale, shift, mean, variance, keep rate });
 
-impl<T: Scalar, const N: usize> BatchNorm<T, N> {
+impl<T: Number, const N: usize> BatchNorm<T, N> {
     /// Mean and variance, of the batch or the running ones.
     fn moments<B: BatchSize>(&self, trains: bool, x: &Columns<T, N, B>) -> [SVector<T, N>; 2] {
         if !trains {
@@ -161,7 +161,7 @@ impl<T: Scalar, const N: usize> BatchNorm<T, N> {
     }
 }
 
-impl<T: Scalar, const N: usize> Layer<T, D1<N>> for BatchNorm<T, N> {
+impl<T: Number, const N: usize> Layer<T, D1<N>> for BatchNorm<T, N> {
     type Out = D1<N>;
     /// Whether it trained.
     type Cache<B: BatchSize, P: Purpose> = bool;
@@ -221,7 +221,7 @@ pub struct Squares<T, const I: usize, const O: usize> {
 
 parameters!(Squares<T: scalar, const I: usize, const O: usize> { weight });
 
-impl<T: Scalar, const I: usize, const O: usize> Layer<T, D1<I>> for Squares<T, I, O> {
+impl<T: Number, const I: usize, const O: usize> Layer<T, D1<I>> for Squares<T, I, O> {
     type Out = D1<O>;
     type Cache<B: BatchSize, P: Purpose> = ();
     /// The squares of one sample, or the gradient on them.
@@ -266,7 +266,7 @@ pub struct Sum<L, const M: usize> {
 
 parameters!(Sum<L: part, const M: usize> { branches });
 
-impl<T: Scalar, In: Flat, L: Layer<T, In>, const M: usize> Layer<T, In> for Sum<L, M>
+impl<T: Number, In: Flat, L: Layer<T, In>, const M: usize> Layer<T, In> for Sum<L, M>
 where
     L::Out: Flat,
 {

@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use crate::{
-    Scalar,
+    Number,
     kernel::{self, loops, simd},
 };
 use num_dual::Dual64;
@@ -20,7 +20,7 @@ static GUARD: LazyLock<usize> =
 #[derive(Clone)]
 struct Guarded<T>(Vec<T>);
 
-impl<T: Scalar> Guarded<T> {
+impl<T: Number> Guarded<T> {
     fn random(len: usize, rng: &mut Xoshiro128PlusPlus) -> Self {
         let mut all = vec![crate::shape::nan(); len + 2 * *GUARD];
         all[*GUARD..*GUARD + len]
@@ -44,14 +44,14 @@ impl<T: Scalar> Guarded<T> {
     }
 }
 
-fn absolute<T: Scalar>(x: &[T]) -> Vec<T> {
+fn absolute<T: Number>(x: &[T]) -> Vec<T> {
     x.iter().map(|x| x.abs()).collect()
 }
 
 /// Two sums of `terms` products, in any order, each product rounded or not, differ by no more than
 /// 2·(terms + 1)·ε of the sum of the sizes: each is within γ = (terms + 1)·ε/2 / (1 - …) of the exact
 /// one, and what is left of the other factor pays for the quotient and for `sizes` being rounded.
-fn close<T: Scalar>(
+fn close<T: Number>(
     simd: &[T],
     loops: &[T],
     sizes: &[T],
@@ -64,7 +64,7 @@ fn close<T: Scalar>(
     Ok(())
 }
 
-fn check<T: Scalar>(
+fn check<T: Number>(
     (i, o, n): (usize, usize, usize),
     zeros: bool,
     seed: u64,
@@ -102,7 +102,7 @@ fn check<T: Scalar>(
 }
 
 /// As an image is: four of five numbers are zero, of both signs, and many of them in runs.
-fn mostly_zeros<T: Scalar>(x: &mut [T]) {
+fn mostly_zeros<T: Number>(x: &mut [T]) {
     for (i, x) in x.iter_mut().enumerate() {
         if i % 5 != 0 && i % 97 < 90 {
             *x *= T::zero();
@@ -173,7 +173,7 @@ proptest! {
 #[test]
 fn zeros_change_no_bit() {
     const PARTS: usize = 5;
-    fn check<T: Scalar>(of_a: f64, of_b: f64) {
+    fn check<T: Number>(of_a: f64, of_b: f64) {
         let rng = &mut Xoshiro128PlusPlus::seed_from_u64(5);
         let (i, o, n) = (300, 20, 100);
         let mut random = |len| Guarded::<T>::random(len, rng);
@@ -222,7 +222,7 @@ fn zeros_change_no_bit() {
 /// Every byte, slices of every length, from wherever in a cache line: what dividing gives, to the bit.
 #[test]
 fn bytes_are_divided() {
-    fn check<T: Scalar>() {
+    fn check<T: Number>() {
         let bytes: Vec<u8> = (0..=255).collect();
         for len in (0..40).chain([256]) {
             for at in 0..17 {
@@ -255,7 +255,7 @@ fn lengths_that_do_not_agree_are_left_to_the_loops() {
 #[cfg(feature = "rayon")]
 #[test]
 fn threads_do_not_change_a_bit() {
-    fn bits<T: Scalar>((i, o, n): (usize, usize, usize), threads: usize) -> Vec<T> {
+    fn bits<T: Number>((i, o, n): (usize, usize, usize), threads: usize) -> Vec<T> {
         let rng = &mut Xoshiro128PlusPlus::seed_from_u64(3);
         let mut random = |len| Guarded::<T>::random(len, rng);
         let (w, b, x, dy) = (random(i * o), random(o), random(i * n), random(o * n));
@@ -271,7 +271,7 @@ fn threads_do_not_change_a_bit() {
         assert!(y.intact() && dw.intact() && dx.intact());
         [y.get(), dw.get(), dx.get()].concat()
     }
-    fn elementwise<T: Scalar>(threads: usize) {
+    fn elementwise<T: Number>(threads: usize) {
         let rng = &mut Xoshiro128PlusPlus::seed_from_u64(4);
         let mut random = |len| Guarded::<T>::random(len, rng);
         let len = (1 << 17) + 5;
@@ -285,7 +285,7 @@ fn threads_do_not_change_a_bit() {
         assert!(y.intact());
         assert!(y.get().iter().zip(x.get()).all(|(&y, &x)| y == x.max(T::zero())));
     }
-    fn check<T: Scalar>() {
+    fn check<T: Number>() {
         [2, 3, 7].into_iter().for_each(elementwise::<T>);
         for shape in [(784, 512, 128), (512, 258, 131), (3000, 17, 147), (131, 1000, 50)] {
             let one = bits::<T>(shape, 1);
@@ -316,7 +316,7 @@ fn at_every_level(check: impl Fn()) {
 #[test]
 fn sizes_that_do_not_agree_give_nan() {
     const HUGE: usize = 1 << 63;
-    fn check<T: Scalar>() {
+    fn check<T: Number>() {
         let refused = |what: &str, len: usize, call: &dyn Fn(&mut [T])| {
             let mut out = vec![T::one(); len];
             call(&mut out);
@@ -423,7 +423,7 @@ fn sizes_that_do_not_agree_give_nan() {
 /// Nothing to be added up is zero, and no samples are no error.
 #[test]
 fn nothing_is_right() {
-    fn check<T: Scalar>() {
+    fn check<T: Number>() {
         let (one, zero) = (T::one(), T::zero());
         let run = |len: usize, call: &dyn Fn(&mut [T])| {
             let mut out = vec![one; len];
@@ -581,7 +581,7 @@ fn a_stream_of_any_length_and_scalar() {
 }
 
 /// Any strides, sizes, gaps between columns: what a plain sum of products gives; what lies between is left.
-fn check_gemm<T: Scalar>(
+fn check_gemm<T: Number>(
     [m, k, n]: [usize; 3],
     (a_row, a_column): (usize, usize),
     (b_row, b_column): (usize, usize),
@@ -680,7 +680,7 @@ fn large_products_with_strides() {
 #[test]
 fn products_that_do_not_fit_are_nan() {
     const HUGE: usize = 1 << 63;
-    fn check<T: Scalar>() {
+    fn check<T: Number>() {
         let (good, ones) = (([2, 3, 4], (1, 2), (1, 3), 2), [T::one(); 12]);
         let run = |(size, a, b, column): ([usize; 3], (usize, usize), (usize, usize), usize),
                    [in_a, in_b, in_c]: [usize; 3]| {
@@ -720,7 +720,7 @@ fn products_that_do_not_fit_are_nan() {
 /// The parts of a product have the bits of the whole, whatever is cut where.
 #[test]
 fn parts_of_a_product_are_the_whole() {
-    fn check<T: Scalar>() {
+    fn check<T: Number>() {
         // Parameters of more than 32 KiB, as only such are cut.
         for (o, i, n) in [
             (1, 9001, 3),

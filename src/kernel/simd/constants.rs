@@ -1,11 +1,11 @@
 //! What differs between f32 and f64.
 
-use crate::Scalar;
+use crate::Number;
 use num_traits::ConstZero;
 
 /// The numbers that the functions of `math` are made of. The polynomials are the work of `tests/goldens/minimax.py`,
 /// lowest coefficient first; their errors are those of the function, were nothing rounded but they.
-pub trait Constants: Scalar + ConstZero + num_traits::ConstOne {
+pub trait Constants: Number + ConstZero + num_traits::ConstOne {
     /// ln 2 in two parts, of which the first times an exponent is exact.
     const LN_2: [f64; 2];
     /// From where on eˣ is 0, and from where on infinite.

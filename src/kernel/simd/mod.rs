@@ -123,7 +123,7 @@ mod vector;
 mod zeros;
 
 use super::{Size, Work};
-use crate::Scalar;
+use crate::Number;
 use constants::Constants;
 use core::any::TypeId;
 use lanes::Lanes;
@@ -253,7 +253,7 @@ macro_rules! levels {
 
         /// Runs the work with all the features that the CPU has.
         #[inline(always)]
-        pub fn run<T: Scalar, W: Work>(work: W) -> W::Output {
+        pub fn run<T: Number, W: Work>(work: W) -> W::Output {
             if TypeId::of::<T>() != TypeId::of::<f32>() && TypeId::of::<T>() != TypeId::of::<f64>() {
                 return work.run();
             }

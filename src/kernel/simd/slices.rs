@@ -10,7 +10,7 @@ use super::{
     panels::{WHOLE, WIDTH},
 };
 use crate::{
-    Scalar,
+    Number,
     kernel::{
         is_product, loops,
         sum::{LEVELS, SHORT, carry, total},
@@ -224,7 +224,7 @@ fn in_parts<P: Copy>(pointers: P, len: usize, run: impl Fn(P, usize, usize) + Sy
 
 /// y = W·x + b, sample by sample; false if it was not done, here and below.
 #[inline(always)]
-pub fn affine<T: Scalar>(inputs: usize, w: &[T], b: &[T], x: &[T], y: &mut [T]) -> bool {
+pub fn affine<T: Number>(inputs: usize, w: &[T], b: &[T], x: &[T], y: &mut [T]) -> bool {
     let (outputs, n) = (b.len(), samples(inputs, x));
     if n == 0 || !is_product(outputs, inputs, w) || !is_product(outputs, n, y) {
         return false;
@@ -263,19 +263,19 @@ pub fn affine<T: Scalar>(inputs: usize, w: &[T], b: &[T], x: &[T], y: &mut [T]) 
 
 /// dW = dy·xᵀ, or added to dW.
 #[inline(always)]
-pub fn product_nt<T: Scalar>(size: Size, dy: &[T], x: &[T], dw: &mut [T], overwrite: bool) -> bool {
+pub fn product_nt<T: Number>(size: Size, dy: &[T], x: &[T], dw: &mut [T], overwrite: bool) -> bool {
     product_nt_part(size, dy, x, 0..size.1, dw, overwrite)
 }
 
 /// w ← w + factor·(dy·xᵀ), where the bits are those of `product_nt` and `add_scaled`.
 #[inline(always)]
-pub fn add_product<T: Scalar>(factor: T, size: Size, dy: &[T], x: &[T], w: &mut [T]) -> bool {
+pub fn add_product<T: Number>(factor: T, size: Size, dy: &[T], x: &[T], w: &mut [T]) -> bool {
     samples(size.1, x) <= WHOLE && product_nt_from(size, dy, x, 0..size.1, w, Start::Add(factor))
 }
 
 /// The columns in `part` of dW = dy·xᵀ.
 #[inline(always)]
-pub fn product_nt_part<T: Scalar>(
+pub fn product_nt_part<T: Number>(
     size: Size,
     dy: &[T],
     x: &[T],
@@ -288,7 +288,7 @@ pub fn product_nt_part<T: Scalar>(
 }
 
 #[inline(always)]
-fn product_nt_from<T: Scalar>(
+fn product_nt_from<T: Number>(
     size: Size,
     dy: &[T],
     x: &[T],
@@ -337,7 +337,7 @@ fn product_nt_from<T: Scalar>(
 
 /// dx = Wᵀ·dy.
 #[inline(always)]
-pub fn product_tn<T: Scalar>((outputs, inputs): Size, w: &[T], dy: &[T], dx: &mut [T]) -> bool {
+pub fn product_tn<T: Number>((outputs, inputs): Size, w: &[T], dy: &[T], dx: &mut [T]) -> bool {
     let n = samples(inputs, dx);
     if n == 0 || !is_product(outputs, n, dy) || !is_product(outputs, inputs, w) {
         return false;
@@ -365,7 +365,7 @@ pub fn product_tn<T: Scalar>((outputs, inputs): Size, w: &[T], dy: &[T], dx: &mu
 
 /// db = Σ dy over the samples, or added to db: a product by ones.
 #[inline(always)]
-pub fn sum_columns<T: Scalar>(dy: &[T], db: &mut [T], overwrite: bool) -> bool {
+pub fn sum_columns<T: Number>(dy: &[T], db: &mut [T], overwrite: bool) -> bool {
     let (m, n) = (db.len(), samples(db.len(), dy));
     if n == 0 {
         return false;
@@ -398,7 +398,7 @@ pub fn sum_columns<T: Scalar>(dy: &[T], db: &mut [T], overwrite: bool) -> bool {
 
 /// w ← w + factor·g.
 #[inline(always)]
-pub fn add_scaled<T: Scalar>(factor: T, g: &[T], w: &mut [T]) -> bool {
+pub fn add_scaled<T: Number>(factor: T, g: &[T], w: &mut [T]) -> bool {
     let len = w.len();
     if g.len() != len {
         return false;
@@ -414,7 +414,7 @@ macro_rules! elementwise {
     ($($name:ident($($x:ident),*);)*) => { $(
         /// Entry by entry, if there are as many of all.
         #[inline(always)]
-        pub fn $name<T: Scalar>($($x: &[T],)* to: &mut [T]) -> bool {
+        pub fn $name<T: Number>($($x: &[T],)* to: &mut [T]) -> bool {
             let len = to.len();
             if $($x.len() != len)||* {
                 return false;
@@ -453,7 +453,7 @@ macro_rules! in_place {
     ($($name:ident)*) => { $(
         /// Entry by entry.
         #[inline(always)]
-        pub fn $name<T: Scalar>(x: &mut [T]) -> bool {
+        pub fn $name<T: Number>(x: &mut [T]) -> bool {
             let (len, x) = (x.len(), x.as_mut_ptr());
             if_float!(T is E, level, (x): {
                 // SAFETY: as in `affine`.
@@ -480,7 +480,7 @@ pub fn prefetch(bytes: &[u8]) {
 
 /// x = byte / 255, where there are as many of both.
 #[cfg(feature = "alloc")]
-pub fn from_bytes<T: Scalar>(bytes: &[u8], x: &mut [T]) -> bool {
+pub fn from_bytes<T: Number>(bytes: &[u8], x: &mut [T]) -> bool {
     // A row of 16 is whole packs at every level.
     let ((rows, bytes), (to, x)) = (bytes.as_chunks::<16>(), x.as_chunks_mut::<16>());
     if (rows.len(), bytes.len()) != (to.len(), x.len()) {
@@ -497,7 +497,7 @@ pub fn from_bytes<T: Scalar>(bytes: &[u8], x: &mut [T]) -> bool {
 /// C = A·B, or added to C, where the caller has seen that the slices are long enough.
 #[inline(always)]
 #[expect(clippy::too_many_arguments, reason = "three matrices")]
-pub fn gemm<T: Scalar>(
+pub fn gemm<T: Number>(
     [m, k, n]: [usize; 3],
     a: &[T],
     (mut a_row, mut a_column): Size,
