@@ -59,7 +59,8 @@
 //! | name its layers, or have more than 12 | [`named!`] |
 //! | give it first weights | [`Network::init`]; one layer at a time: [`Affine::he`], [`Affine::xavier`], [`Affine::normal`], [`init`] |
 //! | choose a loss | [`SoftmaxCrossEntropy`], [`SumSquaredError`] |
-//! | choose an optimizer | [`Sgd`], [`Adam`]; at run time, a `Box<dyn `[`Optimizer`]`>` |
+//! | choose an optimizer | [`optimizers`]: [`Sgd`], [`Momentum`], [`AdaGrad`], [`RmsProp`], [`Adam`], [`AmsGrad`], [`NAdam`]; at run time, a `Box<dyn `[`Optimizer`]`>` |
+//! | change its learning rate, decay weights, clip gradients | [`schedule`], [`Decay`], [`Descent::groups`], [`Descent::clip_norm`] |
 //! | train it | [`Training`] with a [`data::Dataset`]; by hand [`Optimizer::train_step`], or [`Network::backprop`] and [`Optimizer::step`] |
 //! | predict | [`Network::predict`]; in memory that is reused, [`Network::predictor`] and [`Network::predict_into`] |
 //! | measure it | [`Network::loss`], [`Network::accuracy`]; on a data set [`Network::loss_on`], [`Network::accuracy_on`] |
@@ -75,6 +76,7 @@
 //! | write a layer | [`write_a_layer`], [`Layer`], [`parameters!`], [`ops`] |
 //! | check its gradient | `gradcheck`, `gradcheck_layer!` (feature `gradcheck`) |
 //! | write an optimizer | [`write_an_optimizer`], [`Rule`] |
+//! | check it | `gradcheck::check_optimizer` (feature `gradcheck`) |
 //!
 //! The size of a batch is [`Const<B>`](nalgebra::Const) or [`Dyn`](nalgebra::Dyn). `Const<B>` is known at compile
 //! time, and the batch is stored inline. `Dyn` is known at run time, and the batch is on the heap. Every layer
@@ -155,6 +157,8 @@ mod numerical;
 #[doc = include_str!("on_a_chip.md")]
 pub mod on_a_chip {}
 pub mod ops;
+#[doc = include_str!("optimizers.md")]
+pub mod optimizers {}
 #[doc = include_str!("speed.md")]
 pub mod speed {}
 #[doc = include_str!("write_a_layer.md")]
@@ -191,11 +195,14 @@ pub use layers::{Affine, Frozen, Gelu, Identity, Relu, Sigmoid, Softmax, Softplu
 pub use loss::{Classes, Loss, SoftmaxCrossEntropy, SumSquaredError};
 pub use memory::Memory;
 pub use network::{Network, TwoLayerNet};
-pub use optim::{Adam, Decay, Descent, Optimizer, Sgd};
+pub use optim::{
+    AdaGrad, Adam, AmsGrad, ClipNorm, ClipValue, Decay, Descent, Groups, Momentum, NAdam, Nesterov,
+    Optimizer, Rate, RmsProp, Schedule, Scheduled, Sgd, schedule,
+};
 pub use params::{Leaf, LeafMut, OneLeaf, Parameters, Role, Statistic};
 pub use pass::Pass;
 pub use path::Path;
-pub use rule::{Piece, Rule};
+pub use rule::{BadSetting, Piece, Rule};
 pub use shape::{
     AsBatch, Batch, BatchSize, Buffer, Columns, D1, Flat, Labels, Number, Probabilities, Purpose,
     Scores, Shape, ToPredict, ToTrain,
