@@ -151,6 +151,7 @@ mod layer;
 mod layers;
 mod loss;
 mod memory;
+pub mod metrics;
 mod network;
 pub mod node;
 mod numerical;
@@ -167,6 +168,8 @@ pub mod write_a_layer {}
 pub mod write_an_optimizer {}
 mod optim;
 mod params;
+#[cfg(feature = "std")]
+mod parts;
 mod pass;
 mod path;
 mod rule;
@@ -174,6 +177,7 @@ mod shape;
 mod step;
 mod trace;
 mod train;
+mod trainer;
 mod zeros;
 
 /// Items that the public macros use.
@@ -200,6 +204,8 @@ pub use optim::{
     Optimizer, Rate, RmsProp, Schedule, Scheduled, Sgd, schedule,
 };
 pub use params::{Leaf, LeafMut, OneLeaf, Parameters, Role, Statistic};
+#[cfg(feature = "std")]
+pub use parts::{Parts, Threads};
 pub use pass::Pass;
 pub use path::Path;
 pub use rule::{BadSetting, Piece, Rule};
@@ -210,4 +216,5 @@ pub use shape::{
 pub use step::{Fused, Predictor, StepError, Way, Whole, Workspace};
 pub use trace::{ByValue, Trace};
 pub use train::{Observation, Progress, Training, TrainingCause, TrainingError};
+pub use trainer::{Epoch, Trained, Trainer, TrainerState};
 pub use zeros::{ConstZeros, Zeros};
