@@ -11,6 +11,7 @@
 //! | a `DMatrix` with a sample a column | [`from_dmatrix::<T, N>(matrix)?`](fn.from_dmatrix.html) |
 //! | a `DMatrix` with a sample a row | `from_dmatrix::<T, N>(matrix.transpose())?` |
 //! | grey images as bytes | [`Pixels`](struct.Pixels.html) |
+//! | any of these as images for a convolution | [`as_images::<Image<1, 28, 28>, _>(samples)`](as_images) |
 //! | class numbers: `Vec<usize>`, `[usize; M]`, or a reference | the numbers, to [`Dataset::labelled`] |
 //! | IDX files such as MNIST | [`read_mnist`](fn.read_mnist.html), [`read_labelled`](fn.read_labelled.html) (feature `std`) |
 //!
@@ -33,6 +34,7 @@ mod error;
 mod gzip;
 #[cfg(feature = "std")]
 mod idx;
+mod images;
 mod samples;
 
 pub use convert::from_slice;
@@ -42,6 +44,7 @@ pub use dataset::Dataset;
 pub use error::DataError;
 #[cfg(feature = "std")]
 pub use idx::{FileError, FileErrorKind, read_images, read_labelled, read_labels, read_mnist};
+pub use images::{AsImages, as_images};
 #[cfg(feature = "alloc")]
 pub use samples::Pixels;
 pub use samples::{Gather, Samples};
