@@ -142,9 +142,11 @@ mod macros;
 mod chain;
 pub mod data;
 pub mod export;
+mod filters;
 mod grad;
 #[cfg(feature = "gradcheck")]
 pub mod gradcheck;
+mod image;
 pub mod init;
 mod kernel;
 mod layer;
@@ -192,10 +194,15 @@ pub mod __private {
     pub use rand::Rng;
 }
 
+pub use filters::Filters;
 pub use grad::{Destination, Grad, Nowhere, Tree, Update};
+pub use image::{Extent, Grid, Image, Images, Img, Px, Signal, Size, Window};
 pub use kernel::{Larger, Scratch};
 pub use layer::{Backward, Forward, Layer};
-pub use layers::{Affine, Frozen, Gelu, Identity, Relu, Sigmoid, Softmax, Softplus, Tanh};
+pub use layers::{
+    Affine, AvgPool2d, Conv2d, Dense, Flatten, Frozen, Gelu, GlobalAvgPool2d, Identity, MaxPool2d,
+    Relu, Sigmoid, Softmax, Softplus, Tanh,
+};
 pub use loss::{Classes, Loss, SoftmaxCrossEntropy, SumSquaredError};
 pub use memory::Memory;
 pub use network::{Network, TwoLayerNet};
