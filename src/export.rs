@@ -23,8 +23,8 @@
 //! `parameters!(Huber {})`. A box is exported as its contents, because a `static` cannot hold a box.
 
 use crate::{
-    D1, Frozen, Network, Number, Parameters, Probabilities, Shape, SoftmaxCrossEntropy, Statistic,
-    SumSquaredError,
+    D1, Extent, Frozen, Img, Network, Number, Parameters, Probabilities, Shape,
+    SoftmaxCrossEntropy, Statistic, SumSquaredError,
 };
 #[cfg(feature = "alloc")]
 use alloc::boxed::Box;
@@ -114,6 +114,12 @@ impl<const N: usize> Export for D1<N> {
 impl<const N: usize> Export for Probabilities<N> {
     fn source(_: Option<&Self>, f: &mut fmt::Formatter) -> fmt::Result {
         __type(f, "::chainrule::Probabilities", &[&N])
+    }
+}
+
+impl<const C: usize, H: Extent, W: Extent> Export for Img<C, H, W> {
+    fn source(_: Option<&Self>, f: &mut fmt::Formatter) -> fmt::Result {
+        __type(f, "::chainrule::Image", &[&C, &H::N, &W::N])
     }
 }
 

@@ -142,15 +142,18 @@ mod macros;
 mod chain;
 pub mod data;
 pub mod export;
+mod filters;
 mod grad;
 #[cfg(feature = "gradcheck")]
 pub mod gradcheck;
+mod image;
 pub mod init;
 mod kernel;
 mod layer;
 mod layers;
 mod loss;
 mod memory;
+pub mod metrics;
 mod network;
 pub mod node;
 mod numerical;
@@ -167,6 +170,8 @@ pub mod write_a_layer {}
 pub mod write_an_optimizer {}
 mod optim;
 mod params;
+#[cfg(feature = "std")]
+mod parts;
 mod pass;
 mod path;
 mod rule;
@@ -174,6 +179,7 @@ mod shape;
 mod step;
 mod trace;
 mod train;
+mod trainer;
 mod zeros;
 
 /// Items that the public macros use.
@@ -181,17 +187,22 @@ mod zeros;
 pub mod __private {
     pub use crate::{
         init::first,
-        kernel::{Larger, zero_field},
+        kernel::{Larger, parts, zero_field},
         params::count,
     };
     pub use num_traits::ConstZero;
     pub use rand::Rng;
 }
 
+pub use filters::Filters;
 pub use grad::{Destination, Grad, Nowhere, Tree, Update};
+pub use image::{Extent, Grid, Image, Images, Img, Px, Signal, Size, Window};
 pub use kernel::{Larger, Scratch};
 pub use layer::{Backward, Forward, Layer};
-pub use layers::{Affine, Frozen, Gelu, Identity, Relu, Sigmoid, Softmax, Softplus, Tanh};
+pub use layers::{
+    Affine, AvgPool2d, Conv2d, Dense, Flatten, Frozen, Gelu, GlobalAvgPool2d, Identity, MaxPool2d,
+    Relu, Sigmoid, Softmax, Softplus, Tanh,
+};
 pub use loss::{Classes, Loss, SoftmaxCrossEntropy, SumSquaredError};
 pub use memory::Memory;
 pub use network::{Network, TwoLayerNet};
@@ -200,6 +211,8 @@ pub use optim::{
     Optimizer, Rate, RmsProp, Schedule, Scheduled, Sgd, schedule,
 };
 pub use params::{Leaf, LeafMut, OneLeaf, Parameters, Role, Statistic};
+#[cfg(feature = "std")]
+pub use parts::{Parts, Threads};
 pub use pass::Pass;
 pub use path::Path;
 pub use rule::{BadSetting, Piece, Rule};
@@ -210,4 +223,5 @@ pub use shape::{
 pub use step::{Fused, Predictor, StepError, Way, Whole, Workspace};
 pub use trace::{ByValue, Trace};
 pub use train::{Observation, Progress, Training, TrainingCause, TrainingError};
+pub use trainer::{Epoch, Trained, Trainer, TrainerState};
 pub use zeros::{ConstZeros, Zeros};
