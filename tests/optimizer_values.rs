@@ -267,6 +267,52 @@ fn clipping() {
     assert_eq!(weight, Vector2::new(1.0, 2.0));
 }
 
+/// Wrong in one of three ways.
+#[derive(Clone)]
+struct Wrong {
+    /// Takes the mean of a piece, which is another one in a whole step.
+    depends_on_the_piece: bool,
+    /// Counts steps by itself, so that a restored optimizer begins again.
+    counts: Option<f64>,
+    rate: f64,
+}
+
+impl Rule<f64, 1> for Wrong {
+    type Way = Fused;
+
+    fn begin(&mut self, _: u64) -> Result<(), BadSetting> {
+        self.counts = self.counts.map(|count| count + 1.0);
+        Ok(())
+    }
+
+    fn update(&self, piece: Piece<f64, 1>) {
+        let mean = piece.gradient.iter().sum::<f64>() / piece.gradient.len() as f64;
+        let shift = if self.depends_on_the_piece { mean } else { 0.0 };
+        for (w, dw) in piece.values.iter_mut().zip(piece.gradient) {
+            *w -= self.rate * (dw + shift) / self.counts.unwrap_or(1.0);
+        }
+    }
+}
+
+/// The optimizer check finds what is wrong, and names it.
+#[test]
+fn wrong_optimizers_are_found() {
+    let right = Wrong { depends_on_the_piece: false, counts: None, rate: 0.01 };
+    let check = |rule: &Wrong| {
+        let bad = Wrong { rate: -1.0, ..right.clone() };
+        let fault = check_optimizer(|| Descent::new(rule.clone()), [("rate", Descent::new(bad))]);
+        fault.unwrap_err().to_string()
+    };
+    let said = check(&Wrong { depends_on_the_piece: true, ..right.clone() });
+    let found = "train_step has the bits of backprop and step; found: number 0 of 1.weight differs";
+    assert_eq!(said, format!("expected: {found}"));
+    let said = check(&Wrong { counts: Some(0.0), ..right.clone() });
+    let property = "expected: a restored optimizer continues with the same bits; ";
+    assert!(said.starts_with(property), "{said}");
+    let said = check(&right);
+    assert!(said.starts_with("expected: a bad setting is refused and changes nothing; "), "{said}");
+}
+
 macro_rules! check {
     ($make:expr, $($name:literal = $bad:expr),*) => {
         if let Err(fault) = check_optimizer(|| $make, [$(($name, $bad)),*]) {
