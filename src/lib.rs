@@ -140,6 +140,8 @@ mod macros;
 mod chain;
 pub mod data;
 pub mod export;
+#[cfg(feature = "alloc")]
+pub mod files;
 mod grad;
 #[cfg(feature = "gradcheck")]
 pub mod gradcheck;
