@@ -412,7 +412,7 @@ impl<T: Number, R: Rule<T, N>, const N: usize> Destination<T> for Update<R, N> {
         tree: impl Fn(&mut L::Gradient) -> &mut P::Gradient,
     ) -> Self::Held<'b, P> {
         let Held { layer: whole, state, rule, step, look, product } = held;
-        let state = state.each_mut().map(|state| tree(state));
+        let state = kernel::parts(state, |state| tree(state));
         Held { layer: layer(whole), state, rule, step: *step, look, product: *product }
     }
 
@@ -510,8 +510,9 @@ impl<M, R, const N: usize> Held<'_, M, M, R, N> {
         if M::ROLE != Role::Weight {
             return kernel::add_scaled(T::one(), gradient, values);
         }
-        let state = self.state.each_mut().map(|tree| tree.numbers().get_mut(first..end));
-        let state = state.map(Option::unwrap_or_default);
+        let state = kernel::parts(&mut self.state, |tree| {
+            tree.numbers().get_mut(first..end).unwrap_or_default()
+        });
         let (shape, step) = (M::SHAPE, self.step);
         let role = Role::Weight;
         self.rule.update(Piece { path, role, shape, first, step, values, gradient, state });

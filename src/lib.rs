@@ -179,7 +179,7 @@ mod zeros;
 pub mod __private {
     pub use crate::{
         init::first,
-        kernel::{Larger, zero_field},
+        kernel::{Larger, parts, zero_field},
         params::count,
     };
     pub use num_traits::ConstZero;

@@ -202,7 +202,7 @@ macro_rules! parameters {
         ) {
             $(
                 let gradient = _gradient.map(|tree| &tree.$field);
-                let state = _state.each_mut().map(|tree| &mut tree.$field);
+                let state = $crate::__private::parts(&mut _state, |tree| &mut tree.$field);
                 $crate::Parameters::visit_mut(
                     &mut self.$field, gradient, state, &_path.$step($name), _f,
                 );

@@ -72,7 +72,7 @@ mod sum;
 use crate::shape::Number;
 use core::ops::Range;
 
-pub use place::{Larger, Room, Scratch, zero_field};
+pub use place::{Larger, Room, Scratch, parts, zero_field};
 #[cfg(feature = "alloc")]
 pub(crate) use simd::prefetch;
 pub(crate) use simd::run;
