@@ -140,6 +140,7 @@ mod macros;
 mod chain;
 pub mod data;
 pub mod export;
+pub mod export_c;
 #[cfg(feature = "alloc")]
 pub mod files;
 mod grad;

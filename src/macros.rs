@@ -376,6 +376,21 @@ macro_rules! __sequence {
                 $crate::__sequence!(@init self next rng $first $l $($field $more)*);
             }
         }
+
+        $crate::__sequence!(@c [$self] [$first $($field)*] [] In, $l $($more)*);
+    };
+    // The same as C.
+    (@c $self:tt $fields:tt [$($bounds:tt)*] $in:ty, $first:ident $($more:ident)*) => {
+        $crate::__sequence!(@c $self $fields [$($bounds)* $first: $crate::export_c::ExportC<T, $in>,]
+            $first::Out, $($more)*);
+    };
+    (@c [$self:ty] [$($field:tt)*] [$($bounds:tt)*] $out:ty,) => {
+        impl<T: $crate::export_c::Real, In: $crate::Shape, $($bounds)*> $crate::export_c::ExportC<T, In> for $self {
+            fn c(&self, to: &mut $crate::export_c::Writer) -> ::core::fmt::Result {
+                $($crate::export_c::ExportC::<T, _>::c(&self.$field, to)?;)*
+                Ok(())
+            }
+        }
     };
     (@cache $b:ident $p:ident $last:ident) => { $last::Cache<$b, $p> };
     (@cache $b:ident $p:ident $l:ident $($more:ident)+) => {
