@@ -137,6 +137,7 @@ struct Readme;
 
 #[macro_use]
 mod macros;
+mod calculus;
 mod chain;
 pub mod data;
 pub mod export;
@@ -184,6 +185,10 @@ pub mod __private {
     pub use rand::Rng;
 }
 
+pub use calculus::{
+    Fit, JacobianRows, LeastSquares, LevenbergMarquardt, Outcome, PerSample, SampleGradients, Stop,
+    SumOfSquares,
+};
 pub use grad::{Destination, Grad, Nowhere, Tree, Update};
 pub use kernel::{Larger, Scratch};
 pub use layer::{Backward, Forward, Layer};

@@ -72,6 +72,7 @@ mod sum;
 use crate::shape::Number;
 use core::ops::Range;
 
+pub(crate) use loops::dot;
 pub use place::{Larger, Room, Scratch, zero_field};
 #[cfg(feature = "alloc")]
 pub(crate) use simd::prefetch;
