@@ -45,13 +45,16 @@ type Net = Network<f32, D1<64>, Layers, SoftmaxCrossEntropy>;
 type Digits = Dataset<Pixels<64>, Vec<usize>>;
 type Any<P, T> = Box<dyn Optimizer<T, P>>;
 
+/// The name of an optimizer, and its path.
+type Named = (&'static str, Vec<Vector2<f64>>);
+
 /// The book's function.
 fn f(at: &Vector2<f64>) -> f64 {
     at.x * at.x / 20.0 + at.y * at.y
 }
 
 /// The optimizers of the book with the rates that its pictures have, and 30 steps of each from (-7, 2).
-fn paths() -> Result<Vec<(&'static str, Vec<Vector2<f64>>)>, StepError> {
+fn paths() -> Result<Vec<Named>, StepError> {
     let optimizers: [(&str, Any<Vector2<f64>, f64>); 6] = [
         ("SGD, η = 0.95", Box::new(Sgd::new(0.95))),
         ("Momentum, η = 0.1", Box::new(Momentum::new(0.1, 0.9))),
@@ -76,7 +79,7 @@ fn paths() -> Result<Vec<(&'static str, Vec<Vector2<f64>>)>, StepError> {
 const LINE: RGBColor = RGBColor(31, 119, 180);
 const FAINT: RGBColor = RGBColor(205, 212, 220);
 
-fn draw_paths(file: &Path, paths: &[(&str, Vec<Vector2<f64>>)]) -> Result<(), Box<dyn Error>> {
+fn draw_paths(file: &Path, paths: &[Named]) -> Result<(), Box<dyn Error>> {
     let area = SVGBackend::new(file, (960, 560)).into_drawing_area();
     area.fill(&WHITE)?;
     let titled = area.titled("30 steps on x²/20 + y² from (-7, 2)", ("sans-serif", 20))?;

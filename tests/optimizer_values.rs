@@ -35,6 +35,10 @@ impl<const N: usize, B: BatchSize> Loss<f64, D1<N>, B, ()> for Total {
 type Layers = (Affine<f64, 2, 3>, Sigmoid, Affine<f64, 3, 1>, Sigmoid);
 type Net = Network<f64, D1<2>, Layers, Total>;
 type Any = Box<dyn Optimizer<f64, Layers>>;
+type Plane = dyn Optimizer<f64, Vector2<f64>>;
+
+type Gradient = <Layers as Parameters<f64>>::Gradient;
+type Falling<R, const N: usize> = Descent<Scheduled<R, fn(u64) -> f64>, Gradient, N>;
 
 /// With the decay of all parameters, as in PyTorch.
 fn with<R, G, const N: usize>(
@@ -115,7 +119,7 @@ fn the_baseline_of_pytorch() {
 /// three roundings, each of 1.1e-16.
 #[test]
 fn the_paths_of_the_book() {
-    let cases: [(&str, Box<dyn Optimizer<f64, Vector2<f64>>>); 6] = [
+    let cases: [(&str, Box<Plane>); 6] = [
         ("sgd", Box::new(Sgd::new(0.95))),
         ("momentum", Box::new(Momentum::new(0.1, 0.9))),
         ("nesterov", Box::new(Momentum::book_nesterov(0.1))),
@@ -169,16 +173,13 @@ fn rates_follow_pytorch() {
 /// fast way too.
 #[test]
 fn a_schedule_changes_the_rate() {
-    fn check<R, W, const N: usize>(
-        scheduled: Descent<Scheduled<R, fn(u64) -> f64>, <Layers as Parameters<f64>>::Gradient, N>,
-    ) where
+    fn check<R, W, const N: usize>(mut scheduled: Falling<R, N>)
+    where
         W: Way,
         R: Rule<f64, N, Way = W> + Rate<f64>,
-        Descent<R, <Layers as Parameters<f64>>::Gradient, N>: Optimizer<f64, Layers, Way = W>,
-        Descent<Scheduled<R, fn(u64) -> f64>, <Layers as Parameters<f64>>::Gradient, N>:
-            Optimizer<f64, Layers, Way = W>,
+        Descent<R, Gradient, N>: Optimizer<f64, Layers, Way = W>,
+        Falling<R, N>: Optimizer<f64, Layers, Way = W>,
     {
-        let mut scheduled = scheduled;
         let mut by_hand = Descent::new(scheduled.rule.rule.clone());
         let rate = *by_hand.rule.rate();
         let layers = (Affine::zeros(), Sigmoid, Affine::zeros(), Sigmoid);
