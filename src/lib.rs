@@ -173,6 +173,7 @@ mod path;
 mod rule;
 mod shape;
 mod step;
+mod summary;
 mod trace;
 mod train;
 mod zeros;
@@ -206,6 +207,7 @@ pub use shape::{
     Scores, Shape, ToPredict, ToTrain,
 };
 pub use step::{Fused, Predictor, StepError, Way, Whole, Workspace};
+pub use summary::Part;
 pub use trace::{ByValue, Trace};
 pub use train::{Observation, Progress, Training, TrainingCause, TrainingError};
 pub use zeros::{ConstZeros, Zeros};
