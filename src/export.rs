@@ -23,6 +23,7 @@
 //! `parameters!(Huber {})`. A box is exported as its contents, because a `static` cannot hold a box.
 
 use crate::{
+    image::{Extent, Img},
     params::Statistic,
     shape::{D1, Number, Probabilities},
 };
@@ -111,6 +112,12 @@ impl<const N: usize> Export for D1<N> {
 impl<const N: usize> Export for Probabilities<N> {
     fn source(_: Option<&Self>, f: &mut fmt::Formatter) -> fmt::Result {
         __type(f, "::chainrule::Probabilities", &[&N])
+    }
+}
+
+impl<const C: usize, H: Extent, W: Extent> Export for Img<C, H, W> {
+    fn source(_: Option<&Self>, f: &mut fmt::Formatter) -> fmt::Result {
+        __type(f, "::chainrule::Image", &[&C, &H::N, &W::N])
     }
 }
 

@@ -331,7 +331,7 @@ impl<T: Number, In: Shape, L, E> Network<T, In, L, E> {
     }
 
     #[inline]
-    fn pass<B: BatchSize, Y: ?Sized, D: Destination<T>>(
+    pub(crate) fn pass<B: BatchSize, Y: ?Sized, D: Destination<T>>(
         &self,
         x: &In::Batch<T, B>,
         target: &Y,

@@ -180,7 +180,7 @@ impl<T: Number, const R: usize, const C: usize> OneLeaf<T> for SMatrix<T, R, C> 
 
     #[inline(always)]
     fn columns<const K: usize>() -> Run<T, R, K> {
-        Run([[T::zero(); R]; K])
+        Run::zeros()
     }
 
     #[inline(always)]
@@ -192,6 +192,13 @@ impl<T: Number, const R: usize, const C: usize> OneLeaf<T> for SMatrix<T, R, C> 
 /// Columns one after the other.
 #[doc(hidden)]
 pub struct Run<T, const R: usize, const K: usize>([[T; R]; K]);
+
+impl<T: Number, const R: usize, const K: usize> Run<T, R, K> {
+    #[inline(always)]
+    pub(crate) fn zeros() -> Self {
+        Run([[T::zero(); R]; K])
+    }
+}
 
 impl<T, const R: usize, const K: usize> AsMut<[T]> for Run<T, R, K> {
     #[inline(always)]
@@ -236,7 +243,7 @@ impl<T: Number, const M: usize> OneLeaf<T> for Statistic<T, M> {
 
     #[inline(always)]
     fn columns<const K: usize>() -> Run<T, M, K> {
-        Run([[T::zero(); M]; K])
+        Run::zeros()
     }
 
     #[inline(always)]

@@ -48,6 +48,22 @@ fn no_heap() {
 }
 
 #[test]
+fn optimizers() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().to_str().unwrap();
+    let said = prints("09_optimizers", &["--out", out]);
+    assert!(["Momentum", "AdaGrad", "RMSprop", "Adam"].iter().all(|name| said.contains(name)));
+    for picture in ["optimizers_paths.svg", "optimizers_digits.svg"] {
+        let picture = std::fs::read_to_string(folder.path().join(picture)).unwrap();
+        assert!(picture.starts_with("<svg") && picture.contains("Adam"));
+    }
+    let Output { status, stderr, stdout } = run("09_optimizers", &["--out", "Cargo.toml"]);
+    assert!(!status.success() && stdout.is_empty());
+    assert!(String::from_utf8(stderr).unwrap().contains("Cargo.toml: "));
+    assert!(prints("09_optimizers", &["--help"]).contains("--iterations"));
+}
+
+#[test]
 fn exchange() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().to_str().unwrap();

@@ -8,7 +8,7 @@ use crate::{
 #[cfg(feature = "alloc")]
 use alloc::boxed::Box;
 use core::mem::{MaybeUninit, transmute_copy};
-use nalgebra::{ArrayStorage, Matrix, SMatrix};
+use nalgebra::{ArrayStorage, Matrix, SMatrix, SVector};
 use num_traits::ConstZero;
 
 /// Writes `value` into every entry of a matrix that holds nothing yet.
@@ -25,6 +25,22 @@ fn fill<T: Copy, const R: usize, const C: usize>(
     }
     // SAFETY: every entry was written.
     unsafe { place.assume_init_mut() }
+}
+
+/// The numbers of some vectors, one after the other.
+#[inline(always)]
+pub const fn numbers<T, const N: usize>(vectors: &[SVector<T, N>]) -> &[T] {
+    const { assert!(size_of::<SVector<T, N>>() == N * size_of::<T>()) };
+    // SAFETY: an `SVector` is its `N` entries and nothing else, as in `fill`; no number is of a larger alignment.
+    unsafe { core::slice::from_raw_parts(vectors.as_ptr().cast(), vectors.len() * N) }
+}
+
+/// The numbers of some vectors, one after the other, to write to.
+#[inline(always)]
+pub const fn numbers_mut<T, const N: usize>(vectors: &mut [SVector<T, N>]) -> &mut [T] {
+    const { assert!(size_of::<SVector<T, N>>() == N * size_of::<T>()) };
+    // SAFETY: as in `numbers`; the vectors are borrowed as long as the numbers.
+    unsafe { core::slice::from_raw_parts_mut(vectors.as_mut_ptr().cast(), vectors.len() * N) }
 }
 
 /// Initialises `place`. `Zeros::zeros_in` is safe to implement and so not trusted: that it returns
