@@ -23,8 +23,9 @@
 //! `parameters!(Huber {})`. A box is exported as its contents, because a `static` cannot hold a box.
 
 use crate::{
-    D1, Extent, Frozen, Img, Network, Number, Parameters, Probabilities, Shape,
-    SoftmaxCrossEntropy, Statistic, SumSquaredError,
+    AbsoluteError, BinaryCrossEntropy, CrossEntropy, D1, Extent, Frozen, Huber, Img,
+    MeanSquaredError, Network, Number, Parameters, Probabilities, Shape, SoftmaxCrossEntropy,
+    Statistic, SumSquaredError, Weighted,
 };
 #[cfg(feature = "alloc")]
 use alloc::boxed::Box;
@@ -104,6 +105,11 @@ impl<L: Export> Export for Box<L> {
 
 parameters!(@export SoftmaxCrossEntropy [] (SoftmaxCrossEntropy) [] []);
 parameters!(@export SumSquaredError [] (SumSquaredError) [] []);
+parameters!(@export MeanSquaredError [] (MeanSquaredError) [] []);
+parameters!(@export AbsoluteError [] (AbsoluteError) [] []);
+parameters!(@export BinaryCrossEntropy [] (BinaryCrossEntropy) [] []);
+parameters!(@export Huber [] (Huber) [] [delta]);
+parameters!(@export CrossEntropy [const N: usize] (CrossEntropy<N>) [&N] [smoothing weights ignore]);
 
 impl<const N: usize> Export for D1<N> {
     fn source(_: Option<&Self>, f: &mut fmt::Formatter) -> fmt::Result {
@@ -120,6 +126,27 @@ impl<const N: usize> Export for Probabilities<N> {
 impl<const C: usize, H: Extent, W: Extent> Export for Img<C, H, W> {
     fn source(_: Option<&Self>, f: &mut fmt::Formatter) -> fmt::Result {
         __type(f, "::chainrule::Image", &[&C, &H::N, &W::N])
+    }
+}
+
+impl<E: Export> Export for Weighted<E> {
+    fn source(value: Option<&Self>, f: &mut fmt::Formatter) -> fmt::Result {
+        match value {
+            None => __type(f, "::chainrule::Weighted", &[&Source::<E>(None)]),
+            Some(loss) => {
+                f.debug_tuple("::chainrule::Weighted").field(&Source(Some(&loss.0))).finish()
+            }
+        }
+    }
+}
+
+impl<S: Export> Export for Option<S> {
+    fn source(value: Option<&Self>, f: &mut fmt::Formatter) -> fmt::Result {
+        match value {
+            None => __type(f, "::core::option::Option", &[&Source::<S>(None)]),
+            Some(None) => f.write_str("None"),
+            Some(Some(value)) => f.debug_tuple("Some").field(&Source(Some(value))).finish(),
+        }
     }
 }
 

@@ -4,7 +4,10 @@
 /// Makes a struct a tree of parameters. Every field must be named, in one of two ways:
 ///
 /// - `weight`: a matrix, a layer, an array of layers, or any other type with [`Parameters`](crate::Parameters);
-/// - `keep eps`: a setting of a plain type (`f64`, `u8`, `bool`, `PhantomData<S>`). It is copied and not trained.
+/// - `keep eps`: a setting of a plain type (`f64`, `u8`, `bool`, `Option<f64>`, `PhantomData<S>`). It is copied and not
+///   trained. [`Zeros::zeros`](crate::Zeros::zeros) makes it zero, and so does
+///   [`Network::init`](crate::Network::init). So a setting that has another default is an `Option`, and `None` means
+///   the default. `set_zero` does not change it.
 ///
 /// Write the generics as in the struct. Mark the type of the numbers `scalar`, and a layer in a container
 /// `part`:
@@ -139,7 +142,6 @@ macro_rules! parameters {
             #[inline]
             fn set_zero(&mut self) {
                 $($crate::Zeros::set_zero(&mut self.$f);)*
-                $($crate::Zeros::set_zero(&mut self.$k);)*
             }
             fn zeros_in(place: &mut ::core::mem::MaybeUninit<Self>) -> &mut Self {
                 $crate::__zeros_in!(place: $($f,)* $($k),*)
