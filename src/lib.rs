@@ -55,10 +55,15 @@
 //! |---|---|
 //! | follow the chapter's price graphs | [`node`] |
 //! | run a layer by hand, forward and backward | [`ByValue`] |
-//! | build a net | [`Affine`], [`Relu`], [`Sigmoid`], [`Tanh`], [`Gelu`], [`Softplus`], [`Softmax`], [`Identity`]; a tuple of 1 to 12 layers is a layer |
+//! | build a net | [`Affine`], [`Relu`], [`Softmax`]; a tuple of 1 to 12 layers is a layer |
+//! | choose another activation | [`Sigmoid`], [`Tanh`], [`Gelu`], [`GeluTanh`], [`Silu`], [`Softplus`], [`LeakyRelu`], [`PRelu`], [`Elu`], [`Selu`], [`HardSigmoid`], [`HardTanh`], [`LogSoftmax`], [`Identity`] |
+//! | regularise, normalise | [`Dropout`], [`BatchNorm`], [`LayerNorm`], [`RmsNorm`]; raw inputs, [`Standardize`] |
+//! | put layers together | [`Residual`], [`Concat`], [`Repeat`] |
 //! | name its layers, or have more than 12 | [`named!`] |
 //! | give it first weights | [`Network::init`]; one layer at a time: [`Affine::he`], [`Affine::xavier`], [`Affine::normal`], [`init`] |
-//! | choose a loss | [`SoftmaxCrossEntropy`], [`SumSquaredError`] |
+//! | choose a loss for classes | [`SoftmaxCrossEntropy`]; with settings, [`CrossEntropy`]; yes or no, [`BinaryCrossEntropy`] |
+//! | choose a loss for numbers | [`SumSquaredError`], [`MeanSquaredError`], [`AbsoluteError`], [`Huber`] |
+//! | give samples weights | [`Weighted`] |
 //! | choose an optimizer | [`optimizers`]: [`Sgd`], [`Momentum`], [`AdaGrad`], [`RmsProp`], [`Adam`], [`AmsGrad`], [`NAdam`]; at run time, a `Box<dyn `[`Optimizer`]`>` |
 //! | change its learning rate, decay weights, clip gradients | [`schedule`], [`Decay`], [`Descent::groups`], [`Descent::clip_norm`] |
 //! | train it | [`Training`] with a [`data::Dataset`]; by hand [`Optimizer::train_step`], or [`Network::backprop`] and [`Optimizer::step`] |
@@ -183,6 +188,7 @@ mod path;
 mod rule;
 mod shape;
 mod step;
+mod summary;
 mod trace;
 mod train;
 mod trainer;
@@ -210,10 +216,15 @@ pub use image::{Extent, Grid, Image, Images, Img, Px, Signal, Size, Window};
 pub use kernel::{Larger, Scratch};
 pub use layer::{Backward, Forward, Layer};
 pub use layers::{
-    Affine, AvgPool2d, Conv2d, Dense, Flatten, Frozen, Gelu, GlobalAvgPool2d, Identity, MaxPool2d,
-    Relu, Sigmoid, Softmax, Softplus, Tanh,
+    Affine, AvgPool2d, BatchNorm, Concat, Conv2d, Dense, Dropout, Elu, Flatten, Frozen, Gelu,
+    GeluTanh, GlobalAvgPool2d, HardSigmoid, HardTanh, Identity, LayerNorm, LeakyRelu, LogSoftmax,
+    MaxPool2d, PRelu, Relu, Repeat, Residual, RmsNorm, Selu, Sigmoid, Silu, Softmax, Softplus,
+    Standardize, StandardizeError, Standardized, Tanh,
 };
-pub use loss::{Classes, Loss, SoftmaxCrossEntropy, SumSquaredError};
+pub use loss::{
+    AbsoluteError, BinaryCrossEntropy, Classes, CrossEntropy, Huber, Loss, MeanLoss,
+    MeanSquaredError, SoftmaxCrossEntropy, SumSquaredError, Weighted,
+};
 pub use memory::Memory;
 pub use network::{Network, TwoLayerNet};
 pub use optim::{
@@ -231,6 +242,7 @@ pub use shape::{
     Scores, Shape, ToPredict, ToTrain,
 };
 pub use step::{Fused, Predictor, StepError, Way, Whole, Workspace};
+pub use summary::Part;
 pub use trace::{ByValue, Trace};
 pub use train::{Observation, Progress, Training, TrainingCause, TrainingError};
 pub use trainer::{Epoch, Trained, Trainer, TrainerState};
