@@ -1,18 +1,26 @@
 //! Chapter 5.7.4, learning by backpropagation: the four steps, on the handwritten digits that are
 //! embedded here, or with `--mnist DIR` on MNIST. `--help` lists the options.
 
+#[macro_use]
+#[path = "../common/mod.rs"]
+mod common;
 mod curves;
 mod digits;
+mod mistakes;
 mod options;
 
-use chainrule::data::{Dataset, Pixels, read_mnist};
-use chainrule::{Number, Progress, Sgd, Training, TwoLayerNet};
+use chainrule::data::{Dataset, Pixels, read_mnist, stratified_split};
+use chainrule::{
+    Adam, Affine, Number, Optimizer, Progress, Relu, Sgd, Trainer, Training, TwoLayerNet,
+};
 use clap::Parser;
+use common::Failure;
 use curves::Curves;
-use nalgebra::Dyn;
-use options::{Options, Precision};
+use mistakes::Mistake;
+use nalgebra::{Dyn, convert};
+use options::{Choice, Options, Precision};
 use rand::{SeedableRng, rngs::Xoshiro128PlusPlus};
-use std::{error::Error, process::ExitCode, time::Instant};
+use std::{process::ExitCode, time::Instant};
 
 /// The net: `IN` pixels, `HIDDEN` units with ReLU, 10 digits.
 type Net<T, const IN: usize, const HIDDEN: usize> = TwoLayerNet<T, IN, HIDDEN, 10>;
@@ -20,13 +28,33 @@ type Digits<const IN: usize> = Dataset<Pixels<IN>, Vec<usize>>;
 
 fn train<T: Number, const IN: usize, const HIDDEN: usize>(
     options: &Options,
+    data: &[Digits<IN>; 2],
+) -> Result<f64, Failure>
+where
+    f64: From<T>,
+{
+    let rate = convert(options.rate());
+    // An optimizer that is chosen at run time is a `Box<dyn Optimizer<T, Layers<T, IN, HIDDEN>>>`. Here each choice is a
+    // type, so that it changes the weights during the backward pass.
+    match options.optimizer {
+        Choice::Sgd => train_by::<T, IN, HIDDEN>(Sgd::new(rate), options, data),
+        Choice::Adam => train_by::<T, IN, HIDDEN>(Adam::new(rate), options, data),
+    }
+}
+
+type Layers<T, const IN: usize, const HIDDEN: usize> =
+    (Affine<T, IN, HIDDEN>, Relu, Affine<T, HIDDEN, 10>);
+
+fn train_by<T: Number, const IN: usize, const HIDDEN: usize>(
+    mut optimizer: impl Optimizer<T, Layers<T, IN, HIDDEN>>,
+    options: &Options,
     [train, test]: &[Digits<IN>; 2],
-) -> Result<f64, Box<dyn Error>>
+) -> Result<f64, Failure>
 where
     f64: From<T>,
 {
     let mut rng = Xoshiro128PlusPlus::seed_from_u64(options.seed);
-    let mut net = Net::<T, IN, HIDDEN>::normal(nalgebra::convert(options.deviation()), &mut rng);
+    let mut net = Net::<T, IN, HIDDEN>::normal(convert(options.deviation()), &mut rng);
     println!("{IN}-{HIDDEN}-10 on {} images, {} to test on", train.len(), test.len());
     println!("{net}\n");
 
@@ -34,44 +62,74 @@ where
     let accuracies = |net: &Net<T, IN, HIDDEN>| {
         [train, test].map(|data| f64::from(net.accuracy_on(data, Dyn(256))))
     };
-
-    // Steps 1 to 4: draw a mini-batch, find its gradient, update the parameters, repeat.
-    let training = Training {
-        batch: Dyn(options.batch()),
-        iterations: options.iterations(),
-        seed: options.seed,
-    };
-    let mut sgd = Sgd::new(nalgebra::convert(options.rate()));
     let bar = options.progress_bar();
+    let report = |curves: &mut Curves, net: &Net<T, IN, HIDDEN>, iteration| {
+        let [train, test] = accuracies(net);
+        curves.accuracies.push((iteration, train, test));
+        bar.suspend(|| println!("train acc, test acc | {train:.6}, {test:.4}"));
+    };
     let start = Instant::now();
-    let ended =
-        training.run(&mut net, &mut sgd, train, |Progress { net, iteration, loss, epoch }| {
-            curves.losses.push(loss.into());
-            if epoch.is_some() {
-                let [train, test] = accuracies(net);
-                curves.accuracies.push((iteration, train, test));
-                bar.suspend(|| println!("train acc, test acc | {train:.6}, {test:.4}"));
-            }
-            bar.inc(1);
-        });
+    let ended = match options.patience {
+        // Steps 1 to 4: draw a mini-batch, find its gradient, update the parameters, repeat.
+        None => {
+            let (iterations, seed) = (options.iterations(), options.seed);
+            let training = Training { batch: Dyn(options.batch()), iterations, seed };
+            training.run(&mut net, &mut optimizer, train, |at| {
+                let Progress { net, iteration, loss, epoch } = at;
+                curves.losses.push(loss.into());
+                if epoch.is_some() {
+                    report(&mut curves, net, iteration);
+                }
+                bar.inc(1);
+            })
+        }
+        // The same by epochs. A tenth of the images is held out and says when to stop.
+        Some(patience) => {
+            let held_out = stratified_split(train.targets(), train.len() / 10, options.seed)?;
+            let (part, valid) = (train.select(&held_out.train)?, train.select(&held_out.test)?);
+            let epochs = options.iterations().div_ceil(part.len().div_ceil(options.batch()));
+            let mut trainer = Trainer::new(Dyn(options.batch()), epochs as u64, options.seed);
+            trainer.patience = Some(patience);
+            trainer.fit(&mut net, &mut optimizer, &part, Some(&valid), |at| {
+                curves.losses.push(at.loss.into());
+                if let Some(epoch) = at.epoch {
+                    bar.suspend(|| println!("{epoch}"));
+                    report(&mut curves, at.net, at.state.updates as usize);
+                }
+                bar.inc(1);
+            })
+        }
+    };
     bar.finish_and_clear();
     let seconds = start.elapsed().as_secs_f64();
 
     if let Err(error) = ended {
         eprintln!("warning: {error}; try a smaller --rate");
     }
-    let [train, test] = accuracies(&net);
+    let [train_accuracy, accuracy] = accuracies(&net);
     println!("\n{} iterations in {seconds:.2} s", curves.losses.len());
-    println!("train acc, test acc | {train:.6}, {test:.4}");
-    curves.accuracies.push((curves.losses.len(), train, test));
-    println!("curves in {}", curves.draw(&options.out)?.display());
-    Ok(test)
+    println!("train acc, test acc | {train_accuracy:.6}, {accuracy:.4}");
+    curves.accuracies.push((curves.losses.len(), train_accuracy, accuracy));
+
+    let mistakes = mistakes::find(&net, test)?;
+    println!("\n{} mistakes; the worst:", mistakes.len());
+    for Mistake { image, digit, taken_for, probabilities: [wrong, right] } in
+        mistakes.iter().take(8)
+    {
+        println!(
+            "test image {image}: {digit}, taken for {taken_for} ({wrong:.4} against {right:.4})"
+        );
+    }
+    let name = format!("{IN}-{HIDDEN}-10, seed {}", options.seed);
+    println!("curves in {}", curves.draw(&options.out, &name)?.display());
+    println!("mistakes in {}", mistakes::draw(&mistakes, test, &options.out)?.display());
+    Ok(accuracy)
 }
 
 fn with_hidden<T: Number, const IN: usize>(
     options: &Options,
     data: &[Digits<IN>; 2],
-) -> Result<f64, Box<dyn Error>>
+) -> Result<f64, Failure>
 where
     f64: From<T>,
 {
@@ -83,17 +141,15 @@ where
     }
 }
 
-fn with_scalar<const IN: usize>(
-    options: &Options,
-    data: &[Digits<IN>; 2],
-) -> Result<f64, Box<dyn Error>> {
+fn with_scalar<const IN: usize>(options: &Options, data: &[Digits<IN>; 2]) -> Result<f64, Failure> {
     match options.scalar {
         Precision::F32 => with_hidden::<f32, IN>(options, data),
         Precision::F64 => with_hidden::<f64, IN>(options, data),
     }
 }
 
-fn run(options: &Options) -> Result<(), Box<dyn Error>> {
+fn run(options: &Options) -> Result<(), Failure> {
+    common::writable(&options.out)?;
     match &options.mnist {
         Some(folder) => {
             with_scalar(options, &read_mnist::<784, 10>(folder)?)?;

@@ -238,6 +238,14 @@ impl<S: ?Sized> Clone for Subset<'_, S> {
 
 impl<S: ?Sized> Copy for Subset<'_, S> {}
 
+impl<S: AsRef<[usize]> + ?Sized> Subset<'_, S> {
+    /// The class numbers.
+    pub fn labels(&self) -> impl Iterator<Item = usize> {
+        let labels = self.samples.as_ref();
+        self.indices.iter().filter_map(|&index| labels.get(index).copied())
+    }
+}
+
 #[diagnostic::do_not_recommend]
 impl<S: ?Sized> Samples for Subset<'_, S> {
     fn count(&self) -> usize {
