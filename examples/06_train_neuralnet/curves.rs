@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 #[derive(Default)]
 pub struct Curves {
+    /// The iteration at which they begin.
+    pub first: usize,
     /// The loss of each mini-batch.
     pub losses: Vec<f64>,
     /// Iteration, accuracy on the training data, accuracy on the test data.
@@ -14,12 +16,12 @@ pub struct Curves {
 impl Curves {
     /// Draws both curves into a file of `folder`.
     pub fn draw(&self, folder: &Path, net: &str) -> Result<PathBuf, Failure> {
-        let losses = self.losses.iter().enumerate().map(|(i, &loss)| (i as f64, loss));
+        let losses = (self.first..).zip(&self.losses).map(|(i, &loss)| (i as f64, loss));
         // What a reader looks for is the trend: the mean of the last fiftieth of the run.
         let window = (self.losses.len() / 50).max(1);
         let means =
             self.losses.windows(window).map(|part| part.iter().sum::<f64>() / window as f64);
-        let means = means.enumerate().map(|(i, mean)| ((i + window) as f64, mean));
+        let means = (self.first + window..).zip(means).map(|(i, mean)| (i as f64, mean));
         let mean = format!("mean of {window}");
         let loss = [line("mini-batch", FAINT, losses), line(&mean, BLUE, means)];
         let train = self.accuracies.iter().map(|&(i, train, _)| (i as f64, train));

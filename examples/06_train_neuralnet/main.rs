@@ -10,9 +10,9 @@ mod mistakes;
 mod options;
 
 use chainrule::data::{Dataset, Pixels, read_mnist, stratified_split};
-use chainrule::{
-    Adam, Affine, Number, Optimizer, Progress, Relu, Sgd, Trainer, Training, TwoLayerNet,
-};
+use chainrule::files::{Checkpoint, Stored};
+use chainrule::schedule::{Cosine, Schedule};
+use chainrule::{Adam, Affine, Optimizer, Progress, Relu, Sgd, Trainer, Training, TwoLayerNet};
 use clap::Parser;
 use common::Failure;
 use curves::Curves;
@@ -26,7 +26,7 @@ use std::{process::ExitCode, time::Instant};
 type Net<T, const IN: usize, const HIDDEN: usize> = TwoLayerNet<T, IN, HIDDEN, 10>;
 type Digits<const IN: usize> = Dataset<Pixels<IN>, Vec<usize>>;
 
-fn train<T: Number, const IN: usize, const HIDDEN: usize>(
+fn train<T: Stored, const IN: usize, const HIDDEN: usize>(
     options: &Options,
     data: &[Digits<IN>; 2],
 ) -> Result<f64, Failure>
@@ -34,18 +34,23 @@ where
     f64: From<T>,
 {
     let rate = convert(options.rate());
+    let cosine = Cosine { steps: options.iterations() as u64, last: T::zero() };
+    let falls = options.cosine;
+    let schedule = move |step| if falls { cosine.factor(step) } else { T::one() };
     // An optimizer that is chosen at run time is a `Box<dyn Optimizer<T, Layers<T, IN, HIDDEN>>>`. Here each choice is a
     // type, so that it changes the weights during the backward pass.
     match options.optimizer {
-        Choice::Sgd => train_by::<T, IN, HIDDEN>(Sgd::new(rate), options, data),
-        Choice::Adam => train_by::<T, IN, HIDDEN>(Adam::new(rate), options, data),
+        Choice::Sgd => train_by::<T, IN, HIDDEN>(Sgd::new(rate).schedule(schedule), options, data),
+        Choice::Adam => {
+            train_by::<T, IN, HIDDEN>(Adam::new(rate).schedule(schedule), options, data)
+        }
     }
 }
 
 type Layers<T, const IN: usize, const HIDDEN: usize> =
     (Affine<T, IN, HIDDEN>, Relu, Affine<T, HIDDEN, 10>);
 
-fn train_by<T: Number, const IN: usize, const HIDDEN: usize>(
+fn train_by<T: Stored, const IN: usize, const HIDDEN: usize>(
     mut optimizer: impl Optimizer<T, Layers<T, IN, HIDDEN>>,
     options: &Options,
     [train, test]: &[Digits<IN>; 2],
@@ -70,18 +75,35 @@ where
     };
     let start = Instant::now();
     let ended = match options.patience {
-        // Steps 1 to 4: draw a mini-batch, find its gradient, update the parameters, repeat.
+        // Steps 1 to 4: draw a mini-batch, find its gradient, update the parameters, repeat. After every thousand the
+        // training is saved.
         None => {
-            let (iterations, seed) = (options.iterations(), options.seed);
-            let training = Training { batch: Dyn(options.batch()), iterations, seed };
-            training.run(&mut net, &mut optimizer, train, |at| {
-                let Progress { net, iteration, loss, epoch } = at;
-                curves.losses.push(loss.into());
-                if epoch.is_some() {
-                    report(&mut curves, net, iteration);
+            let file = options.out.join("checkpoint.safetensors");
+            let mut at = Checkpoint { iteration: 0, seed: options.seed };
+            if options.resume && file.exists() {
+                at = Checkpoint::load(&file, &mut net, &mut optimizer)?;
+                curves.first = at.iteration;
+                bar.set_position(at.iteration as u64);
+                println!("continued from iteration {}", at.iteration);
+            }
+            let mut ended = Ok(());
+            while at.iteration < options.iterations() && ended.is_ok() {
+                let iterations = options.iterations().min(at.iteration + 1000);
+                let training = Training { batch: Dyn(options.batch()), iterations, seed: at.seed };
+                ended = training.run_from(at.iteration, &mut net, &mut optimizer, train, |at| {
+                    let Progress { net, iteration, loss, epoch } = at;
+                    curves.losses.push(loss.into());
+                    if epoch.is_some() {
+                        report(&mut curves, net, iteration);
+                    }
+                    bar.inc(1);
+                });
+                at.iteration = iterations;
+                if ended.is_ok() {
+                    at.save(&file, &net, &optimizer)?;
                 }
-                bar.inc(1);
-            })
+            }
+            ended
         }
         // The same by epochs. A tenth of the images is held out and says when to stop.
         Some(patience) => {
@@ -109,7 +131,8 @@ where
     let [train_accuracy, accuracy] = accuracies(&net);
     println!("\n{} iterations in {seconds:.2} s", curves.losses.len());
     println!("train acc, test acc | {train_accuracy:.6}, {accuracy:.4}");
-    curves.accuracies.push((curves.losses.len(), train_accuracy, accuracy));
+    let last = curves.first + curves.losses.len();
+    curves.accuracies.push((last, train_accuracy, accuracy));
 
     let mistakes = mistakes::find(&net, test)?;
     println!("\n{} mistakes; the worst:", mistakes.len());
@@ -126,7 +149,7 @@ where
     Ok(accuracy)
 }
 
-fn with_hidden<T: Number, const IN: usize>(
+fn with_hidden<T: Stored, const IN: usize>(
     options: &Options,
     data: &[Digits<IN>; 2],
 ) -> Result<f64, Failure>

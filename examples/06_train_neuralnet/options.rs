@@ -28,6 +28,9 @@ pub struct Options {
     /// What changes the weights
     #[arg(long, value_enum, default_value = "sgd")]
     pub optimizer: Choice,
+    /// Let the learning rate fall to 0 along half a cosine
+    #[arg(long)]
+    pub cosine: bool,
     /// Hold out a tenth of the images, and stop when their loss has not fallen for so many epochs
     #[arg(long, value_name = "EPOCHS", value_parser = value_parser!(u64).range(1..))]
     pub patience: Option<u64>,
@@ -37,7 +40,10 @@ pub struct Options {
     /// Seed of the first weights and of the mini-batches
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
-    /// Folder for the pictures of curves and mistakes; made if it is not there
+    /// Continue from the last checkpoint in the folder of --out, if there is one
+    #[arg(long, conflicts_with = "patience")]
+    pub resume: bool,
+    /// Folder for the checkpoint and the pictures of curves and mistakes; made if it is not there
     #[arg(long, value_name = "DIR", default_value = "out")]
     pub out: PathBuf,
 }
@@ -87,6 +93,7 @@ impl Options {
         self.hidden.is_none()
             && self.rate.is_none()
             && self.patience.is_none()
+            && !self.cosine
             && self.optimizer == Choice::Sgd
             && self.iterations == 10_000
             && self.batch == 100

@@ -11,6 +11,7 @@
 //! | a `DMatrix` with a sample a column | [`from_dmatrix::<T, N>(matrix)?`](fn.from_dmatrix.html) |
 //! | a `DMatrix` with a sample a row | `from_dmatrix::<T, N>(matrix.transpose())?` |
 //! | grey images as bytes | [`Pixels`](struct.Pixels.html) |
+//! | any of these as images for a convolution | [`as_images::<Image<1, 28, 28>, _>(samples)`](as_images) |
 //! | class numbers: `Vec<usize>`, `[usize; M]`, or a reference | the numbers, to [`Dataset::labelled`] |
 //! | some samples of another data set | [`Dataset::select`]; [`split`](fn.split.html) and [`folds`](fn.folds.html) choose them |
 //! | CSV files | [`Table`](struct.Table.html) (feature `csv`) |
@@ -35,6 +36,7 @@ mod error;
 mod gzip;
 #[cfg(feature = "std")]
 mod idx;
+mod images;
 mod samples;
 mod shuffle;
 #[cfg(feature = "alloc")]
@@ -49,6 +51,7 @@ pub use dataset::Dataset;
 pub use error::DataError;
 #[cfg(feature = "std")]
 pub use idx::{FileError, FileErrorKind, read_images, read_labelled, read_labels, read_mnist};
+pub use images::{AsImages, as_images};
 #[cfg(feature = "alloc")]
 pub use samples::Pixels;
 pub use samples::{Gather, Samples, Subset};

@@ -59,7 +59,7 @@ pub trait Gather<T: Number, B: BatchSize>: Samples {
 }
 
 /// Every index has a sample, and every place of the batch an index.
-fn check(indices: &[usize], samples: usize, batch: usize) -> Result<(), DataError> {
+pub(super) fn check(indices: &[usize], samples: usize, batch: usize) -> Result<(), DataError> {
     if indices.len() != batch {
         return Err(DataError::Indices { expected: batch, found: indices.len() });
     }
