@@ -68,7 +68,7 @@ fn fold<const N: usize, const C: usize>(
     let data = Dataset::labelled(&rows[..], labels, C)?;
     let (train, test) = (data.select(train)?, data.select(test)?);
     // A tenth of the samples to train on says when to stop.
-    let own: Vec<_> = train.targets().labels().collect();
+    let own: Vec<_> = train.targets().to_vec();
     let inner = stratified_split(&own, train.len() / 10, seed)?;
     let (part, valid) = (train.select(&inner.train)?, train.select(&inner.test)?);
 

@@ -238,11 +238,15 @@ impl<S: ?Sized> Clone for Subset<'_, S> {
 
 impl<S: ?Sized> Copy for Subset<'_, S> {}
 
-impl<S: AsRef<[usize]> + ?Sized> Subset<'_, S> {
-    /// The class numbers.
-    pub fn labels(&self) -> impl Iterator<Item = usize> {
-        let labels = self.samples.as_ref();
-        self.indices.iter().filter_map(|&index| labels.get(index).copied())
+#[cfg(feature = "alloc")]
+impl<S: ?Sized> Subset<'_, S> {
+    /// Copies of the samples: rows, class numbers or numbers.
+    pub fn to_vec<V: Copy>(&self) -> Vec<V>
+    where
+        S: AsRef<[V]>,
+    {
+        let samples = self.samples.as_ref();
+        self.indices.iter().filter_map(|&index| samples.get(index).copied()).collect()
     }
 }
 
