@@ -144,6 +144,7 @@ struct Readme;
 
 #[macro_use]
 mod macros;
+mod calculus;
 mod chain;
 pub mod data;
 pub mod export;
@@ -202,6 +203,10 @@ pub mod __private {
     pub use rand::Rng;
 }
 
+pub use calculus::{
+    Fit, JacobianRows, LeastSquares, LevenbergMarquardt, Outcome, PerSample, SampleGradients, Stop,
+    SumOfSquares,
+};
 pub use filters::Filters;
 pub use grad::{Destination, Grad, Nowhere, Tree, Update};
 pub use image::{Extent, Grid, Image, Images, Img, Px, Signal, Size, Window};
