@@ -9,9 +9,21 @@ use std::{
     error::Error,
     fs,
     path::{Path, PathBuf},
+    process::ExitCode,
 };
 
 pub type Failure = Box<dyn Error + Send + Sync>;
+
+/// Says what failed, if anything did.
+pub fn exit(result: Result<(), Failure>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
 
 /// Makes the folder, and tries to write into it: before the work, so that no result is lost.
 pub fn writable(folder: &Path) -> Result<(), Failure> {
