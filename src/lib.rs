@@ -58,6 +58,7 @@
 //! | build a net | [`Affine`], [`Relu`], [`Sigmoid`], [`Tanh`], [`Gelu`], [`Softplus`], [`Softmax`], [`Identity`]; a tuple of 1 to 12 layers is a layer |
 //! | name its layers, or have more than 12 | [`named!`] |
 //! | give it first weights | [`Network::init`]; one layer at a time: [`Affine::he`], [`Affine::xavier`], [`Affine::normal`], [`init`] |
+//! | classify images | the page [`images`]; [`Conv2d`], [`MaxPool2d`], [`Dense`] |
 //! | choose a loss | [`SoftmaxCrossEntropy`], [`SumSquaredError`] |
 //! | choose an optimizer | [`Sgd`], [`Adam`]; at run time, a `Box<dyn `[`Optimizer`]`>` |
 //! | train it | [`Training`] with a [`data::Dataset`]; by hand [`Optimizer::train_step`], or [`Network::backprop`] and [`Optimizer::step`] |
@@ -154,6 +155,8 @@ mod memory;
 mod network;
 pub mod node;
 mod numerical;
+#[doc = include_str!("images.md")]
+pub mod images {}
 #[doc = include_str!("on_a_chip.md")]
 pub mod on_a_chip {}
 pub mod ops;
@@ -192,8 +195,8 @@ pub use image::{Extent, Grid, Image, Images, Img, Px, Signal, Size, Window};
 pub use kernel::{Larger, Scratch};
 pub use layer::{Backward, Forward, Layer};
 pub use layers::{
-    Affine, AvgPool2d, Conv2d, Dense, Flatten, Frozen, Gelu, GlobalAvgPool2d, Identity, MaxPool2d,
-    Relu, Sigmoid, Softmax, Softplus, Tanh,
+    Affine, AvgPool2d, Conv1d, Conv2d, Dense, DepthwiseConv2d, Flatten, Frozen, Gelu,
+    GlobalAvgPool2d, Identity, MaxPool2d, Relu, Sigmoid, Softmax, Softplus, Tanh,
 };
 pub use loss::{Classes, Loss, SoftmaxCrossEntropy, SumSquaredError};
 pub use memory::Memory;
