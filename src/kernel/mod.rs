@@ -73,7 +73,8 @@ mod windows;
 use crate::shape::Number;
 use core::ops::Range;
 
-pub use place::{Larger, Room, Scratch, numbers, numbers_mut, zero_field};
+pub(crate) use loops::dot;
+pub use place::{Larger, Room, Scratch, numbers, numbers_mut, parts, zero_field};
 #[cfg(feature = "alloc")]
 pub(crate) use simd::prefetch;
 pub(crate) use simd::run;
