@@ -61,6 +61,7 @@
 //! | put layers together | [`Residual`], [`Concat`], [`Repeat`] |
 //! | name its layers, or have more than 12 | [`named!`] |
 //! | give it first weights | [`Network::init`]; one layer at a time: [`Affine::he`], [`Affine::xavier`], [`Affine::normal`], [`init`] |
+//! | classify images | the page [`images`]; [`Conv2d`], [`MaxPool2d`], [`Dense`] |
 //! | choose a loss for classes | [`SoftmaxCrossEntropy`]; with settings, [`CrossEntropy`]; yes or no, [`BinaryCrossEntropy`] |
 //! | choose a loss for numbers | [`SumSquaredError`], [`MeanSquaredError`], [`AbsoluteError`], [`Huber`] |
 //! | give samples weights | [`Weighted`] |
@@ -171,6 +172,8 @@ pub mod metrics;
 mod network;
 pub mod node;
 mod numerical;
+#[doc = include_str!("images.md")]
+pub mod images {}
 #[doc = include_str!("on_a_chip.md")]
 pub mod on_a_chip {}
 pub mod ops;
@@ -219,10 +222,10 @@ pub use image::{Extent, Grid, Image, Images, Img, Px, Signal, Size, Window};
 pub use kernel::{Larger, Scratch};
 pub use layer::{Backward, Forward, Layer};
 pub use layers::{
-    Affine, AvgPool2d, BatchNorm, Concat, Conv2d, Dense, Dropout, Elu, Flatten, Frozen, Gelu,
-    GeluTanh, GlobalAvgPool2d, HardSigmoid, HardTanh, Identity, LayerNorm, LeakyRelu, LogSoftmax,
-    MaxPool2d, PRelu, Relu, Repeat, Residual, RmsNorm, Selu, Sigmoid, Silu, Softmax, Softplus,
-    Standardize, StandardizeError, Standardized, Tanh,
+    Affine, AvgPool2d, BatchNorm, Concat, Conv1d, Conv2d, Dense, DepthwiseConv2d, Dropout, Elu,
+    Flatten, Frozen, Gelu, GeluTanh, GlobalAvgPool2d, HardSigmoid, HardTanh, Identity, LayerNorm,
+    LeakyRelu, LogSoftmax, MaxPool2d, PRelu, Relu, Repeat, Residual, RmsNorm, Selu, Sigmoid, Silu,
+    Softmax, Softplus, Standardize, StandardizeError, Standardized, Tanh,
 };
 pub use loss::{
     AbsoluteError, BinaryCrossEntropy, Classes, CrossEntropy, Huber, Loss, MeanLoss,

@@ -216,3 +216,24 @@ fn training_refuses_what_cannot_be() {
     let help = prints("06_train_neuralnet", &["--help"]);
     assert!(["--mnist", "--scalar", "--seed", "--out"].iter().all(|option| help.contains(option)));
 }
+
+#[test]
+fn convolution() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().to_str().unwrap();
+    let log = prints("14_convnet", &["--out", out]);
+    let accuracy: f64 =
+        log.lines().find_map(|line| line.split("s, test acc ").nth(1)).unwrap().parse().unwrap();
+    assert!(accuracy >= 0.97, "{log}");
+    for (file, text) in [
+        ("filters.svg", "First filters before training"),
+        ("mistakes.svg", "The worst of "),
+        ("confusion.svg", "what the net says"),
+    ] {
+        let picture = std::fs::read_to_string(folder.path().join(file)).unwrap();
+        assert!(picture.starts_with("<svg") && picture.contains(text), "{file}");
+    }
+    let lenet = prints("14_convnet", &["--net", "lenet", "--epochs", "0", "--out", out]);
+    assert!(lenet.contains("0 iterations of 100"), "{lenet}");
+    assert!(prints("14_convnet", &["--help"]).contains("--mnist"));
+}
