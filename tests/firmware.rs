@@ -1,10 +1,10 @@
 //! Nets as C99: the header compiles without a warning, and computes what the crate computes.
 
 use chainrule::{
-    Affine, D1, Flat, Frozen, Gelu, Identity, Layer, Network, Relu, Sigmoid, Softmax, Softplus,
-    SumSquaredError, Tanh, named,
+    Affine, Buffer, Conv2d, D1, Dense, Flat, Flatten, Frozen, Gelu, Identity, Image, Images, Layer,
+    MaxPool2d, Network, Relu, Sigmoid, Softmax, Softplus, SumSquaredError, Tanh, named,
 };
-use nalgebra::{SMatrix, SVector};
+use nalgebra::{Const, SMatrix, SVector};
 use num_dual::{Dual32, Dual64};
 use rand::{Rng, SeedableRng, rngs::Xoshiro128PlusPlus};
 use std::{
@@ -17,6 +17,16 @@ use std::{
 const SAMPLES: usize = 64;
 named!(Named { first: Affine<f32, 7, 33>, act: Relu, last: Frozen<Affine<f32, 33, 5>>, end: Identity });
 type Wide = ((Affine<f64, 7, 20>, Relu), Box<Affine<f64, 20, 24>>, Relu, Affine<f64, 24, 3>);
+/// Padding, stride, windows that overlap, and a vector at the end.
+type Conv = (
+    Conv2d<f32, 2, 4, 3, 2, 1>,
+    Relu,
+    MaxPool2d<3, 1, 1>,
+    Flatten,
+    Dense<f32, Image<4, 4, 3>, 20>,
+    Relu,
+    Affine<f32, 20, 3>,
+);
 type Net<T, const N: usize, L> = Network<T, D1<N>, L, SumSquaredError>;
 
 /// Numbers from -`size` to `size`, the same on every machine.
@@ -126,6 +136,23 @@ fn c_computes_the_same() {
         Net::<f64, 7, Wide>::init(&mut rng),
         3.0,
         plainly!(Dual64 f64 Wide)
+    );
+    let conv = Network::<f32, Image<2, 7, 6>, Conv, SumSquaredError>::init(&mut rng);
+    case!(
+        program,
+        exact,
+        "conv",
+        f32,
+        84,
+        conv,
+        3.0,
+        |net: &Network<f32, Image<2, 7, 6>, Conv, SumSquaredError>,
+         x: &SMatrix<f32, 84, SAMPLES>| {
+            let mut images: Images<Dual32, Image<2, 7, 6>, Const<SAMPLES>> = Buffer::new(Const);
+            let numbers = images.as_mut_slice().iter_mut().zip(x.iter());
+            numbers.for_each(|(to, from)| *to = Dual32::from_re(*from));
+            net.map(Dual32::from_re).predict(&images).map(|y| y.re)
+        }
     );
     // By the functions of math.h.
     macro_rules! curves {

@@ -2,7 +2,7 @@
 //! parts, errors, state, memory.
 
 use chainrule::{data::Dataset, *};
-use layers::*;
+use layers::{BatchNorm, Dropout, Residual, Squares, Sum};
 use nalgebra::{Const, Dyn, SMatrix, SVector, convert};
 use rand::{RngExt, SeedableRng, rngs::Xoshiro128PlusPlus};
 use std::{collections::HashMap, sync::Mutex};
