@@ -96,20 +96,21 @@ impl<T: Number, S: Grid, const O: usize, const DIMS: usize> Parameters<T>
 
     #[inline]
     fn visit(&self, path: &Path, f: &mut impl FnMut(Leaf<T>)) {
-        f(Leaf { path, role: Role::Weight, shape: Self::SHAPE, values: self.as_slice() });
+        let (role, shape, dims) = (Role::Weight, Self::SHAPE, &const { Self::torch_shape() });
+        f(Leaf { path, role, shape, dims, values: self.as_slice() });
     }
 
     #[inline(always)]
     fn visit_mut<const N: usize>(
         &mut self,
         gradient: Option<&Self>,
-        state: [&mut Self; N],
+        mut state: [&mut Self; N],
         path: &Path,
         f: &mut impl FnMut(LeafMut<T, N>),
     ) {
         let (role, shape, values) = (Role::Weight, Self::SHAPE, self.as_mut_slice());
         let gradient = gradient.map_or(&[][..], |gradient| gradient.as_slice());
-        let state = state.map(|tree| tree.as_mut_slice());
+        let state = kernel::parts(&mut state, |tree| tree.as_mut_slice());
         f(LeafMut { path, role, shape, values, gradient, state });
     }
 }

@@ -71,11 +71,11 @@ use core::{
 /// assert_eq!((dx[1], grad.weight[1]), (30.0, 70.0));
 /// ```
 pub struct Grad<'a, T: Number, L: Parameters<T>, D: Destination<T>> {
-    held: D::Held<'a, L>,
-    path: Path<'a>,
+    pub(crate) held: D::Held<'a, L>,
+    pub(crate) path: Path<'a>,
 }
 
-/// Where gradients go: [`Nowhere`], [`Tree`] or [`Update`]. Other crates cannot add more.
+/// Where gradients go: [`Nowhere`], [`Tree`], [`Update`], or one gradient for each sample. Other crates cannot add more.
 pub trait Destination<T: Number>: sealed::Sealed + 'static {
     /// What the destination holds for a layer.
     #[doc(hidden)]
@@ -125,7 +125,7 @@ pub trait Destination<T: Number>: sealed::Sealed + 'static {
     );
 }
 
-mod sealed {
+pub(crate) mod sealed {
     pub trait Sealed {}
 }
 

@@ -73,7 +73,9 @@
 //! | see all of a net's methods | [`Network`], [`TwoLayerNet`] |
 //! | read MNIST, or a matrix of run-time size | [`data`] |
 //! | keep some layers unchanged in training | [`Frozen`] |
-//! | put weights into flash | [`Network::export`] |
+//! | exchange weights with PyTorch | `Network::load_weights`, `Network::save_weights` in [`files`](files/index.html) |
+//! | continue a training later | `files::Checkpoint` |
+//! | put weights into flash | [`Network::export`]; as C, [`Network::export_c`] |
 //! | know the memory at compile time | [`Network::memory`], [`Network::predict_bytes`] |
 //! | put 64 MB of weights on the heap | [`Zeros`] |
 //! | train on a chip, or predict from flash | [`on_a_chip`] |
@@ -144,9 +146,13 @@ struct Readme;
 
 #[macro_use]
 mod macros;
+mod calculus;
 mod chain;
 pub mod data;
 pub mod export;
+pub mod export_c;
+#[cfg(feature = "alloc")]
+pub mod files;
 mod filters;
 mod grad;
 #[cfg(feature = "gradcheck")]
@@ -199,6 +205,10 @@ pub mod __private {
     pub use rand::Rng;
 }
 
+pub use calculus::{
+    Fit, JacobianRows, LeastSquares, LevenbergMarquardt, Outcome, PerSample, SampleGradients, Stop,
+    SumOfSquares,
+};
 pub use filters::Filters;
 pub use grad::{Destination, Grad, Nowhere, Tree, Update};
 pub use image::{Extent, Grid, Image, Images, Img, Px, Signal, Size, Window};

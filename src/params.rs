@@ -79,6 +79,9 @@ pub struct Leaf<'a, T> {
     pub role: Role,
     /// Its rows and columns.
     pub shape: (usize, usize),
+    /// The sizes of this tensor in PyTorch and in files, such as `[out, in, height, width]`. PyTorch's order of the
+    /// numbers is this matrix row after row. A macro sets it: `parameters!(.. { weight: [O, I] })`.
+    pub dims: &'a [usize],
     /// Its numbers, column after column.
     pub values: &'a [T],
 }
@@ -151,7 +154,8 @@ impl<T: Number, const R: usize, const C: usize> Parameters<T> for SMatrix<T, R, 
 
     #[inline]
     fn visit(&self, path: &Path, f: &mut impl FnMut(Leaf<T>)) {
-        f(Leaf { path, role: Role::Weight, shape: (R, C), values: self.as_slice() });
+        let dims = if C == 1 { &[R][..] } else { &[R, C] };
+        f(Leaf { path, role: Role::Weight, shape: (R, C), dims, values: self.as_slice() });
     }
 
     #[inline(always)]

@@ -264,16 +264,21 @@ where
     L::Cache<Const<B>, ToTrain>: ConstZeros,
     Batch<T, L::Out, Const<B>>: ConstZeros,
 {
-    const ZEROS: Self = Workspace {
-        grad: ConstZeros::ZEROS,
-        seed: 0,
-        step: 0,
-        activations: Activations {
-            cache: ConstZeros::ZEROS,
-            y: ConstZeros::ZEROS,
-            dy: ConstZeros::ZEROS,
-            size: Const,
-            scratch: ConstZeros::ZEROS,
-        },
+    const ZEROS: Self =
+        Workspace { grad: ConstZeros::ZEROS, seed: 0, step: 0, activations: ConstZeros::ZEROS };
+}
+
+impl<T: Number, In: Shape, L: Layer<T, In>, const B: usize> ConstZeros
+    for Activations<T, In, L, Const<B>, ToTrain>
+where
+    L::Cache<Const<B>, ToTrain>: ConstZeros,
+    Batch<T, L::Out, Const<B>>: ConstZeros,
+{
+    const ZEROS: Self = Activations {
+        cache: ConstZeros::ZEROS,
+        y: ConstZeros::ZEROS,
+        dy: ConstZeros::ZEROS,
+        size: Const,
+        scratch: ConstZeros::ZEROS,
     };
 }

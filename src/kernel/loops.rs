@@ -328,7 +328,8 @@ fn axpy<T: Number>(factor: T, g: &[T], w: &mut [T]) {
 }
 
 /// Four sums side by side, so that one addition need not wait for the one before.
-fn dot<T: Number>(a: &[T], b: &[T]) -> T {
+#[inline(always)]
+pub fn dot<T: Number>(a: &[T], b: &[T]) -> T {
     let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<4>(), b.as_chunks::<4>());
     let mut sums = [T::zero(); 4];
     for (a, b) in a.iter().zip(b) {

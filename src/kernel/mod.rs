@@ -73,6 +73,7 @@ mod windows;
 use crate::shape::Number;
 use core::ops::Range;
 
+pub(crate) use loops::dot;
 pub use place::{Larger, Room, Scratch, numbers, numbers_mut, parts, zero_field};
 #[cfg(feature = "alloc")]
 pub(crate) use simd::prefetch;

@@ -5,10 +5,10 @@ use crate::{
     init, kernel,
     layer::{Backward, Forward, Layer},
     part,
-    shape::{BatchSize, D1, Number, Purpose},
+    shape::{BatchSize, D1, Number, Purpose, number},
     zeros::Zeros,
 };
-use nalgebra::{SMatrix, SVector};
+use nalgebra::{SMatrix, SVector, convert};
 use rand::Rng;
 
 /// y = W·x + b, for each column of a batch.
@@ -44,7 +44,7 @@ pub struct Affine<T, const I: usize, const O: usize> {
     pub bias: SVector<T, O>,
 }
 
-parameters!(Affine<T: scalar, const I: usize, const O: usize> { weight, bias });
+parameters!(Affine<T: scalar, const I: usize, const O: usize> { weight: [O, I], bias });
 
 impl<T: Number, const I: usize, const O: usize> Affine<T, I, O> {
     /// A layer with these parameters.
@@ -71,6 +71,32 @@ impl<T: Number, const I: usize, const O: usize> Affine<T, I, O> {
     pub fn he(rng: &mut (impl Rng + ?Sized)) -> Self {
         let mut layer = Self::zeros();
         init::he(&mut layer.weight, rng);
+        layer
+    }
+
+    /// First parameters for tanh on inputs from -1 to 1, so that the steep parts of the O units cover the inputs
+    /// evenly. Each row of W has a random direction and the length s = 0.7·O^(1/I); the biases are evenly spaced from -s
+    /// to s. (Nguyen and Widrow, 1990; MATLAB's `initnw`.)
+    ///
+    /// ```
+    /// use chainrule::Affine;
+    /// use rand::{SeedableRng, rngs::Xoshiro128PlusPlus};
+    ///
+    /// let mut rng = Xoshiro128PlusPlus::seed_from_u64(0);
+    /// let layer = Affine::<f64, 1, 20>::nguyen_widrow(&mut rng);
+    /// assert!(layer.weight.iter().all(|w| (w.abs() - 14.0).abs() < 1e-9));
+    /// assert_eq!(layer.bias.amax(), 14.0);
+    /// ```
+    pub fn nguyen_widrow(rng: &mut (impl Rng + ?Sized)) -> Self {
+        let mut layer = Self::normal(T::one(), rng);
+        let size = convert::<f64, T>(0.7) * number::<T>(O).powf(T::one() / number(I));
+        let step = (size + size) / number(O.saturating_sub(1).max(1));
+        for (i, (mut row, bias)) in layer.weight.row_iter_mut().zip(&mut layer.bias).enumerate() {
+            let sign = row.iter().next().map_or(T::one(), |&w| T::one().copysign(w));
+            let norm = row.norm();
+            row *= size / norm;
+            *bias = sign * (number::<T>(i) * step - size);
+        }
         layer
     }
 }

@@ -24,6 +24,8 @@ use crate::shape::{BatchSize, Flat, Number};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AbsoluteError;
 
+parameters!(@export AbsoluteError [] (AbsoluteError) [] []);
+
 impl<T: Number, S: Flat, B: BatchSize> MeanLoss<T, S, B, S::Batch<T, B>> for AbsoluteError {
     #[inline(always)]
     fn weighted(

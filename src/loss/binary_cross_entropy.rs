@@ -36,6 +36,8 @@ use {alloc::vec::Vec, nalgebra::Dyn};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct BinaryCrossEntropy;
 
+parameters!(@export BinaryCrossEntropy [] (BinaryCrossEntropy) [] []);
+
 impl<T: Number, S: Flat, B: BatchSize> MeanLoss<T, S, B, S::Batch<T, B>> for BinaryCrossEntropy {
     #[inline(always)]
     fn weighted(

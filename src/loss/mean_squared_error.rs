@@ -26,6 +26,8 @@ use crate::shape::{BatchSize, Flat, Number};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MeanSquaredError;
 
+parameters!(@export MeanSquaredError [] (MeanSquaredError) [] []);
+
 impl<T: Number, S: Flat, B: BatchSize> MeanLoss<T, S, B, S::Batch<T, B>> for MeanSquaredError {
     #[inline(always)]
     fn weighted(

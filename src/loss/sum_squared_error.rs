@@ -27,6 +27,8 @@ use crate::shape::{BatchSize, Flat, Number};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SumSquaredError;
 
+parameters!(@export SumSquaredError [] (SumSquaredError) [] []);
+
 impl<T: Number, S: Flat, B: BatchSize> MeanLoss<T, S, B, S::Batch<T, B>> for SumSquaredError {
     #[inline(always)]
     fn weighted(

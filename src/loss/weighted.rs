@@ -1,7 +1,11 @@
 //! Weights of samples, for any loss.
 
 use super::{Loss, MeanLoss};
-use crate::shape::{BatchSize, Number, Shape};
+use crate::{
+    export::{self, Export, Source},
+    shape::{BatchSize, Number, Shape},
+};
+use core::fmt;
 
 /// Gives each sample a weight: Σ wᵢ·Lᵢ / Σ wᵢ for the losses L of the samples. (scikit-learn's `sample_weight`.)
 ///
@@ -30,6 +34,17 @@ use crate::shape::{BatchSize, Number, Shape};
 #[doc(alias("sample_weight"))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Weighted<E>(pub E);
+
+impl<E: Export> Export for Weighted<E> {
+    fn source(value: Option<&Self>, f: &mut fmt::Formatter) -> fmt::Result {
+        match value {
+            None => export::__type(f, "::chainrule::Weighted", &[&Source::<E>(None)]),
+            Some(loss) => {
+                f.debug_tuple("::chainrule::Weighted").field(&Source(Some(&loss.0))).finish()
+            }
+        }
+    }
+}
 
 impl<T: Number, S: Shape, B: BatchSize, Y, W: AsRef<[T]>, E> Loss<T, S, B, (Y, W)> for Weighted<E>
 where

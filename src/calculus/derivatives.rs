@@ -1,0 +1,177 @@
+//! Derivatives of a net with respect to its inputs and to its parameters.
+
+use super::per_sample::SampleGradients;
+use crate::{
+    grad::{Grad, Nowhere},
+    kernel::{self, Work},
+    layer::Layer,
+    network::Network,
+    pass::Pass,
+    shape::{BatchSize, Columns, D1, Number, ToTrain, nan},
+    step::Activations,
+};
+use nalgebra::{Const, SMatrix, SVector};
+
+impl<T: Number, L, E, const I: usize> Network<T, D1<I>, L, E> {
+    /// The outputs for one sample and their Jacobian: a row for each output, a column for each input. One forward
+    /// pass and one backward pass for each output.
+    ///
+    /// ```
+    /// use chainrule::{Affine, D1, Network, SumSquaredError, Tanh};
+    /// use nalgebra::{Matrix2, Vector2};
+    ///
+    /// let layers = (Affine::new(Matrix2::new(1.0, 2.0, 3.0, 4.0), Vector2::zeros()), Tanh);
+    /// let net = Network::<f64, D1<2>, _, _>::new(layers, SumSquaredError);
+    /// let (y, jacobian) = net.jacobian(&Vector2::zeros());
+    /// assert_eq!((y, jacobian), (Vector2::zeros(), Matrix2::new(1.0, 2.0, 3.0, 4.0)));
+    /// ```
+    #[doc(alias("jacrev", "jacfwd"))]
+    pub fn jacobian<const O: usize>(&self, x: &SVector<T, I>) -> (SVector<T, O>, SMatrix<T, O, I>)
+    where
+        L: Layer<T, D1<I>, Out = D1<O>>,
+    {
+        let (y, [jacobian]) = self.jacobians(x);
+        (y, jacobian)
+    }
+
+    /// [`jacobian`](Self::jacobian) for each sample of a batch: an array of matrices, or for `Dyn` a `Vec`.
+    pub fn jacobians<B: BatchSize, const O: usize>(
+        &self,
+        x: &Columns<T, I, B>,
+    ) -> (Columns<T, O, B>, B::Samples<SMatrix<T, O, I>>)
+    where
+        L: Layer<T, D1<I>, Out = D1<O>>,
+    {
+        kernel::run::<T, _>(Jacobians::<T, L, B, I, O> { layers: &self.layers, x })
+    }
+
+    /// The rows of the [`jacobian`](Self::jacobian), one at a time, for nets with many outputs.
+    pub fn jacobian_rows<const O: usize>(&self, x: &SVector<T, I>) -> JacobianRows<'_, T, L, I, O>
+    where
+        L: Layer<T, D1<I>, Out = D1<O>>,
+    {
+        let mut activations = Activations::new(Const);
+        activations.forward(&self.layers, x, &mut Pass::Predict);
+        JacobianRows { layers: &self.layers, x: *x, activations, next: 0 }
+    }
+
+    /// The Jacobian-vector product: the outputs for each sample, and their change if the inputs change along `v`.
+    /// It takes one backward pass for each output.
+    pub fn jvp<B: BatchSize, const O: usize>(
+        &self,
+        x: &Columns<T, I, B>,
+        v: &Columns<T, I, B>,
+    ) -> (Columns<T, O, B>, Columns<T, O, B>)
+    where
+        L: Layer<T, D1<I>, Out = D1<O>>,
+    {
+        let (y, jacobians) = self.jacobians(x);
+        let mut along = y.clone();
+        let columns = along.as_mut_slice().chunks_exact_mut(O.max(1));
+        let v = v.as_slice().chunks_exact(I.max(1)).map(Some).chain(core::iter::repeat(None));
+        for ((to, jacobian), v) in columns.zip(jacobians.as_ref()).zip(v) {
+            for (to, row) in to.iter_mut().zip(jacobian.row_iter()) {
+                let Some(v) = v else {
+                    *to = nan();
+                    continue;
+                };
+                *to = row.iter().zip(v).fold(T::zero(), |sum, (&j, &v)| sum + j * v);
+            }
+        }
+        (y, along)
+    }
+
+    /// For each sample of a batch the gradient of each output with respect to the trained weights: a column for
+    /// each output. `P` is [`weight_count`](Network::weight_count).
+    #[doc(alias("per_sample_gradient"))]
+    pub fn parameter_jacobian<B: BatchSize, const P: usize, const O: usize>(
+        &self,
+        x: &Columns<T, I, B>,
+    ) -> B::Samples<SMatrix<T, P, O>>
+    where
+        L: Layer<T, D1<I>, Out = D1<O>>,
+    {
+        let mut memory = SampleGradients::<T, D1<I>, L, P, 1>::new();
+        let mut jacobians = x.shape_generic().1.samples(SMatrix::<T, P, O>::zeros());
+        for (sample, jacobian) in jacobians.as_mut().iter_mut().enumerate() {
+            memory.forward(&self.layers, x.as_slice(), sample);
+            for (output, mut column) in jacobian.column_iter_mut().enumerate() {
+                let row = memory.rows_of(&self.layers, output);
+                column.iter_mut().zip(row).for_each(|(to, &from)| *to = from);
+            }
+        }
+        jacobians
+    }
+}
+
+/// All inlined, so that a net of constant sizes is compiled as one function.
+struct Jacobians<'a, T: Number, L, B: BatchSize, const I: usize, const O: usize> {
+    layers: &'a L,
+    x: &'a Columns<T, I, B>,
+}
+
+impl<T: Number, L, B: BatchSize, const I: usize, const O: usize> Work
+    for Jacobians<'_, T, L, B, I, O>
+where
+    L: Layer<T, D1<I>, Out = D1<O>>,
+{
+    type Output = (Columns<T, O, B>, B::Samples<SMatrix<T, O, I>>);
+
+    #[inline(always)]
+    fn run(self) -> Self::Output {
+        let (layers, x, size) = (self.layers, self.x, self.x.shape_generic().1);
+        let mut activations = Activations::<T, D1<I>, L, B, ToTrain>::new(size);
+        let (mut dx, mut jacobians) =
+            (size.columns::<T, I>(), size.samples(SMatrix::<T, O, I>::zeros()));
+        activations.forward(layers, x, &mut Pass::Predict);
+        for output in 0..O {
+            row(layers, x, &mut activations, output, &mut dx);
+            for (jacobian, dx) in jacobians.as_mut().iter_mut().zip(dx.column_iter()) {
+                jacobian.row_mut(output).iter_mut().zip(&dx).for_each(|(to, &dx)| *to = dx);
+            }
+        }
+        (activations.y, jacobians)
+    }
+}
+
+/// The gradient of one output of each sample with respect to the inputs.
+#[inline(always)]
+fn row<T: Number, L, B: BatchSize, const I: usize, const O: usize>(
+    layers: &L,
+    x: &Columns<T, I, B>,
+    activations: &mut Activations<T, D1<I>, L, B, ToTrain>,
+    output: usize,
+    dx: &mut Columns<T, I, B>,
+) where
+    L: Layer<T, D1<I>, Out = D1<O>>,
+{
+    for dy in activations.dy.as_mut_slice().chunks_exact_mut(O.max(1)) {
+        for (o, dy) in dy.iter_mut().enumerate() {
+            *dy = if o == output { T::one() } else { T::zero() };
+        }
+    }
+    activations.backward::<Nowhere>(Grad::nowhere(layers), x, Some(dx));
+}
+
+/// The rows of a Jacobian: [`Network::jacobian_rows`].
+pub struct JacobianRows<'a, T: Number, L: Layer<T, D1<I>>, const I: usize, const O: usize> {
+    layers: &'a L,
+    x: SVector<T, I>,
+    activations: Activations<T, D1<I>, L, Const<1>, ToTrain>,
+    next: usize,
+}
+
+impl<T: Number, L, const I: usize, const O: usize> Iterator for JacobianRows<'_, T, L, I, O>
+where
+    L: Layer<T, D1<I>, Out = D1<O>>,
+{
+    type Item = SVector<T, I>;
+
+    fn next(&mut self) -> Option<SVector<T, I>> {
+        let output = self.next;
+        self.next += usize::from(output < O);
+        let mut dx = SVector::zeros();
+        row(self.layers, &self.x, &mut self.activations, output, &mut dx);
+        (output < O).then_some(dx)
+    }
+}

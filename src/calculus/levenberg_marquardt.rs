@@ -1,0 +1,322 @@
+//! The solver of Levenberg and Marquardt.
+
+use super::residuals::{Fit, LeastSquares, SumOfSquares, finite, squares};
+use crate::{
+    calculus::SampleGradients,
+    kernel::{self, Work},
+    layer::Layer,
+    network::Network,
+    ops::{self, To, View},
+    shape::{Batch, BatchSize, Flat, Number, number},
+    zeros::ConstZeros,
+};
+use core::fmt;
+use nalgebra::{SMatrix, SVector, convert};
+use num_traits::ConstZero;
+
+/// Trains nets of up to a few hundred weights, in tens of steps, to errors that gradient descent does not reach.
+///
+/// Each step solves (JᵀJ + λ·d·1)·δ = Jᵀr, where J is the Jacobian of the residuals r and d is the mean of the
+/// diagonal of JᵀJ, and subtracts δ from the weights. So λ does not depend on the scale of the outputs. (With each
+/// weight's own entry of the diagonal in place of the mean, as for fits of curves, one start in six of the sine fails.) If the sum of squares falls, λ is divided by 10, else the step is tried
+/// again with 10 times λ. (Levenberg, 1944; Marquardt, 1963; Hagan and Menhaj, 1994, for nets; MATLAB's
+/// `trainlm`.)
+///
+/// The memory is `P`² numbers and a few times `P`, where `P` is the number of weights:
+///
+/// ```
+/// use chainrule::{Affine, D1, LevenbergMarquardt, Network, Stop, SumSquaredError, Tanh};
+/// use nalgebra::SMatrix;
+/// use rand::{SeedableRng, rngs::Xoshiro128PlusPlus};
+///
+/// type Net = Network<f64, D1<1>, (Affine<f64, 1, 5>, Tanh, Affine<f64, 5, 1>), SumSquaredError>;
+/// const WEIGHTS: usize = Net::weight_count();
+///
+/// // A wave of the sine at 41 points.
+/// let x = SMatrix::<f64, 1, 41>::from_fn(|_, i| i as f64 / 20.0 - 1.0);
+/// let t = x.map(|x| (std::f64::consts::PI * x).sin());
+///
+/// let mut net = Net::init(&mut Xoshiro128PlusPlus::seed_from_u64(0));
+/// let mut memory = Net::sample_gradients::<WEIGHTS, 16>();
+/// let mut solver = LevenbergMarquardt::<f64, WEIGHTS>::new();
+/// solver.goal = 41.0 * 1e-6;
+/// let outcome = solver.fit(&mut net, &x, &t, &mut memory, 100);
+/// assert_eq!(outcome.stop, Stop::Goal);
+/// ```
+///
+/// If the residuals or their Jacobian are not finite, the weights stay as they are. No step makes the sum of
+/// squares larger, so at each stop the weights are the best that were found. A singular JᵀJ, as with fewer
+/// residuals than weights, is no obstacle: λ grows until the matrix can be factored.
+#[doc(alias("trainlm", "lm", "least_squares"))]
+#[derive(Clone, Debug)]
+pub struct LevenbergMarquardt<T, const P: usize> {
+    /// λ. A step changes it.
+    pub damping: T,
+    /// Training ends when the sum of squares is not above this. 0 at first.
+    pub goal: T,
+    /// JᵀJ below the diagonal and on it; its factor takes its place above.
+    matrix: SMatrix<T, P, P>,
+    pivots: SVector<T, P>,
+    gradient: SVector<T, P>,
+    step: SVector<T, P>,
+    best: SVector<T, P>,
+}
+
+/// Why a solver stopped. The weights are the best that it found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Stop {
+    /// The goal is reached.
+    Goal,
+    /// The next step would change the loss by less than rounding.
+    Converged,
+    /// No step makes the loss smaller, however small it is.
+    Stalled,
+    /// All iterations are used up.
+    Budget,
+    /// The gradient is 0 and the loss is not, as in a net whose units are all saturated.
+    Flat,
+    /// The loss or its gradient is NaN or infinite at the weights that were given.
+    NotFinite,
+    /// There is not one residual.
+    Empty,
+}
+
+impl fmt::Display for Stop {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(match self {
+            Stop::Goal => "the goal is reached",
+            Stop::Converged => "converged: the next step would change nothing but rounding",
+            Stop::Stalled => "stalled: no step makes the loss smaller",
+            Stop::Budget => "all iterations are used up",
+            Stop::Flat => "the gradient is zero, the loss is not",
+            Stop::NotFinite => "the loss or its gradient is not finite",
+            Stop::Empty => "there are no residuals",
+        })
+    }
+}
+
+/// How a solver ended.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Outcome<T> {
+    /// Why.
+    pub stop: Stop,
+    /// The number of steps that were taken.
+    pub iterations: usize,
+    /// The loss at the end. For a least-squares solver it is the sum of squares.
+    pub loss: T,
+}
+
+impl<T: Number, const P: usize> LevenbergMarquardt<T, P> {
+    /// A solver with λ = 0.01 and goal 0.
+    pub fn new() -> Self {
+        let (zeros, matrix) = (SVector::zeros(), SMatrix::zeros());
+        let (damping, goal) = (convert(0.01), T::zero());
+        let [pivots, gradient, step, best] = [zeros; 4];
+        LevenbergMarquardt { damping, goal, matrix, pivots, gradient, step, best }
+    }
+
+    /// Trains a net on a whole data set, for at most `iterations` steps.
+    pub fn fit<In, L, E, B, const C: usize>(
+        &mut self,
+        net: &mut Network<T, In, L, E>,
+        x: &In::Batch<T, B>,
+        target: &Batch<T, L::Out, B>,
+        memory: &mut SampleGradients<T, In, L, P, C>,
+        iterations: usize,
+    ) -> Outcome<T>
+    where
+        In: Flat,
+        L: Layer<T, In, Out: Flat>,
+        E: SumOfSquares,
+        B: BatchSize,
+    {
+        self.solve(&mut Fit { net, x, target, memory }, iterations)
+    }
+
+    /// Makes the sum of squares of any residuals small, in at most `iterations` steps.
+    pub fn solve(
+        &mut self,
+        problem: &mut (impl LeastSquares<T, P> + ?Sized),
+        iterations: usize,
+    ) -> Outcome<T> {
+        let mut loss = problem.sum_of_squares();
+        for done in 0..iterations {
+            match self.step(problem) {
+                Ok(next) => loss = next,
+                Err(stop) => return Outcome { stop, iterations: done, loss },
+            }
+        }
+        let stop = if loss <= self.goal { Stop::Goal } else { Stop::Budget };
+        Outcome { stop, iterations, loss }
+    }
+
+    /// One step, for mini-batches: call it with the residuals of another batch each time. Returns the sum of
+    /// squares after the step.
+    ///
+    /// # Errors
+    /// Why no step was taken. The weights are unchanged then.
+    pub fn step(&mut self, problem: &mut (impl LeastSquares<T, P> + ?Sized)) -> Result<T, Stop> {
+        let (loss, mean) = self.linearize(problem)?;
+        if loss <= self.goal {
+            return Err(Stop::Goal);
+        } else if self.gradient.iter().all(|g| g.is_zero()) {
+            return Err(Stop::Flat);
+        }
+        let [ten, most, least] = [10.0, 1e16, 1e-16].map(convert::<f64, T>);
+        problem.weights(&mut self.best);
+        self.damping = if self.damping > least { self.damping.min(most) } else { least };
+        let mut first = true;
+        loop {
+            if self.factor(self.damping * mean) {
+                let expected = self.solve_factored();
+                let next = self.best.zip_map(&self.step, |w, step| w - step);
+                problem.set(&next);
+                let after = problem.sum_of_squares();
+                if after < loss {
+                    self.damping /= ten;
+                    return Ok(after);
+                }
+                if expected <= T::default_epsilon() * loss {
+                    problem.set(&self.best);
+                    return Err(if first { Stop::Converged } else { Stop::Stalled });
+                }
+                first = false;
+            }
+            if self.damping >= most {
+                problem.set(&self.best);
+                return Err(Stop::Stalled);
+            }
+            self.damping *= ten;
+        }
+    }
+
+    /// Computes JᵀJ and Jᵀr. Returns the sum of squares, and the mean of the diagonal.
+    fn linearize(
+        &mut self,
+        problem: &mut (impl LeastSquares<T, P> + ?Sized),
+    ) -> Result<(T, T), Stop> {
+        let LevenbergMarquardt { matrix, gradient, .. } = self;
+        matrix.fill(T::zero());
+        gradient.fill(T::zero());
+        let (mut loss, mut count) = (T::zero(), 0);
+        problem.linearize(&mut |rows, residuals| {
+            let n = residuals.len();
+            count += n;
+            loss += squares(residuals.iter().copied());
+            let a = View::columns(rows, P);
+            ops::gemm([P, n, 1], a, View::columns(residuals, n), gradient.as_mut_slice(), To::Add);
+            add_square(rows, n, matrix);
+        });
+        let trace = matrix.trace();
+        if count == 0 {
+            Err(Stop::Empty)
+        } else if loss.is_finite() && trace.is_finite() && finite(gradient.as_slice()) {
+            Ok((loss, trace / number(P)))
+        } else {
+            Err(Stop::NotFinite)
+        }
+    }
+
+    /// The factor U of JᵀJ + d·1 = UᵀU, by Cholesky. False if the matrix is not positive definite.
+    fn factor(&mut self, damping: T) -> bool {
+        let (matrix, [pivots]) = (&mut self.matrix.data.0, &mut self.pivots.data.0);
+        kernel::run::<T, _>(Factor { matrix, pivots, damping })
+    }
+
+    /// δ from UᵀU·δ = Jᵀr. Returns δᵀJᵀr, by about which the sum of squares should fall.
+    fn solve_factored(&mut self) -> T {
+        let LevenbergMarquardt { matrix, pivots, gradient, step, .. } = self;
+        let columns = &matrix.data.0;
+        *step = *gradient;
+        let step = step.as_mut_slice();
+        for (i, (column, &pivot)) in columns.iter().zip(pivots.iter()).enumerate() {
+            let sum = kernel::dot(upper(column, i), step.get(..i).unwrap_or_default());
+            step.iter_mut().skip(i).take(1).for_each(|z| *z = (*z - sum) / pivot);
+        }
+        for (j, (column, &pivot)) in columns.iter().zip(pivots.iter()).enumerate().rev() {
+            let mut last = T::zero();
+            step.iter_mut().skip(j).take(1).for_each(|z| (*z, last) = (*z / pivot, *z / pivot));
+            upper(column, j).iter().zip(&mut *step).for_each(|(&u, z)| *z -= u * last);
+        }
+        kernel::dot(step, gradient.as_slice())
+    }
+}
+
+impl<T: Number, const P: usize> Default for LevenbergMarquardt<T, P> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A solver in a `static` begins so: `damping` must be set before the first step.
+impl<T: Number, const P: usize> ConstZeros for LevenbergMarquardt<T, P>
+where
+    T: ConstZero,
+{
+    const ZEROS: Self = LevenbergMarquardt {
+        damping: T::ZERO,
+        goal: T::ZERO,
+        matrix: ConstZeros::ZEROS,
+        pivots: ConstZeros::ZEROS,
+        gradient: ConstZeros::ZEROS,
+        step: ConstZeros::ZEROS,
+        best: ConstZeros::ZEROS,
+    };
+}
+
+/// The entries of a column above the diagonal.
+#[inline(always)]
+fn upper<T, const P: usize>(column: &[T; P], diagonal: usize) -> &[T] {
+    column.get(..diagonal).unwrap_or_default()
+}
+
+/// Adds the squares of `n` rows to the lower triangle, some columns at a time.
+fn add_square<T: Number, const P: usize>(rows: &[T], n: usize, matrix: &mut SMatrix<T, P, P>) {
+    let mut first = 0;
+    while first < P {
+        let (size, rows) =
+            ([P - first, n, WIDTH.min(P - first)], rows.get(first..).unwrap_or_default());
+        let (a, b) = (View::strided(rows, 1, P), View::strided(rows, P, 1));
+        let to = matrix.as_mut_slice().get_mut(first * P + first..).unwrap_or_default();
+        ops::gemm_into(size, a, b, to, P, To::Add);
+        first += WIDTH;
+    }
+}
+
+/// As many columns are computed at a time.
+const WIDTH: usize = 16;
+
+struct Factor<'a, T, const P: usize> {
+    matrix: &'a mut [[T; P]; P],
+    pivots: &'a mut [T; P],
+    damping: T,
+}
+
+impl<T: Number, const P: usize> Work for Factor<'_, T, P> {
+    type Output = bool;
+
+    #[inline(always)]
+    fn run(self) -> bool {
+        for j in 0..P {
+            let Some((before, [column, ..])) = self.matrix.split_at_mut_checked(j) else {
+                return false;
+            };
+            for (i, (other, &pivot)) in before.iter().zip(self.pivots.iter()).enumerate() {
+                let sum = kernel::dot(upper(column, i), upper(other, i));
+                for (u, &a) in column.iter_mut().skip(i).take(1).zip(other.iter().skip(j)) {
+                    *u = (a - sum) / pivot;
+                }
+            }
+            let sum = kernel::dot(upper(column, j), upper(column, j));
+            for (&a, pivot) in column.iter().zip(self.pivots.iter_mut()).skip(j).take(1) {
+                *pivot = (a - sum + self.damping).sqrt();
+                // False for NaN too.
+                if !(*pivot > T::zero()) {
+                    return false;
+                }
+            }
+        }
+        true
+    }
+}

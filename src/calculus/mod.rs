@@ -1,0 +1,15 @@
+//! Derivatives of nets, and second-order training.
+//!
+//! `derivatives`: Jacobians and Hessians of a net. `jet`: the scalar that carries derivatives. `per_sample`: a backward
+//! pass that keeps the gradient of each sample. `residuals`: the differences between outputs and targets, with
+//! their Jacobian. `physics`: the same for losses on derivatives. `levenberg_marquardt`, `lbfgs`: the solvers.
+
+mod derivatives;
+mod levenberg_marquardt;
+mod per_sample;
+mod residuals;
+
+pub use derivatives::JacobianRows;
+pub use levenberg_marquardt::{LevenbergMarquardt, Outcome, Stop};
+pub use per_sample::{PerSample, SampleGradients};
+pub use residuals::{Fit, LeastSquares, SumOfSquares};
