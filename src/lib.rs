@@ -67,6 +67,7 @@
 //! | give samples weights | [`Weighted`] |
 //! | choose an optimizer | [`optimizers`]: [`Sgd`], [`Momentum`], [`AdaGrad`], [`RmsProp`], [`Adam`], [`AmsGrad`], [`NAdam`]; at run time, a `Box<dyn `[`Optimizer`]`>` |
 //! | change its learning rate, decay weights, clip gradients | [`schedule`], [`Decay`], [`Descent::groups`], [`Descent::clip_norm`] |
+//! | see a whole job: a table, a training, a test | `a_real_job` (feature `csv`) |
 //! | train it | [`Trainer`] with a [`data::Dataset`]: epochs, validation, early stopping; the book's loop [`Training`]; by hand [`Optimizer::train_step`], or [`Network::backprop`] and [`Optimizer::step`] |
 //! | train on several threads | [`Trainer::fit_in_parts`](struct.Trainer.html#method.fit_in_parts) |
 //! | predict | [`Network::predict`]; in memory that is reused, [`Network::predictor`] and [`Network::predict_into`] |
@@ -150,6 +151,9 @@ struct Readme;
 
 #[macro_use]
 mod macros;
+#[cfg(all(feature = "csv", feature = "std"))]
+#[doc = include_str!("a_real_job.md")]
+pub mod a_real_job {}
 mod calculus;
 mod chain;
 pub mod data;
