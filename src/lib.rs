@@ -213,7 +213,7 @@ pub use image::{Extent, Grid, Image, Images, Img, Px, Signal, Size, Window};
 pub use kernel::{Larger, Scratch};
 pub use layer::{Backward, Forward, Layer};
 pub use layers::{
-    Affine, AvgPool2d, Conv1d, Conv2d, Dense, DepthwiseConv2d, Flatten, Frozen, Gelu,
+    Affine, Augment, AvgPool2d, Conv1d, Conv2d, Dense, DepthwiseConv2d, Flatten, Frozen, Gelu,
     GlobalAvgPool2d, Identity, MaxPool2d, Relu, Sigmoid, Softmax, Softplus, Tanh,
 };
 pub use loss::{Classes, Loss, SoftmaxCrossEntropy, SumSquaredError};

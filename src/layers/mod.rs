@@ -2,6 +2,7 @@
 
 mod activation;
 mod affine;
+mod augment;
 mod conv1d;
 mod conv2d;
 mod convolution;
@@ -13,6 +14,7 @@ mod softmax;
 
 pub use activation::{Flatten, Gelu, Identity, Relu, Sigmoid, Softplus, Tanh};
 pub use affine::Affine;
+pub use augment::Augment;
 pub use conv1d::Conv1d;
 pub use conv2d::Conv2d;
 pub use dense::Dense;
