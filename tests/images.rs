@@ -6,6 +6,7 @@ use std::collections::HashMap;
 
 gradcheck_layer!(conv<T>: Conv2d<T, 2, 3, 3>, Image<2, 5, 4>);
 gradcheck_layer!(conv_stride_padding_dilation<T>: Conv2d<T, 1, 2, 3, 2, 2, 2>, Image<1, 5, 6>);
+gradcheck_layer!(depthwise<T>: DepthwiseConv2d<T, 3, 2>, Image<3, 4, 3>);
 gradcheck_layer!(max_pool<T>: MaxPool2d<2>, Image<2, 4, 6>);
 gradcheck_layer!(max_pool_overlapping<T>: MaxPool2d<3, 2, 1>, Image<1, 5, 6>);
 gradcheck_layer!(avg_pool_overlapping<T>: AvgPool2d<3, 2, 1>, Image<1, 5, 6>);
@@ -99,6 +100,16 @@ fn pytorch_parity() {
     conv::<2, 3, 3, 2, 1, 1, Px<5>, Px<6>>("conv-stride-padding");
     conv::<3, 2, 3, 1, 2, 2, Px<7>, Px<6>>("conv-dilation");
     conv::<1, 2, 2, 3, 0, 1, Px<7>, Px<8>>("conv-leaves-pixels");
+    let (weight, bias) = filters("depthwise");
+    let layer = DepthwiseConv2d::<f64, 3, 3, 2, 1> { weight, bias };
+    parity::<3, Px<6>, Px<5>, _>("depthwise", &layer, |tree| {
+        [torch(&tree.weight), tree.bias.as_slice().to_vec()]
+    });
+    let (weight, bias) = filters("conv1d");
+    let layer = Conv1d::<f64, 2, 3, 4, 2, 1, 2> { weight, bias };
+    parity::<2, Px<1>, Px<11>, _>("conv1d", &layer, |tree| {
+        [torch(&tree.weight), tree.bias.as_slice().to_vec()]
+    });
     parity::<2, Px<6>, Px<7>, _>("max-2", &MaxPool2d::<2>, |()| [vec![], vec![]]);
     parity::<2, Px<6>, Px<7>, _>("max-3-2-1", &MaxPool2d::<3, 2, 1>, |()| [vec![], vec![]]);
     parity::<2, Px<6>, Px<7>, _>("avg-2", &AvgPool2d::<2>, |()| [vec![], vec![]]);

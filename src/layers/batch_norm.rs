@@ -46,7 +46,7 @@ use rand::Rng;
 /// # let mut rng = Xoshiro128PlusPlus::seed_from_u64(0);
 /// let mut net = Net::init(&mut rng);
 /// let mut work = Net::workspace(Const::<2>);
-/// Sgd::new(0.0).train_step(&mut net, &Matrix1x2::new(10.0, 30.0), &Matrix1x2::zeros(), &mut work)?;
+/// Sgd::new(0.1).train_step(&mut net, &Matrix1x2::new(10.0, 30.0), &Matrix1x2::zeros(), &mut work)?;
 /// assert_eq!(net.layers.running_mean.0[0], 0.1 * 20.0);
 /// assert_eq!(net.layers.running_var.0[0], 1.0 + 0.1 * (200.0 - 1.0));
 /// # Ok::<_, chainrule::StepError>(())

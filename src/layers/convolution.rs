@@ -11,10 +11,10 @@ use core::ops::Range;
 #[path = "../../tests/unit/windows.rs"]
 mod tests;
 
-/// The rows of places whose im2col is in memory at the same time. With std as many as are fast. Without std one, so that
-/// a chip needs little memory.
+/// The rows of places whose im2col is in memory at the same time. Without std one, so that a chip needs little
+/// memory.
 #[cfg(feature = "std")]
-pub(super) type Band<H> = <H as Size>::Third;
+pub(super) type Band<H> = <H as Size>::Band;
 #[cfg(not(feature = "std"))]
 pub(super) type Band<H> = <H as Only>::One;
 
@@ -75,7 +75,8 @@ impl Convolution {
     #[inline(always)]
     fn fits<T>(&self, x: &[T], y: &[T]) -> bool {
         let [plane, places] = self.windows.planes();
-        x.len() / (plane * self.channels) == y.len() / (places * self.outputs)
+        let samples = |numbers: &[T], size| numbers.len().checked_div(size);
+        samples(x, plane * self.channels) == samples(y, places * self.outputs)
     }
 
     /// Calls `f` with each band of rows, and the index of its first place.
@@ -98,8 +99,8 @@ impl Convolution {
         let ([plane, places], taps) = (self.windows.planes(), self.taps());
         let outputs = self.groups * self.outputs;
         y.chunks_exact_mut(places).zip(b.iter().cycle()).for_each(|(y, &b)| y.fill(b));
-        let samples =
-            x.chunks_exact(plane * self.channels).zip(y.chunks_exact_mut(places * self.outputs));
+        let y = y.chunks_exact_mut((places * self.outputs).max(1));
+        let samples = kernel::pairs(x.chunks_exact((plane * self.channels).max(1)), y);
         for (group, (x, y)) in samples.enumerate() {
             let w = w.get(group % self.groups * self.outputs..).unwrap_or_default();
             self.bands(|rows, first| {
@@ -129,8 +130,8 @@ impl Convolution {
         let ([plane, places], taps) = (self.windows.planes(), self.taps());
         let outputs = self.groups * self.outputs;
         dx.fill(T::zero());
-        let samples =
-            dx.chunks_exact_mut(plane * self.channels).zip(dy.chunks_exact(places * self.outputs));
+        let dy = dy.chunks_exact((places * self.outputs).max(1));
+        let samples = kernel::pairs(dx.chunks_exact_mut((plane * self.channels).max(1)), dy);
         for (group, (dx, dy)) in samples.enumerate() {
             let w = w.get(group % self.groups * self.outputs..).unwrap_or_default();
             self.bands(|rows, first| {
@@ -166,8 +167,8 @@ impl Convolution {
         }
         let [plane, places] = self.windows.planes();
         let outputs = self.groups * self.outputs;
-        let samples =
-            x.chunks_exact(plane * self.channels).zip(dy.chunks_exact(places * self.outputs));
+        let dy = dy.chunks_exact((places * self.outputs).max(1));
+        let samples = kernel::pairs(x.chunks_exact((plane * self.channels).max(1)), dy);
         for (group, (x, dy)) in samples.enumerate() {
             let dw = dw.get_mut(group % self.groups * self.outputs..).unwrap_or_default();
             self.bands(|rows, first| {
@@ -184,8 +185,9 @@ impl Convolution {
     #[inline(always)]
     pub fn bias<T: Number>(&self, dy: &[T], db: &mut [T]) {
         let [_, places] = self.windows.planes();
-        for dy in dy.chunks_exact(places * db.len()) {
-            db.iter_mut().zip(dy.chunks_exact(places)).for_each(|(db, dy)| *db += kernel::sum(dy));
+        for dy in dy.chunks_exact((places * db.len()).max(1)) {
+            kernel::pairs(db.iter_mut(), dy.chunks_exact(places))
+                .for_each(|(db, dy)| *db += kernel::sum(dy));
         }
     }
 }
