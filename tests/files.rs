@@ -449,14 +449,14 @@ fn mutated_files() {
     let good = files::save(&layers);
     let header = good.len() - 4 * <FourKilobytes as Parameters<f32>>::COUNT;
     assert!((3_500..4_200).contains(&good.len()), "{}", good.len());
-    let mut tree = layers.clone();
+    let mut tree = layers;
     let mut loads = |bytes: &[u8]| {
         LARGEST.set(0);
         let loaded = files::load(&mut tree, bytes, &Loading::default());
         assert!(LARGEST.get() <= bytes.len().max(1024), "{} bytes at once", LARGEST.get());
         if loaded.is_ok() {
             assert!(safetensors::SafeTensors::deserialize(bytes).is_ok());
-            tree.clone_from(&layers);
+            tree = layers;
         }
         assert!(tree == layers, "a net that is half loaded");
         loaded.is_ok()

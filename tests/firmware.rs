@@ -53,7 +53,7 @@ impl Program {
         (real, inputs, outputs): (&str, usize, usize),
         input: Vec<u8>,
     ) {
-        let fread = format!("fread(x, sizeof x, 1, stdin) == 1");
+        let fread = "fread(x, sizeof x, 1, stdin) == 1";
         write!(
             self.calls,
             "    for (int n = 0; n < {SAMPLES}; n++) {{

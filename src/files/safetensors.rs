@@ -59,6 +59,7 @@ impl Tensor<'_> {
 pub(super) enum Item<'a> {
     Tensor(Tensor<'a>),
     /// An entry of the metadata.
+    #[cfg_attr(not(feature = "std"), expect(dead_code, reason = "checkpoints read it"))]
     Text(&'a str, &'a str),
 }
 
