@@ -186,8 +186,8 @@ pub mod __private {
 }
 
 pub use calculus::{
-    Fit, JacobianRows, LeastSquares, LevenbergMarquardt, Outcome, PerSample, SampleGradients, Stop,
-    SumOfSquares,
+    Derivatives, Fit, JacobianRows, Jet, LBfgs, LeastSquares, LevenbergMarquardt, Objective,
+    OnBatch, Outcome, PerSample, Physics, SampleGradients, Stop, SumOfSquares,
 };
 pub use grad::{Destination, Grad, Nowhere, Tree, Update};
 pub use kernel::{Larger, Scratch};

@@ -27,7 +27,7 @@ fn build(profile: &str, features: &str) -> Output {
 #[test]
 fn trains_without_std_heap_and_panic() {
     for profile in ["release", "small"] {
-        for program in ["xor", "sine", "predict"] {
+        for program in ["xor", "sine", "fit", "predict"] {
             let built = build(profile, program);
             assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
             let ran = Command::new(target().join(profile).join("linux")).output().unwrap();

@@ -4,7 +4,7 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/chainrule-core
 budgets=$here/budgets.txt
-programs='xor sine predict'
+programs='xor sine fit predict'
 profiles='release small'
 # Target, program of src/bin, what runs it.
 boards='

@@ -14,6 +14,11 @@ mod sine;
 #[cfg(feature = "sine")]
 pub use sine::Sine as Program;
 
+#[cfg(feature = "fit")]
+mod fit;
+#[cfg(feature = "fit")]
+pub use fit::Fitting as Program;
+
 #[cfg(feature = "predict")]
 mod predict;
 #[cfg(feature = "predict")]

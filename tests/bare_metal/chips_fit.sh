@@ -1,0 +1,227 @@
+#!/usr/bin/env bash
+# Trains on emulated chips: see usage.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/chainrule-core
+budgets=$here/budgets.txt
+programs='fit'
+profiles='release small'
+# Target, program of src/bin, what runs it.
+boards='
+thumbv7em-none-eabihf cortex_m qemu-system-arm -machine mps2-an386 -nographic -icount shift=0 -semihosting-config enable=on,target=native -kernel
+thumbv6m-none-eabi cortex_m qemu-system-arm -machine microbit -nographic -icount shift=0 -semihosting-config enable=on,target=native -kernel
+riscv32imc-unknown-none-elf riscv qemu-system-riscv32 -machine virt -cpu rv32 -bios none -nographic -icount shift=0 -kernel
+wasm32-unknown-unknown wasm node wasm.mjs
+'
+
+usage() {
+  cat <<END
+usage: tests/bare_metal/chips.sh [--install | --measure]
+
+Builds the programs of tests/bare_metal for three chips and WebAssembly, runs them in emulators, and holds
+what they learn against this machine's run, and flash, RAM, stack and instructions a step against
+budgets.txt. What cannot be built or run here is skipped, with what is missing.
+
+  --measure  print a table for budgets.txt instead, 2 % and 8 bytes above what is measured
+  --install  as root on Debian: install QEMU, and put a compiler with its library's source, from
+             which \`core\` is built for any target, into $cache
+             (elsewhere: QEMU for ARM and RISC-V, Node.js, and rustup target add TARGET)
+END
+}
+
+install() {
+  if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+    echo "--install wants to be root and apt-get; see --help for what to install otherwise" >&2
+    exit 1
+  fi
+  apt-get update -qq
+  # One by one, as one that fails should not take the others with it.
+  for package in binutils qemu-system-arm qemu-system-misc nodejs; do
+    case $package in
+      binutils) tool=size ;;
+      qemu-system-misc) tool=qemu-system-riscv32 ;;
+      nodejs) tool=node ;;
+      *) tool=$package ;;
+    esac
+    command -v $tool >/dev/null || apt-get install -y -qq --no-install-recommends $package ||
+      echo "$package could not be installed" >&2
+  done
+  if [ ! -x "$cache/usr/bin/rustc" ]; then
+    rm -rf "$cache.part" && mkdir -p "$cache.part"
+    (
+      cd "$cache.part"
+      # The compiler's LLVM is named by the compiler or by the library beside it.
+      needs() { sed -nE "s/.*Depends: ($1)\$/\1/p" | sort -u; }
+      library=$(apt-cache depends libstd-rust-web-dev | needs 'libstd-rust-web-[0-9].*')
+      libraries="$library $(apt-cache depends rustc-web "$library" | needs 'libllvm[0-9]+')"
+      # shellcheck disable=SC2086
+      apt-get download -qq -o APT::Sandbox::User=root rustc-web rust-web-src libstd-rust-web-dev $libraries
+      for file in *.deb; do dpkg -x "$file" . && rm "$file"; done
+    )
+    rm -rf "$cache" && mv "$cache.part" "$cache"
+  fi
+}
+
+skip() {
+  echo "skipped: $1: $2"
+  skipped=$((skipped + 1))
+}
+
+fail() {
+  echo "FAILED: $*"
+  failed=$((failed + 1))
+}
+
+# `cargo_for TARGET ...`: by rustup's `core` for the target, or one built from source.
+cargo_for() {
+  local how=()
+  if [ ! -d "$sysroot/lib/rustlib/$1/lib" ]; then
+    how=(env "LD_LIBRARY_PATH=$cache/usr/lib/$(uname -m)-linux-gnu" "RUSTC=$cache/usr/bin/rustc"
+      RUSTC_BOOTSTRAP=1 CARGO_UNSTABLE_BUILD_STD=core)
+  fi
+  "${how[@]}" cargo "${@:2}" --quiet --target "$1"
+}
+
+# `build TARGET BIN PROFILE FEATURES`
+build() { cargo_for "$1" build --bin "$2" --profile "$3" --features "$4"; }
+
+# Of the lines `name number` of a run.
+said() { sed -n "s/^$1 //p" <<<"$output"; }
+
+# `hold "TARGET PROFILE PROGRAM" FLASH RAM STACK INSTRUCTIONS`
+hold() {
+  local names=(flash RAM stack instructions) numbers=("${@:2}") row limit i
+  read -r -a row < <(awk -v key="$1" '$1 " " $2 " " $3 == key { print $4, $5, $6, $7 }' "$budgets") || true
+  if [ ${#row[@]} != 4 ]; then
+    fail "$1 has no budget"
+    return
+  fi
+  for i in 0 1 2 3; do
+    limit=$((row[i] * (100 + slack) / 100))
+    if ((numbers[i] > limit)); then
+      fail "$1: ${names[i]} ${numbers[i]}, but the budget is $limit"
+    elif (((numbers[i] + 8) * 10 < row[i] * 9)); then
+      echo "hint: $1: ${names[i]} ${numbers[i]} is far below the budget of ${row[i]}, which could be lowered"
+    fi
+  done
+}
+
+# 2 % and a few bytes above, as 2 % of a little are nothing.
+roomy() { echo $(($1 + $1 / 50 + ($1 > 0 ? 8 : 0))); }
+
+measure=
+case ${1-} in
+  '') ;;
+  --measure) measure=yes ;;
+  --install) install && exit ;;
+  --help | -h) usage && exit ;;
+  *) usage >&2 && exit 2 ;;
+esac
+
+cd "$here"
+export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$here/../../target}/chips
+unset RUSTFLAGS CARGO_ENCODED_RUSTFLAGS
+sysroot=$(rustc --print sysroot)
+host=$(rustc -vV | sed -n 's/^host: //p')
+# rustup's linker, of which the compiler from the cache has none.
+PATH=$sysroot/lib/rustlib/$host/bin:$PATH
+passed=0 failed=0 skipped=0
+
+# What this machine learns, in bits. No tolerance: Rust neither contracts nor reorders what the source
+# says, every target rounds as IEEE 754 does (by a unit or by software), and without std tanh, ln and √
+# are libm's, in the same Rust, everywhere. One bit of difference is a fault of a target or of a kernel.
+declare -A expected=()
+if [ "$host" = x86_64-unknown-linux-gnu ]; then
+  for program in $programs; do
+    cargo build --quiet --bin linux --profile small --features "$program"
+    output=$("$CARGO_TARGET_DIR/small/linux")
+    expected[$program]=$(said bits)
+  done
+else
+  skip 'comparison with this machine' 'its program is for Linux on x86-64'
+fi
+
+while read -r target bin runner arguments; do
+  [ -n "$target" ] || continue
+  if ! command -v "$runner" >/dev/null; then
+    skip "$target" "no $runner (chips.sh --install, or your system's package)"
+    continue
+  elif [ -d "$sysroot/lib/rustlib/$target/lib" ]; then
+    compiler=$(rustc --version)
+  elif [ -x "$cache/usr/bin/rustc" ]; then
+    compiler=$(LD_LIBRARY_PATH=$cache/usr/lib/$(uname -m)-linux-gnu "$cache/usr/bin/rustc" --version)
+  else
+    skip "$target" "no core for it (rustup target add $target, or chips.sh --install)"
+    continue
+  fi
+  compiler=$(cut -d' ' -f1-2 <<<"$compiler")
+  # Another compiler's code may be a little larger.
+  slack=0
+  grep -q "^# $compiler\$" "$budgets" || slack=10
+  [ -z "$measure" ] || echo "# $compiler"
+
+  for profile in $profiles; do
+    for program in $programs; do
+      if ! build "$target" "$bin" $profile $program; then
+        fail "$target $profile $program does not build, or a panic is left in it"
+        continue
+      fi
+      file=$CARGO_TARGET_DIR/$target/$profile/$bin
+      [ -f "$file" ] || file=$file.wasm
+      # shellcheck disable=SC2086
+      if ! output=$(timeout 300 "$runner" $arguments "$file" 2>&1 </dev/null); then
+        fail "$target $profile $program: $output"
+        continue
+      fi
+      if [ "$bin" = wasm ]; then
+        flash=$(wc -c <"$file") ram=$(said ram)
+      else
+        read -r text data bss _ < <(size "$file" | tail -1)
+        flash=$((text + data)) ram=$((data + bss))
+      fi
+      stack=$(said stack) instructions=$(said instructions)
+      before=$failed
+      if [ -n "$measure" ]; then
+        row=("$(roomy $flash)" "$(roomy $ram)" "$(roomy $stack)" "$(roomy $instructions)")
+        printf '%-28s %-8s %-7s %7s %7s %7s %12s\n' "$target" $profile $program "${row[@]}"
+      else
+        printf '%s %s %s: flash %s, RAM %s, stack %s, instructions %s, loss 0.%06d\n' \
+          "$target" $profile $program $flash $ram $stack $instructions "$(said last)"
+        hold "$target $profile $program" $flash $ram $stack $instructions
+      fi
+      if [ "$(said bits)" != "${expected[$program]-$(said bits)}" ]; then
+        fail "$target $profile $program ends at a loss of other bits than this machine's"
+      fi
+      # Alignment adds a word at most.
+      if (($(said static) > $(said promised) + 8)); then
+        fail "$target $profile $program takes $(said static) bytes, promised were $(said promised)"
+      fi
+      ((failed > before)) || passed=$((passed + 1))
+    done
+  done
+
+  # A planted panic must not get through.
+  if [ "$bin" = wasm ]; then
+    build "$target" "$bin" small xor,plant-panic && ! node wasm.mjs "$CARGO_TARGET_DIR/$target/small/wasm.wasm"
+  else
+    ! build "$target" "$bin" small xor,plant-panic
+  fi >"$CARGO_TARGET_DIR/planted" 2>&1 || true
+  if ! grep -q this_program_can_panic "$CARGO_TARGET_DIR/planted"; then
+    fail "$target: a planted panic was not noticed"
+  fi
+done <<<"$boards"
+
+# No chip of these has NEON: that its kernels compile is seen at least.
+neon=aarch64-unknown-none
+if [ -d "$sysroot/lib/rustlib/$neon/lib" ] || [ -x "$cache/usr/bin/rustc" ]; then
+  if cargo_for $neon check --manifest-path ../../Cargo.toml --lib --no-default-features; then
+    passed=$((passed + 1))
+  else
+    fail "$neon: the library does not compile"
+  fi
+else
+  skip $neon "no core for it (rustup target add $neon, or chips.sh --install)"
+fi
+
+echo "$passed passed, $failed failed, $skipped skipped"
+((failed == 0))
