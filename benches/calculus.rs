@@ -69,27 +69,26 @@ fn main() {
     let v = SVector::<f32, 8>::from_fn(|i, _| (i as f32).cos());
     let mut dy = SVector::<f32, 4>::zeros();
     dy[1] = 1.0;
-    let mut items: Vec<Item> = vec![
-        ("step f32", f64::MAX, 1, Box::new(unit::<f32>())),
-        ("step f64", f64::MAX, 1, Box::new(unit::<f64>())),
-        (
-            "3-64-5 Jacobians",
-            f64::MAX,
-            1,
-            Box::new(|| drop(black_box(wide.jacobians(black_box(&x))))),
-        ),
-        ("predict", f64::MAX, 1, Box::new(|| drop(black_box(tiny.predict(black_box(&at)))))),
-        ("gradient", f64::MAX, 1, Box::new(|| drop(black_box(tiny.vjp(black_box(&at), &dy))))),
-        ("jacobian", f64::MAX, 1, Box::new(|| drop(black_box(tiny.jacobian(black_box(&at)))))),
-        ("jvp", f64::MAX, 1, Box::new(|| drop(black_box(tiny.jvp(black_box(&at), &v))))),
-        (
-            "hvp",
-            f64::MAX,
-            1,
-            Box::new(|| drop(black_box(tiny.hessian_vector_product(black_box(&at), &v, 1)))),
-        ),
-        ("hessian", f64::MAX, 1, Box::new(|| drop(black_box(tiny.hessian(black_box(&at), 1))))),
-    ];
+    let mut items: Vec<Item> = Vec::new();
+    let mut item = |name, f| items.push((name, f64::MAX, 1, f));
+    item("step f32", Box::new(unit::<f32>()));
+    item("step f64", Box::new(unit::<f64>()));
+    macro_rules! items {
+        ($($name:literal $f:expr;)*) => { $(
+            item($name, Box::new(|| {
+                black_box($f);
+            }));
+        )* };
+    }
+    items! {
+        "3-64-5 Jacobians" wide.jacobians(black_box(&x));
+        "predict" tiny.predict(black_box(&at));
+        "gradient" tiny.vjp(black_box(&at), &dy);
+        "jacobian" tiny.jacobian(black_box(&at));
+        "jvp" tiny.jvp(black_box(&at), &v);
+        "hvp" tiny.hessian_vector_product(black_box(&at), &v, 1);
+        "hessian" tiny.hessian(black_box(&at), 1);
+    }
     measure(&mut items);
     for (name, ns, ..) in &items {
         println!("{name:18} {:10.3} µs", ns / 1e3);

@@ -167,6 +167,5 @@ fn draw(
     chart.draw_series(LineSeries::new(path.iter().copied(), orange.stroke_width(2)))?;
     chart.draw_series(path.iter().map(|&at| Circle::new(at, 3, orange.filled())))?;
     area.present()?;
-    drop((chart, left, right, area));
-    Ok(file)
+    Ok(file.clone())
 }

@@ -130,6 +130,5 @@ fn draw(folder: &PathBuf, solved: &Curve, adam: &Curve) -> Result<PathBuf, Box<d
     }
     chart.configure_series_labels().background_style(WHITE).draw()?;
     area.present()?;
-    drop((chart, area));
-    Ok(file)
+    Ok(file.clone())
 }

@@ -30,13 +30,19 @@ type Net = Network<f64, D1<1>, Layers, SumSquaredError>;
 const WEIGHTS: usize = Net::weight_count();
 type Points = SMatrix<f64, 1, 101>;
 
-/// First weights: units that cover the interval evenly, with slopes of 5, since the solution is smooth.
+/// First weights: units that cover the interval evenly, with slopes of 3, since the solution is smooth.
 fn start(seed: u64) -> Net {
     let rng = &mut Xoshiro128PlusPlus::seed_from_u64(seed);
     let mut first = Affine::<f64, 1, 20>::nguyen_widrow(rng);
-    first.weight *= 5.0 / 14.0;
-    first.bias *= 5.0 / 14.0;
-    Net::new((first, Tanh, Affine::normal(0.02, rng)), SumSquaredError)
+    first.weight *= 3.0 / 14.0;
+    first.bias *= 3.0 / 14.0;
+    Net::new((first, Tanh, Affine::normal(0.005, rng)), SumSquaredError)
+}
+
+fn solver() -> LevenbergMarquardt<f64, WEIGHTS> {
+    let mut solver = LevenbergMarquardt::new();
+    solver.damping = 0.1;
+    solver
 }
 
 /// The equation at each point, and the ends. They are the residuals, whose squares are to become small.
@@ -58,7 +64,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     for seed in 0..options.starts {
         let (mut net, clock) = (start(seed), Instant::now());
-        let outcome = LevenbergMarquardt::<f64, WEIGHTS>::new().solve(&mut equation!(net, &x), 20);
+        let outcome = solver().solve(&mut equation!(net, &x), 20);
         let (seconds, error) = (clock.elapsed().as_secs_f64(), error(&net));
         println!(
             "Levenberg-Marquardt, seed {seed}: {} steps, {seconds:.3} s, relative error {error:.1e}",
@@ -68,8 +74,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     // The error after each step, for the picture.
     let mut net = start(0);
-    let mut solver = LevenbergMarquardt::<f64, WEIGHTS>::new();
-    let mut solved = vec![error(&net)];
+    let (mut solver, mut solved) = (solver(), vec![error(&net)]);
     for _ in 0..20 {
         solver.step(&mut equation!(net, &x)).map_err(|stop| stop.to_string())?;
         solved.push(error(&net));
@@ -148,6 +153,5 @@ fn draw(
     let mut labels = chart.configure_series_labels();
     labels.background_style(WHITE).position(SeriesLabelPosition::LowerLeft).draw()?;
     area.present()?;
-    drop((left, right, area));
-    Ok(file)
+    Ok(file.clone())
 }

@@ -63,7 +63,9 @@
 //! | train it | [`Training`] with a [`data::Dataset`]; by hand [`Optimizer::train_step`], or [`Network::backprop`] and [`Optimizer::step`] |
 //! | predict | [`Network::predict`]; in memory that is reused, [`Network::predictor`] and [`Network::predict_into`] |
 //! | measure it | [`Network::loss`], [`Network::accuracy`]; on a data set [`Network::loss_on`], [`Network::accuracy_on`] |
-//! | take derivatives | [`Network::gradient`], [`Network::input_gradient`], [`Network::vjp`] |
+//! | take derivatives | [`Network::gradient`], [`Network::input_gradient`], [`Network::vjp`]; Jacobians and Hessians: [`derivatives`] |
+//! | train a small net to a very small error | [`LevenbergMarquardt`], [`LBfgs`]: [`second_order`] |
+//! | train on a differential equation | [`Network::physics`] |
 //! | see all of a net's methods | [`Network`], [`TwoLayerNet`] |
 //! | read MNIST, or a matrix of run-time size | [`data`] |
 //! | keep some layers unchanged in training | [`Frozen`] |
@@ -142,6 +144,8 @@ mod chain;
 pub mod data;
 pub mod export;
 mod grad;
+#[doc = include_str!("derivatives.md")]
+pub mod derivatives {}
 #[cfg(feature = "gradcheck")]
 pub mod gradcheck;
 pub mod init;
@@ -156,6 +160,8 @@ mod numerical;
 #[doc = include_str!("on_a_chip.md")]
 pub mod on_a_chip {}
 pub mod ops;
+#[doc = include_str!("second_order.md")]
+pub mod second_order {}
 #[doc = include_str!("speed.md")]
 pub mod speed {}
 #[doc = include_str!("write_a_layer.md")]

@@ -235,7 +235,10 @@ where
         for output in 0..O {
             row(layers, x, &mut activations, output, &mut dx);
             for (jacobian, dx) in jacobians.as_mut().iter_mut().zip(dx.column_iter()) {
-                jacobian.row_mut(output).iter_mut().zip(&dx).for_each(|(to, &dx)| *to = dx);
+                let columns = jacobian.as_mut_slice().chunks_exact_mut(O.max(1));
+                for (to, &dx) in columns.filter_map(|column| column.get_mut(output)).zip(&dx) {
+                    *to = dx;
+                }
             }
         }
         (activations.y, jacobians)

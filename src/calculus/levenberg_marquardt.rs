@@ -154,7 +154,7 @@ impl<T: Number, const P: usize> LevenbergMarquardt<T, P> {
         problem: &mut (impl LeastSquares<T, P> + ?Sized),
     ) -> Result<(T, T), Stop> {
         let LevenbergMarquardt { matrix, gradient, .. } = self;
-        matrix.fill(T::zero());
+        matrix.as_mut_slice().fill(T::zero());
         gradient.fill(T::zero());
         let (mut loss, mut count) = (T::zero(), 0);
         problem.linearize(&mut |rows, residuals| {

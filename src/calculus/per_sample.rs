@@ -157,7 +157,7 @@ impl<T: Number, In: Flat, L: Layer<T, In, Out: Flat>, const P: usize, const C: u
             leaf.values.iter_mut().take(1).for_each(|first| *first = number(next));
             next += leaf.values.len();
         });
-        self.rows.fill(T::zero());
+        self.rows.as_mut_slice().fill(T::zero());
         let mut summed = false;
         let (rows, places) = (self.rows.as_mut_slice(), &mut self.places);
         let held = Held { layer: layers, places, rows, width: P, summed: &mut summed };

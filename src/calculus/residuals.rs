@@ -81,18 +81,6 @@ where
     pub memory: &'a mut SampleGradients<T, In, L, P, C>,
 }
 
-impl<T, In, L, E, B, const P: usize, const C: usize> Fit<'_, T, In, L, E, B, P, C>
-where
-    T: Number,
-    In: Flat,
-    L: Layer<T, In, Out: Flat>,
-    B: BatchSize,
-{
-    fn fits(&self) -> bool {
-        In::size::<T, B>(self.x) == L::Out::size::<T, B>(self.target)
-    }
-}
-
 impl<T, In, L, E, B, const P: usize, const C: usize> Objective<T, P>
     for Fit<'_, T, In, L, E, B, P, C>
 where
@@ -125,7 +113,7 @@ where
     B: BatchSize,
 {
     fn sum_of_squares(&mut self) -> T {
-        if !self.fits() {
+        if In::size::<T, B>(self.x) != L::Out::size::<T, B>(self.target) {
             return nan();
         }
         let (x, t) = (In::flat::<T, B>(self.x), L::Out::flat::<T, B>(self.target));
@@ -141,7 +129,7 @@ where
     }
 
     fn linearize(&mut self, take: &mut dyn FnMut(&[T], &[T])) {
-        if !self.fits() {
+        if In::size::<T, B>(self.x) != L::Out::size::<T, B>(self.target) {
             return take(&[T::zero(); P], &[nan()]);
         }
         let (x, t) = (In::flat::<T, B>(self.x), L::Out::flat::<T, B>(self.target));
