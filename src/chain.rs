@@ -19,7 +19,7 @@ macro_rules! chain {
                 ($(self.$k.map_scalar(f),)+)
             }
 
-            parameters!(@walk T $($k: index $k),+);
+            parameters!(@walk T $($k: index $k => []),+);
         }
 
         impl<$($l: Zeros),+> Zeros for ($($l,)+) {

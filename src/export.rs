@@ -23,8 +23,9 @@
 //! `parameters!(Huber {})`. A box is exported as its contents, because a `static` cannot hold a box.
 
 use crate::{
-    D1, Frozen, Network, Number, Parameters, Probabilities, Shape, SoftmaxCrossEntropy, Statistic,
-    SumSquaredError,
+    image::{Extent, Img},
+    params::Statistic,
+    shape::{D1, Number, Probabilities},
 };
 #[cfg(feature = "alloc")]
 use alloc::boxed::Box;
@@ -102,9 +103,6 @@ impl<L: Export> Export for Box<L> {
     }
 }
 
-parameters!(@export SoftmaxCrossEntropy [] (SoftmaxCrossEntropy) [] []);
-parameters!(@export SumSquaredError [] (SumSquaredError) [] []);
-
 impl<const N: usize> Export for D1<N> {
     fn source(_: Option<&Self>, f: &mut fmt::Formatter) -> fmt::Result {
         __type(f, "::chainrule::D1", &[&N])
@@ -117,14 +115,9 @@ impl<const N: usize> Export for Probabilities<N> {
     }
 }
 
-impl<L: Export> Export for Frozen<L> {
-    fn source(value: Option<&Self>, f: &mut fmt::Formatter) -> fmt::Result {
-        match value {
-            None => __type(f, "::chainrule::Frozen", &[&Source::<L>(None)]),
-            Some(frozen) => {
-                f.debug_tuple("::chainrule::Frozen").field(&Source(Some(&frozen.0))).finish()
-            }
-        }
+impl<const C: usize, H: Extent, W: Extent> Export for Img<C, H, W> {
+    fn source(_: Option<&Self>, f: &mut fmt::Formatter) -> fmt::Result {
+        __type(f, "::chainrule::Image", &[&C, &H::N, &W::N])
     }
 }
 
@@ -169,54 +162,6 @@ plain!(bool u8 u16 u32 u64 usize i32 i64);
 impl<S: 'static> Export for PhantomData<S> {
     fn source(_: Option<&Self>, f: &mut fmt::Formatter) -> fmt::Result {
         f.write_str("::core::marker::PhantomData")
-    }
-}
-
-impl<T: Export, In: Export, L: Export, E: Export> Export for Network<T, In, L, E> {
-    fn source(value: Option<&Self>, f: &mut fmt::Formatter) -> fmt::Result {
-        let layers = Source(value.map(|net| &net.layers));
-        let criterion = Source(value.map(|net| &net.criterion));
-        if value.is_some() {
-            f.debug_tuple("::chainrule::Network::new").field(&layers).field(&criterion).finish()
-        } else {
-            let (scalar, shape) = (Source::<T>(None), Source::<In>(None));
-            __type(f, "::chainrule::Network", &[&scalar, &shape, &layers, &criterion])
-        }
-    }
-}
-
-impl<T: Number, In: Shape, L, E> Network<T, In, L, E> {
-    /// This net as a Rust source file, in which it is a `static` of that `name`: see
-    /// [`export`](crate::export). `name` must be a Rust identifier; it is not checked here.
-    pub fn export<'a>(&'a self, name: &'a str) -> impl fmt::Display
-    where
-        Self: Export,
-        L: Parameters<T>,
-    {
-        File(self, L::COUNT, name)
-    }
-}
-
-/// A file that declares a net as a `static` of this name. Its head states the number of parameters.
-struct File<'a, E>(&'a E, usize, &'a str);
-
-impl<E: Export> fmt::Display for File<'_, E> {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        let (&File(net, parameters, name), version) = (self, env!("CARGO_PKG_VERSION"));
-        write!(
-            f,
-            "// Written by chainrule {version}.
-#[allow(unused_imports, clippy::wildcard_imports)]
-use super::*; // layers and losses that are not chainrule's own
-
-/// A net of {parameters} parameters.
-#[rustfmt::skip]
-#[allow(clippy::all, clippy::pedantic)]
-pub static {name}: {:#?} = {:#?};
-",
-            Source::<E>(None),
-            Source(Some(net))
-        )
     }
 }
 

@@ -109,6 +109,12 @@ pub trait Destination<T: Number>: sealed::Sealed + 'static {
         Some(held)
     }
 
+    /// Whether [`deliver`](Self::deliver) takes more than one call for this leaf.
+    #[doc(hidden)]
+    fn in_parts<M: OneLeaf<T>>() -> bool {
+        false
+    }
+
     /// Calls `f` with memory for some columns, and with whether it must overwrite them, until the whole
     /// leaf is done.
     #[doc(hidden)]
@@ -213,10 +219,13 @@ impl<T: Number, M: OneLeaf<T>, D: Destination<T>> Grad<'_, T, M, D> {
     pub fn product(self, dy: &[T], x: &[T]) {
         let (rows, columns) = M::SHAPE;
         let Some(held) = D::add_product(self.held, dy, Some(x)) else { return };
+        // Two closures, so that a chip whose leaves are small has no code for parts.
+        if !D::in_parts::<M>() {
+            return D::deliver::<M>(held, &self.path, |_, numbers, overwrite| {
+                kernel::product_nt((rows, columns), dy, x, numbers, overwrite);
+            });
+        }
         D::deliver::<M>(held, &self.path, |part, numbers, overwrite| {
-            if part.len() == columns {
-                return kernel::product_nt((rows, columns), dy, x, numbers, overwrite);
-            }
             kernel::product_nt_part((rows, columns), dy, x, part, numbers, overwrite);
         });
     }
@@ -226,10 +235,12 @@ impl<T: Number, M: OneLeaf<T>, D: Destination<T>> Grad<'_, T, M, D> {
     pub fn sum(self, dy: &[T]) {
         let (rows, columns) = M::SHAPE;
         let Some(held) = D::add_product(self.held, dy, None) else { return };
+        if !D::in_parts::<M>() {
+            return D::deliver::<M>(held, &self.path, |_, numbers, overwrite| {
+                kernel::sum_columns(dy, numbers, overwrite);
+            });
+        }
         D::deliver::<M>(held, &self.path, |part, numbers, overwrite| {
-            if part.len() == columns {
-                return kernel::sum_columns(dy, numbers, overwrite);
-            }
             if overwrite {
                 numbers.fill(T::zero());
             }
@@ -412,7 +423,7 @@ impl<T: Number, R: Rule<T, N>, const N: usize> Destination<T> for Update<R, N> {
         tree: impl Fn(&mut L::Gradient) -> &mut P::Gradient,
     ) -> Self::Held<'b, P> {
         let Held { layer: whole, state, rule, step, look, product } = held;
-        let state = state.each_mut().map(|state| tree(state));
+        let state = kernel::parts(state, |state| tree(state));
         Held { layer: layer(whole), state, rule, step: *step, look, product: *product }
     }
 
@@ -444,6 +455,11 @@ impl<T: Number, R: Rule<T, N>, const N: usize> Destination<T> for Update<R, N> {
         }
         held.look.seen = dy.as_ptr().addr();
         None
+    }
+
+    #[inline(always)]
+    fn in_parts<M: OneLeaf<T>>() -> bool {
+        const { size_of::<M>() > PIECE && M::SHAPE.1 > 1 }
     }
 
     #[inline(always)]
@@ -510,8 +526,9 @@ impl<M, R, const N: usize> Held<'_, M, M, R, N> {
         if M::ROLE != Role::Weight {
             return kernel::add_scaled(T::one(), gradient, values);
         }
-        let state = self.state.each_mut().map(|tree| tree.numbers().get_mut(first..end));
-        let state = state.map(Option::unwrap_or_default);
+        let state = kernel::parts(&mut self.state, |tree| {
+            tree.numbers().get_mut(first..end).unwrap_or_default()
+        });
         let (shape, step) = (M::SHAPE, self.step);
         let role = Role::Weight;
         self.rule.update(Piece { path, role, shape, first, step, values, gradient, state });

@@ -59,7 +59,8 @@
 //! | name its layers, or have more than 12 | [`named!`] |
 //! | give it first weights | [`Network::init`]; one layer at a time: [`Affine::he`], [`Affine::xavier`], [`Affine::normal`], [`init`] |
 //! | choose a loss | [`SoftmaxCrossEntropy`], [`SumSquaredError`] |
-//! | choose an optimizer | [`Sgd`], [`Adam`]; at run time, a `Box<dyn `[`Optimizer`]`>` |
+//! | choose an optimizer | [`optimizers`]: [`Sgd`], [`Momentum`], [`AdaGrad`], [`RmsProp`], [`Adam`], [`AmsGrad`], [`NAdam`]; at run time, a `Box<dyn `[`Optimizer`]`>` |
+//! | change its learning rate, decay weights, clip gradients | [`schedule`], [`Decay`], [`Descent::groups`], [`Descent::clip_norm`] |
 //! | train it | [`Training`] with a [`data::Dataset`]; by hand [`Optimizer::train_step`], or [`Network::backprop`] and [`Optimizer::step`] |
 //! | predict | [`Network::predict`]; in memory that is reused, [`Network::predictor`] and [`Network::predict_into`] |
 //! | measure it | [`Network::loss`], [`Network::accuracy`]; on a data set [`Network::loss_on`], [`Network::accuracy_on`] |
@@ -69,7 +70,9 @@
 //! | see all of a net's methods | [`Network`], [`TwoLayerNet`] |
 //! | read MNIST, or a matrix of run-time size | [`data`] |
 //! | keep some layers unchanged in training | [`Frozen`] |
-//! | put weights into flash | [`Network::export`] |
+//! | exchange weights with PyTorch | `Network::load_weights`, `Network::save_weights` in [`files`](files/index.html) |
+//! | continue a training later | `files::Checkpoint` |
+//! | put weights into flash | [`Network::export`]; as C, [`Network::export_c`] |
 //! | know the memory at compile time | [`Network::memory`], [`Network::predict_bytes`] |
 //! | put 64 MB of weights on the heap | [`Zeros`] |
 //! | train on a chip, or predict from flash | [`on_a_chip`] |
@@ -77,6 +80,7 @@
 //! | write a layer | [`write_a_layer`], [`Layer`], [`parameters!`], [`ops`] |
 //! | check its gradient | `gradcheck`, `gradcheck_layer!` (feature `gradcheck`) |
 //! | write an optimizer | [`write_an_optimizer`], [`Rule`] |
+//! | check it | `gradcheck::check_optimizer` (feature `gradcheck`) |
 //!
 //! The size of a batch is [`Const<B>`](nalgebra::Const) or [`Dyn`](nalgebra::Dyn). `Const<B>` is known at compile
 //! time, and the batch is stored inline. `Dyn` is known at run time, and the batch is on the heap. Every layer
@@ -142,18 +146,24 @@ mod macros;
 mod calculus;
 mod chain;
 pub mod data;
-pub mod export;
-mod grad;
 #[doc = include_str!("derivatives.md")]
 pub mod derivatives {}
+pub mod export;
+pub mod export_c;
+#[cfg(feature = "alloc")]
+pub mod files;
+mod filters;
+mod grad;
 #[cfg(feature = "gradcheck")]
 pub mod gradcheck;
+mod image;
 pub mod init;
 mod kernel;
 mod layer;
 mod layers;
 mod loss;
 mod memory;
+pub mod metrics;
 mod network;
 pub mod node;
 mod numerical;
@@ -162,6 +172,8 @@ pub mod on_a_chip {}
 pub mod ops;
 #[doc = include_str!("second_order.md")]
 pub mod second_order {}
+#[doc = include_str!("optimizers.md")]
+pub mod optimizers {}
 #[doc = include_str!("speed.md")]
 pub mod speed {}
 #[doc = include_str!("write_a_layer.md")]
@@ -170,6 +182,8 @@ pub mod write_a_layer {}
 pub mod write_an_optimizer {}
 mod optim;
 mod params;
+#[cfg(feature = "std")]
+mod parts;
 mod pass;
 mod path;
 mod rule;
@@ -177,6 +191,7 @@ mod shape;
 mod step;
 mod trace;
 mod train;
+mod trainer;
 mod zeros;
 
 /// Items that the public macros use.
@@ -184,7 +199,7 @@ mod zeros;
 pub mod __private {
     pub use crate::{
         init::first,
-        kernel::{Larger, zero_field},
+        kernel::{Larger, parts, zero_field},
         params::count,
     };
     pub use num_traits::ConstZero;
@@ -195,18 +210,28 @@ pub use calculus::{
     Derivatives, Fit, JacobianRows, Jet, LBfgs, LeastSquares, LevenbergMarquardt, Objective,
     OnBatch, Outcome, PerSample, Physics, SampleGradients, Stop, SumOfSquares,
 };
+pub use filters::Filters;
 pub use grad::{Destination, Grad, Nowhere, Tree, Update};
+pub use image::{Extent, Grid, Image, Images, Img, Px, Signal, Size, Window};
 pub use kernel::{Larger, Scratch};
 pub use layer::{Backward, Forward, Layer};
-pub use layers::{Affine, Frozen, Gelu, Identity, Relu, Sigmoid, Softmax, Softplus, Tanh};
+pub use layers::{
+    Affine, AvgPool2d, Conv2d, Dense, Flatten, Frozen, Gelu, GlobalAvgPool2d, Identity, MaxPool2d,
+    Relu, Sigmoid, Softmax, Softplus, Tanh,
+};
 pub use loss::{Classes, Loss, SoftmaxCrossEntropy, SumSquaredError};
 pub use memory::Memory;
 pub use network::{Network, TwoLayerNet};
-pub use optim::{Adam, Decay, Descent, Optimizer, Sgd};
+pub use optim::{
+    AdaGrad, Adam, AmsGrad, ClipNorm, ClipValue, Decay, Descent, Groups, Momentum, NAdam, Nesterov,
+    Optimizer, Rate, RmsProp, Schedule, Scheduled, Sgd, schedule,
+};
 pub use params::{Leaf, LeafMut, OneLeaf, Parameters, Role, Statistic};
+#[cfg(feature = "std")]
+pub use parts::{Parts, Threads};
 pub use pass::Pass;
 pub use path::Path;
-pub use rule::{Piece, Rule};
+pub use rule::{BadSetting, Piece, Rule};
 pub use shape::{
     AsBatch, Batch, BatchSize, Buffer, Columns, D1, Flat, Labels, Number, Probabilities, Purpose,
     Scores, Shape, ToPredict, ToTrain,
@@ -214,4 +239,5 @@ pub use shape::{
 pub use step::{Fused, Predictor, StepError, Way, Whole, Workspace};
 pub use trace::{ByValue, Trace};
 pub use train::{Observation, Progress, Training, TrainingCause, TrainingError};
+pub use trainer::{Epoch, Trained, Trainer, TrainerState};
 pub use zeros::{ConstZeros, Zeros};

@@ -1,16 +1,18 @@
 //! The macros for authors: `parameters!` makes a struct a tree of parameters, `buffer!` writes a struct of memory,
 //! `named!` writes a net of named layers.
 
-/// Makes a struct a tree of parameters. Every field must be named, in one of two ways:
+/// Makes a struct a tree of parameters. Every field must be named, in one of three ways:
 ///
 /// - `weight`: a matrix, a layer, an array of layers, or any other type with [`Parameters`](crate::Parameters);
+/// - `weight: [O, C, 3, 3]`: the same, for a matrix that is this tensor in PyTorch ([`Leaf::dims`](crate::Leaf::dims)).
+///   Without it a matrix of one column is a vector in files, and another matrix has its rows and columns;
 /// - `keep eps`: a setting of a plain type (`f64`, `u8`, `bool`, `PhantomData<S>`). It is copied and not trained.
 ///
 /// Write the generics as in the struct. Mark the type of the numbers `scalar`, and a layer in a container
 /// `part`:
 ///
 /// - `parameters!(Square {})`
-/// - `parameters!(Affine<T: scalar, const I: usize, const O: usize> { weight, bias })`
+/// - `parameters!(Affine<T: scalar, const I: usize, const O: usize> { weight: [O, I], bias })`
 /// - `parameters!(Residual<L: part> { inner })`
 /// - `parameters!(Blend<P: part, Q: part, const PERCENT: u8> { left, right })`
 /// - `parameters!(Dense<T: scalar, S: Shape, const O: usize> { weight, bias, keep shape, keep eps })`
@@ -93,14 +95,20 @@ macro_rules! parameters {
             [] [] $($fields)*);
         $crate::parameters!(@export $name [$($e)*] ($name<$($a)*>) [$($x)*] [] $($fields)*);
     };
-    // The fields, in two lists: those of the tree, and those with `keep`.
+    // The fields, in two lists: those of the tree, each with its sizes in PyTorch or `[]`, and those with `keep`.
     (@fields $name:ident $t:ident $z:tt $p:tt $c:tt $e:tt $self:tt $with:tt $gradient:tt
-        [$($f:ident)*] [$($k:ident)*] keep $next:ident $(, $($rest:tt)*)?) => {
+        [$($f:tt)*] [$($k:ident)*] keep $next:ident $(, $($rest:tt)*)?) => {
         $crate::parameters!(@fields $name $t $z $p $c $e $self $with $gradient [$($f)*] [$($k)* $next] $($($rest)*)?);
     };
     (@fields $name:ident $t:ident $z:tt $p:tt $c:tt $e:tt $self:tt $with:tt $gradient:tt
-        [$($f:ident)*] [$($k:ident)*] $next:ident $(, $($rest:tt)*)?) => {
-        $crate::parameters!(@fields $name $t $z $p $c $e $self $with $gradient [$($f)* $next] [$($k)*] $($($rest)*)?);
+        [$($f:tt)*] [$($k:ident)*] $next:ident : $dims:tt $(, $($rest:tt)*)?) => {
+        $crate::parameters!(@fields $name $t $z $p $c $e $self $with $gradient
+            [$($f)* $next $dims] [$($k)*] $($($rest)*)?);
+    };
+    (@fields $name:ident $t:ident $z:tt $p:tt $c:tt $e:tt $self:tt $with:tt $gradient:tt
+        [$($f:tt)*] [$($k:ident)*] $next:ident $(, $($rest:tt)*)?) => {
+        $crate::parameters!(@fields $name $t $z $p $c $e $self $with $gradient
+            [$($f)* $next []] [$($k)*] $($($rest)*)?);
     };
     // Without parameters: the gradient is `()`, and the struct does not depend on the scalar.
     (@fields $name:ident $t:ident $z:tt $p:tt $c:tt $e:tt $self:tt $with:tt $gradient:tt [] $k:tt) => {
@@ -113,7 +121,7 @@ macro_rules! parameters {
         $crate::parameters!(@tree $name $z $p $c $e $self $self $gradient $t [] $k);
     };
     (@tree ($name:ident) [$($z:tt)*] [$($p:tt)*] [$($c:tt)*] $e:tt ($self:ty) ($with:ty) ($gradient:ty) $t:ident
-        [$($f:ident)*] [$($k:ident)*]) => {
+        [$($f:ident $dims:tt)*] [$($k:ident)*]) => {
         impl<$($p)*> $crate::Parameters<$t> for $self {
             type Gradient = $gradient;
             type With<OtherScalar: $crate::Number> = $with;
@@ -128,7 +136,7 @@ macro_rules! parameters {
                 }
             }
 
-            $crate::parameters!(@walk $t $($f: field stringify!($f)),*);
+            $crate::parameters!(@walk $t $($f: field stringify!($f) => $dims),*);
         }
 
         impl<$($z)*> $crate::Zeros for $self {
@@ -155,7 +163,7 @@ macro_rules! parameters {
     (@export $name:ident $e:tt $self:tt $x:tt [$($f:ident)*] keep $next:ident $(, $($rest:tt)*)?) => {
         $crate::parameters!(@export $name $e $self $x [$($f)* $next] $($($rest)*)?);
     };
-    (@export $name:ident $e:tt $self:tt $x:tt [$($f:ident)*] $next:ident $(, $($rest:tt)*)?) => {
+    (@export $name:ident $e:tt $self:tt $x:tt [$($f:ident)*] $next:ident $(: $dims:tt)? $(, $($rest:tt)*)?) => {
         $crate::parameters!(@export $name $e $self $x [$($f)* $next] $($($rest)*)?);
     };
     (@export $name:ident [$($e:tt)*] ($self:ty) [$($x:tt)*] [$($f:tt)*]) => {
@@ -175,13 +183,13 @@ macro_rules! parameters {
             }
         }
     };
-    // Each field with its name: `field "weight"`, or in a tuple `index 0`.
-    (@walk $t:ident $($field:tt: $step:ident $name:expr),*) => {
+    // Each field with its name, `field "weight"` or in a tuple `index 0`, and with its sizes in PyTorch.
+    (@walk $t:ident $($field:tt: $step:ident $name:expr => $dims:tt),*) => {
         const COUNT: usize = 0 $(+ $crate::__private::count::<$t, _, _>(|whole: &Self| &whole.$field))*;
 
         #[inline]
         fn visit(&self, _path: &$crate::Path, _f: &mut impl FnMut($crate::Leaf<$t>)) {
-            $($crate::Parameters::visit(&self.$field, &_path.$step($name), _f);)*
+            $($crate::parameters!(@visit &self.$field, &_path.$step($name), _f, $dims);)*
         }
 
         #[inline(always)]
@@ -194,12 +202,20 @@ macro_rules! parameters {
         ) {
             $(
                 let gradient = _gradient.map(|tree| &tree.$field);
-                let state = _state.each_mut().map(|tree| &mut tree.$field);
+                let state = $crate::__private::parts(&mut _state, |tree| &mut tree.$field);
                 $crate::Parameters::visit_mut(
                     &mut self.$field, gradient, state, &_path.$step($name), _f,
                 );
             )*
         }
+    };
+    (@visit $part:expr, $path:expr, $f:expr, []) => {
+        $crate::Parameters::visit($part, $path, $f);
+    };
+    (@visit $part:expr, $path:expr, $f:expr, $dims:tt) => {
+        $crate::Parameters::visit($part, $path, &mut |leaf: $crate::Leaf<_>| {
+            $f($crate::Leaf { dims: &$dims, ..leaf });
+        });
     };
 }
 
@@ -358,6 +374,21 @@ macro_rules! __sequence {
                 rng: &mut R,
             ) {
                 $crate::__sequence!(@init self next rng $first $l $($field $more)*);
+            }
+        }
+
+        $crate::__sequence!(@c [$self] [$first $($field)*] [] In, $l $($more)*);
+    };
+    // The same as C.
+    (@c $self:tt $fields:tt [$($bounds:tt)*] $in:ty, $first:ident $($more:ident)*) => {
+        $crate::__sequence!(@c $self $fields [$($bounds)* $first: $crate::export_c::ExportC<T, $in>,]
+            $first::Out, $($more)*);
+    };
+    (@c [$self:ty] [$($field:tt)*] [$($bounds:tt)*] $out:ty,) => {
+        impl<T: $crate::export_c::Real, In: $crate::Shape, $($bounds)*> $crate::export_c::ExportC<T, In> for $self {
+            fn c(&self, to: &mut $crate::export_c::Writer) -> ::core::fmt::Result {
+                $($crate::export_c::ExportC::<T, _>::c(&self.$field, to)?;)*
+                Ok(())
             }
         }
     };

@@ -65,6 +65,34 @@ impl<T: Number, In: Shape, L, E> Network<T, In, L, E> {
         Memory { parameters, gradient, optimizer, activations, rest }
     }
 
+    /// The same for [`Trainer::fit_in_parts`](crate::Trainer::fit_in_parts): `parts` parts of `B` samples, each with
+    /// its own gradient and activations.
+    ///
+    /// ```
+    /// use chainrule::{Memory, Sgd, TwoLayerNet};
+    /// type Net = TwoLayerNet<f32, 8, 16, 4>;
+    /// const NEED: Memory = Net::memory_in_parts::<Sgd<f32>, _, 8>(4);
+    /// assert_eq!(NEED.gradient, 4 * NEED.parameters);
+    /// ```
+    #[cfg(feature = "std")]
+    pub const fn memory_in_parts<R: Rule<T, N>, const N: usize, const B: usize>(
+        parts: usize,
+    ) -> Memory
+    where
+        L: Layer<T, In>,
+    {
+        let work = size_of::<Workspace<T, In, L, Const<B>>>();
+        let gradient = size_of::<L::Gradient>();
+        let activations = size_of::<Activations<T, In, L, Const<B>, ToTrain>>();
+        Memory {
+            parameters: size_of::<L>(),
+            gradient: parts * gradient,
+            optimizer: size_of::<Descent<R, L::Gradient, N>>(),
+            activations: parts * activations,
+            rest: size_of::<Self>() - size_of::<L>() + parts * (work - gradient - activations),
+        }
+    }
+
     /// The sum of [`memory`](Self::memory).
     ///
     /// ```

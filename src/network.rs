@@ -2,6 +2,7 @@
 
 use crate::{
     Affine, Relu, SoftmaxCrossEntropy,
+    export::{self, Export, Source},
     grad::{Destination, Grad},
     init::Gain,
     kernel,
@@ -331,7 +332,7 @@ impl<T: Number, In: Shape, L, E> Network<T, In, L, E> {
     }
 
     #[inline]
-    fn pass<B: BatchSize, Y: ?Sized, D: Destination<T>>(
+    pub(crate) fn pass<B: BatchSize, Y: ?Sized, D: Destination<T>>(
         &self,
         x: &In::Batch<T, B>,
         target: &Y,
@@ -436,6 +437,54 @@ impl<T: Number, In, L: Parameters<T>, E> fmt::Display for Network<T, In, L, E> {
             write!(f, ", {statistics} statistics")?;
         }
         Ok(())
+    }
+}
+
+impl<T: Export, In: Export, L: Export, E: Export> Export for Network<T, In, L, E> {
+    fn source(value: Option<&Self>, f: &mut fmt::Formatter) -> fmt::Result {
+        let layers = Source(value.map(|net| &net.layers));
+        let criterion = Source(value.map(|net| &net.criterion));
+        if value.is_some() {
+            f.debug_tuple("::chainrule::Network::new").field(&layers).field(&criterion).finish()
+        } else {
+            let (scalar, shape) = (Source::<T>(None), Source::<In>(None));
+            export::__type(f, "::chainrule::Network", &[&scalar, &shape, &layers, &criterion])
+        }
+    }
+}
+
+impl<T: Number, In: Shape, L, E> Network<T, In, L, E> {
+    /// This net as a Rust source file, in which it is a `static` of that `name`: see
+    /// [`export`](crate::export). `name` must be a Rust identifier; it is not checked here.
+    pub fn export<'a>(&'a self, name: &'a str) -> impl fmt::Display
+    where
+        Self: Export,
+        L: Parameters<T>,
+    {
+        File(self, L::COUNT, name)
+    }
+}
+
+/// A file that declares a net as a `static` of this name. Its head states the number of parameters.
+struct File<'a, E>(&'a E, usize, &'a str);
+
+impl<E: Export> fmt::Display for File<'_, E> {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let (&File(net, parameters, name), version) = (self, env!("CARGO_PKG_VERSION"));
+        write!(
+            f,
+            "// Written by chainrule {version}.
+#[allow(unused_imports, clippy::wildcard_imports)]
+use super::*; // layers and losses that are not chainrule's own
+
+/// A net of {parameters} parameters.
+#[rustfmt::skip]
+#[allow(clippy::all, clippy::pedantic)]
+pub static {name}: {:#?} = {:#?};
+",
+            Source::<E>(None),
+            Source(Some(net))
+        )
     }
 }
 

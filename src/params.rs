@@ -1,7 +1,7 @@
 //! Parameters as a tree of named leaves, with trees of the same shape for gradients and optimizer state.
 
 use crate::{
-    kernel,
+    kernel::{self, parts},
     path::Path,
     shape::Number,
     zeros::{ConstZeros, Zeros},
@@ -79,6 +79,9 @@ pub struct Leaf<'a, T> {
     pub role: Role,
     /// Its rows and columns.
     pub shape: (usize, usize),
+    /// The sizes of this tensor in PyTorch and in files, such as `[out, in, height, width]`. PyTorch's order of the
+    /// numbers is this matrix row after row. A macro sets it: `parameters!(.. { weight: [O, I] })`.
+    pub dims: &'a [usize],
     /// Its numbers, column after column.
     pub values: &'a [T],
 }
@@ -151,20 +154,21 @@ impl<T: Number, const R: usize, const C: usize> Parameters<T> for SMatrix<T, R, 
 
     #[inline]
     fn visit(&self, path: &Path, f: &mut impl FnMut(Leaf<T>)) {
-        f(Leaf { path, role: Role::Weight, shape: (R, C), values: self.as_slice() });
+        let dims = if C == 1 { &[R][..] } else { &[R, C] };
+        f(Leaf { path, role: Role::Weight, shape: (R, C), dims, values: self.as_slice() });
     }
 
     #[inline(always)]
     fn visit_mut<const N: usize>(
         &mut self,
         gradient: Option<&Self>,
-        state: [&mut Self; N],
+        mut state: [&mut Self; N],
         path: &Path,
         f: &mut impl FnMut(LeafMut<T, N>),
     ) {
         let (role, shape, values) = (Role::Weight, (R, C), self.as_mut_slice());
         let gradient = gradient.map_or(&[][..], |gradient| gradient.as_slice());
-        let state = state.map(|tree| tree.as_mut_slice());
+        let state = parts(&mut state, |tree| tree.as_mut_slice());
         f(LeafMut { path, role, shape, values, gradient, state });
     }
 }
@@ -176,7 +180,7 @@ impl<T: Number, const R: usize, const C: usize> OneLeaf<T> for SMatrix<T, R, C> 
 
     #[inline(always)]
     fn columns<const K: usize>() -> Run<T, R, K> {
-        Run([[T::zero(); R]; K])
+        Run::zeros()
     }
 
     #[inline(always)]
@@ -188,6 +192,13 @@ impl<T: Number, const R: usize, const C: usize> OneLeaf<T> for SMatrix<T, R, C> 
 /// Columns one after the other.
 #[doc(hidden)]
 pub struct Run<T, const R: usize, const K: usize>([[T; R]; K]);
+
+impl<T: Number, const R: usize, const K: usize> Run<T, R, K> {
+    #[inline(always)]
+    pub(crate) fn zeros() -> Self {
+        Run([[T::zero(); R]; K])
+    }
+}
 
 impl<T, const R: usize, const K: usize> AsMut<[T]> for Run<T, R, K> {
     #[inline(always)]
@@ -213,11 +224,12 @@ impl<T: Number, const M: usize> Parameters<T> for Statistic<T, M> {
     fn visit_mut<const N: usize>(
         &mut self,
         gradient: Option<&Self>,
-        state: [&mut Self; N],
+        mut state: [&mut Self; N],
         path: &Path,
         f: &mut impl FnMut(LeafMut<T, N>),
     ) {
-        let (gradient, state) = (gradient.map(|tree| &tree.0), state.map(|tree| &mut tree.0));
+        let (gradient, state) =
+            (gradient.map(|tree| &tree.0), parts(&mut state, |tree| &mut tree.0));
         self.0.visit_mut(gradient, state, path, &mut |leaf: LeafMut<T, N>| {
             f(LeafMut { role: Role::Statistic, ..leaf });
         });
@@ -231,7 +243,7 @@ impl<T: Number, const M: usize> OneLeaf<T> for Statistic<T, M> {
 
     #[inline(always)]
     fn columns<const K: usize>() -> Run<T, M, K> {
-        Run([[T::zero(); M]; K])
+        Run::zeros()
     }
 
     #[inline(always)]
@@ -277,15 +289,14 @@ impl<T: Number, L: Parameters<T>, const M: usize> Parameters<T> for [L; M] {
     fn visit_mut<const N: usize>(
         &mut self,
         gradient: Option<&Self::Gradient>,
-        state: [&mut Self::Gradient; N],
+        mut state: [&mut Self::Gradient; N],
         path: &Path,
         f: &mut impl FnMut(LeafMut<T, N>),
     ) {
-        let mut state = state;
         for (i, part) in self.iter_mut().enumerate() {
             let gradient = gradient.and_then(|tree| tree.get(i));
             #[expect(clippy::indexing_slicing, reason = "all are arrays of M")]
-            let state = state.each_mut().map(|tree| &mut tree[i]);
+            let state = parts(&mut state, |tree| &mut tree[i]);
             part.visit_mut(gradient, state, &path.index(i), f);
         }
     }
@@ -311,11 +322,12 @@ impl<T: Number, L: Parameters<T>> Parameters<T> for Box<L> {
     fn visit_mut<const N: usize>(
         &mut self,
         gradient: Option<&Self::Gradient>,
-        state: [&mut Self::Gradient; N],
+        mut state: [&mut Self::Gradient; N],
         path: &Path,
         f: &mut impl FnMut(LeafMut<T, N>),
     ) {
-        let (gradient, state) = (gradient.map(|tree| &**tree), state.map(|tree| &mut **tree));
+        let (gradient, state) =
+            (gradient.map(|tree| &**tree), parts(&mut state, |tree| &mut **tree));
         (**self).visit_mut(gradient, state, path, f);
     }
 }

@@ -42,6 +42,18 @@ impl<'a> Path<'a> {
         }
     }
 
+    /// Whether it is the part called `part`, or lies in it.
+    ///
+    /// ```
+    /// use chainrule::Path;
+    /// let path = Path::ROOT.field("encoder").index(1).field("bias");
+    /// assert!(path.starts_with("encoder") && path.starts_with("encoder.1"));
+    /// assert!(!path.starts_with("enc") && !path.starts_with("encoder.10"));
+    /// ```
+    pub fn starts_with(&self, part: &str) -> bool {
+        *self == *part || self.0.is_some_and(|(parent, _)| parent.starts_with(part))
+    }
+
     /// Removes the printed path from the front of `text`, with the dot that follows it.
     fn strip<'t>(&self, text: &'t str) -> Option<&'t str> {
         let Some((parent, key)) = self.0 else {

@@ -6,6 +6,7 @@ use crate::{
     layer::{Backward, Forward, Layer},
     loss::Loss,
     pass::Pass,
+    rule::BadSetting,
     shape::{Batch, BatchSize, Buffer, Number, Purpose, Shape, ToPredict, ToTrain},
     zeros::{ConstZeros, Zeros},
 };
@@ -124,6 +125,14 @@ pub enum StepError {
     },
     /// The batch has no samples. Nothing has changed.
     EmptyBatch,
+    /// A setting of the optimizer cannot be right. Nothing has changed.
+    Setting(BadSetting),
+}
+
+impl From<BadSetting> for StepError {
+    fn from(setting: BadSetting) -> Self {
+        StepError::Setting(setting)
+    }
 }
 
 impl fmt::Display for StepError {
@@ -138,6 +147,7 @@ impl fmt::Display for StepError {
                 f.write_str("the gradient is not finite; parameters may have been changed")
             }
             StepError::EmptyBatch => f.write_str("the batch has no samples; nothing was changed"),
+            StepError::Setting(setting) => write!(f, "{setting}; nothing was changed"),
         }
     }
 }

@@ -14,8 +14,8 @@ use crate::{
 use core::{fmt, ops::ControlFlow};
 use rand::{Rng, SeedableRng, rngs::Xoshiro128PlusPlus};
 
-/// The settings of a training: the size of a mini-batch, the number of mini-batches, and the seed. Samples are
-/// drawn with replacement. The same seed gives the same bits on the same machine and build, and elsewhere the
+/// The book's training: the size of a mini-batch, the number of mini-batches, and the seed. Samples are drawn with
+/// replacement. [`Trainer`](crate::Trainer) trains by epochs, with a validation set and early stopping. The same seed gives the same bits on the same machine and build, and elsewhere the
 /// same numbers up to rounding. (Chapter 5.7.4.)
 ///
 /// ```
@@ -36,7 +36,6 @@ use rand::{Rng, SeedableRng, rngs::Xoshiro128PlusPlus};
 /// assert_eq!(net.accuracy_on(&data, Const::<4>), 1.0);
 /// # Ok::<_, Box<dyn std::error::Error>>(())
 /// ```
-#[doc(alias("fit", "DataLoader"))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Training<B> {
     /// The number of samples in a mini-batch: `Const::<100>`, or `Dyn(100)` for batches on the heap.
@@ -65,7 +64,7 @@ pub struct Progress<'a, N, T> {
 /// Why a training stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TrainingError {
-    /// The iteration that failed. [`Training::run_from`] can continue from it.
+    /// The iteration that failed, from 0. [`Training::run_from`] can continue from it.
     pub iteration: usize,
     /// Why it failed.
     pub cause: TrainingCause,
@@ -79,6 +78,10 @@ pub enum TrainingCause {
     Step(StepError),
     /// Samples could not be gathered. A [`Gather`] of another crate may report this.
     Data(DataError),
+    /// The loss of the validation set is not finite.
+    Validation,
+    /// A [`Trainer`](crate::Trainer) with patience has no validation set.
+    NoValidation,
 }
 
 impl fmt::Display for TrainingError {
@@ -87,6 +90,12 @@ impl fmt::Display for TrainingError {
         match self.cause {
             TrainingCause::Step(error) => error.fmt(f),
             TrainingCause::Data(error) => error.fmt(f),
+            TrainingCause::Validation => {
+                f.write_str("the loss of the validation set is not finite")
+            }
+            TrainingCause::NoValidation => {
+                f.write_str("expected a validation set, because `patience` is set, found none")
+            }
         }
     }
 }
@@ -210,11 +219,12 @@ impl<T: Number, In: Shape, L, E> Network<T, In, L, E> {
         let complete = each_batch(data, batch, |x, t, count| {
             correct += self.correct(x, t).take(count).filter(|&correct| correct).count();
         });
-        if complete && N != 1 { ratio(correct, data.len()) } else { nan() }
+        if complete.is_ok() && N != 1 { ratio(correct, data.len()) } else { nan() }
     }
 
     /// The mean [`loss`](Self::loss) of the samples of a whole data set, computed batch by batch. NaN if the
     /// batch size is 0.
+    #[doc(alias("log_loss"))]
     pub fn loss_on<B: BatchSize, X, Y>(&self, data: &Dataset<X, Y>, batch: B) -> T
     where
         L: Layer<T, In>,
@@ -239,19 +249,19 @@ impl<T: Number, In: Shape, L, E> Network<T, In, L, E> {
             }
             sum -= number::<T>(size - last) * self.loss(&x, &t);
         }
-        if complete { sum / number(data.len()) } else { nan() }
+        if complete.is_ok() { sum / number(data.len()) } else { nan() }
     }
 }
 
 /// Calls `f` with each batch of a data set in order, and with the number of its samples that count. Copies of the
-/// last sample fill the last batch. Returns false if it did not reach the end of the data set.
-fn each_batch<T: Number, B: BatchSize, X: Gather<T, B>, Y: Gather<T, B>>(
+/// last sample fill the last batch.
+pub(crate) fn each_batch<T: Number, B: BatchSize, X: Gather<T, B>, Y: Gather<T, B>>(
     data: &Dataset<X, Y>,
     batch: B,
     mut f: impl FnMut(&X::Batch, &Y::Batch, usize),
-) -> bool {
+) -> Result<(), DataError> {
     if batch.value() == 0 {
-        return false;
+        return Err(DataError::EmptyBatch);
     }
     let mut indices = batch.samples(0);
     let (mut x, mut t) = (data.inputs().batch(batch), data.targets().batch(batch));
@@ -260,12 +270,10 @@ fn each_batch<T: Number, B: BatchSize, X: Gather<T, B>, Y: Gather<T, B>>(
         for (i, index) in indices.as_mut().iter_mut().enumerate() {
             *index = first + i.min(count - 1);
         }
-        if data.gather::<T, B>(indices.as_ref(), &mut x, &mut t).is_err() {
-            return false;
-        }
+        data.gather::<T, B>(indices.as_ref(), &mut x, &mut t)?;
         f(&x, &t, count);
     }
-    true
+    Ok(())
 }
 
 /// Makes the seeds of mini-batches different from other uses of the same seed.

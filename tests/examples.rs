@@ -67,6 +67,38 @@ fn derivatives_and_second_order() {
 }
 
 #[test]
+fn optimizers() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().to_str().unwrap();
+    let said = prints("09_optimizers", &["--out", out]);
+    assert!(["Momentum", "AdaGrad", "RMSprop", "Adam"].iter().all(|name| said.contains(name)));
+    for picture in ["optimizers_paths.svg", "optimizers_digits.svg"] {
+        let picture = std::fs::read_to_string(folder.path().join(picture)).unwrap();
+        assert!(picture.starts_with("<svg") && picture.contains("Adam"));
+    }
+    let Output { status, stderr, stdout } = run("09_optimizers", &["--out", "Cargo.toml"]);
+    assert!(!status.success() && stdout.is_empty());
+    assert!(String::from_utf8(stderr).unwrap().contains("Cargo.toml: "));
+    assert!(prints("09_optimizers", &["--help"]).contains("--iterations"));
+}
+
+#[test]
+fn exchange() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().to_str().unwrap();
+    let said = prints("15_pytorch", &["--out", out]);
+    assert!(said.starts_with("360 of 360 predictions are PyTorch's\n"), "{said}");
+    let said = prints("16_firmware", &["--out", out]);
+    assert!(
+        said.contains("compiled: the outputs differ by at most") || said.contains("not compiled")
+    );
+    assert!(folder.path().join("sine.h").exists());
+    for example in ["15_pytorch", "16_firmware"] {
+        assert!(prints(example, &["--help"]).contains("--out <DIR>"));
+    }
+}
+
+#[test]
 fn training() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().to_str().unwrap();
@@ -83,6 +115,18 @@ fn training() {
 
     let quick = ["--scalar", "f64", "--hidden", "20", "--iterations", "3", "--out", out];
     assert!(prints("06_train_neuralnet", &quick).contains("64-20-10 on 28740 images"));
+    // Continued from 3 to 5, it ends as if it had not been interrupted.
+    let resumed =
+        ["--scalar", "f64", "--hidden", "20", "--iterations", "5", "--resume", "--out", out];
+    let last =
+        |said: String| said.lines().rfind(|line| line.starts_with("train acc")).map(str::to_owned);
+    let said = prints("06_train_neuralnet", &resumed);
+    assert!(said.contains("continued from iteration 3\n"), "{said}");
+    let whole = ["--scalar", "f64", "--hidden", "20", "--iterations", "5", "--out", out];
+    assert_eq!(last(said), last(prints("06_train_neuralnet", &whole)));
+    let Output { status, stderr, .. } = run("06_train_neuralnet", &["--resume", "--out", out]);
+    let said = String::from_utf8(stderr).unwrap();
+    assert!(!status.success() && said.contains("net.2.bias: expected F32, found F64"), "{said}");
 }
 
 #[test]

@@ -9,6 +9,8 @@ use std::{
 
 #[derive(Default)]
 pub struct Curves {
+    /// The iteration at which they begin.
+    pub first: usize,
     /// The loss of each mini-batch.
     pub losses: Vec<f64>,
     /// Iteration, accuracy on the training data, accuracy on the test data.
@@ -35,6 +37,10 @@ impl Curves {
         Ok(path)
     }
 
+    fn range(&self) -> std::ops::Range<usize> {
+        self.first..self.first + self.losses.len().max(1)
+    }
+
     fn draw_loss(&self, area: &Area) -> Result<(), Box<dyn Error>> {
         let top = self.losses.iter().copied().filter(|loss| loss.is_finite()).fold(0.1, f64::max);
         let mut chart = ChartBuilder::on(area)
@@ -43,14 +49,14 @@ impl Curves {
             .margin_right(28)
             .x_label_area_size(36)
             .y_label_area_size(44)
-            .build_cartesian_2d(0..self.losses.len(), 0.0..1.05 * top)?;
+            .build_cartesian_2d(self.range(), 0.0..1.05 * top)?;
         chart.configure_mesh().light_line_style(TRANSPARENT).x_desc("iteration").draw()?;
-        let losses = self.losses.iter().copied().enumerate();
+        let losses = (self.first..).zip(self.losses.iter().copied());
         chart.draw_series(LineSeries::new(losses, FAINT))?;
 
         // What a reader looks for is the trend: the mean of the last fiftieth of the run.
         let window = (self.losses.len() / 50).max(1);
-        let means = self.losses.windows(window).enumerate();
+        let means = (self.first..).zip(self.losses.windows(window));
         let trend = means.map(|(i, part)| (i + window, part.iter().sum::<f64>() / window as f64));
         let name = format!("mean of {window}");
         let series = chart.draw_series(LineSeries::new(trend, TRAIN.stroke_width(2)))?;
@@ -66,7 +72,7 @@ impl Curves {
             .margin_right(28)
             .x_label_area_size(36)
             .y_label_area_size(44)
-            .build_cartesian_2d(0..self.losses.len(), 0.0..1.0)?;
+            .build_cartesian_2d(self.range(), 0.0..1.0)?;
         chart.configure_mesh().light_line_style(TRANSPARENT).x_desc("iteration").draw()?;
         let train = self.accuracies.iter().map(|&(i, train, _)| (i, train));
         let test = self.accuracies.iter().map(|&(i, _, test)| (i, test));

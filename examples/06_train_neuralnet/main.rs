@@ -6,19 +6,20 @@ mod digits;
 mod options;
 
 use chainrule::data::{Dataset, Pixels, read_mnist};
-use chainrule::{Number, Progress, Sgd, Training, TwoLayerNet};
+use chainrule::files::{Checkpoint, Stored};
+use chainrule::{Progress, Sgd, Training, TwoLayerNet};
 use clap::Parser;
 use curves::Curves;
 use nalgebra::Dyn;
 use options::{Options, Precision};
 use rand::{SeedableRng, rngs::Xoshiro128PlusPlus};
-use std::{error::Error, process::ExitCode, time::Instant};
+use std::{error::Error, fs, process::ExitCode, time::Instant};
 
 /// The net: `IN` pixels, `HIDDEN` units with ReLU, 10 digits.
 type Net<T, const IN: usize, const HIDDEN: usize> = TwoLayerNet<T, IN, HIDDEN, 10>;
 type Digits<const IN: usize> = Dataset<Pixels<IN>, Vec<usize>>;
 
-fn train<T: Number, const IN: usize, const HIDDEN: usize>(
+fn train<T: Stored, const IN: usize, const HIDDEN: usize>(
     options: &Options,
     [train, test]: &[Digits<IN>; 2],
 ) -> Result<f64, Box<dyn Error>>
@@ -36,16 +37,24 @@ where
     };
 
     // Steps 1 to 4: draw a mini-batch, find its gradient, update the parameters, repeat.
-    let training = Training {
-        batch: Dyn(options.batch()),
-        iterations: options.iterations(),
-        seed: options.seed,
-    };
+    let mut training = Training { batch: Dyn(options.batch()), iterations: 0, seed: options.seed };
     let mut sgd = Sgd::new(nalgebra::convert(options.rate()));
+    fs::create_dir_all(&options.out)
+        .map_err(|error| format!("{}: {error}", options.out.display()))?;
+    let file = options.out.join("checkpoint.safetensors");
+    let mut at = Checkpoint { iteration: 0, seed: options.seed };
+    if options.resume && file.exists() {
+        at = Checkpoint::load(&file, &mut net, &mut sgd)?;
+        (training.seed, curves.first) = (at.seed, at.iteration);
+        println!("continued from iteration {}", at.iteration);
+    }
     let bar = options.progress_bar();
+    bar.set_position(at.iteration as u64);
     let start = Instant::now();
-    let ended =
-        training.run(&mut net, &mut sgd, train, |Progress { net, iteration, loss, epoch }| {
+    let mut ended = Ok(());
+    while at.iteration < options.iterations() && ended.is_ok() {
+        training.iterations = options.iterations().min(at.iteration + 1000);
+        let observer = |Progress { net, iteration, loss, epoch }: Progress<_, T>| {
             curves.losses.push(loss.into());
             if epoch.is_some() {
                 let [train, test] = accuracies(net);
@@ -53,7 +62,13 @@ where
                 bar.suspend(|| println!("train acc, test acc | {train:.6}, {test:.4}"));
             }
             bar.inc(1);
-        });
+        };
+        ended = training.run_from(at.iteration, &mut net, &mut sgd, train, observer);
+        at.iteration = training.iterations;
+        if ended.is_ok() {
+            at.save(&file, &net, &sgd)?;
+        }
+    }
     bar.finish_and_clear();
     let seconds = start.elapsed().as_secs_f64();
 
@@ -63,12 +78,12 @@ where
     let [train, test] = accuracies(&net);
     println!("\n{} iterations in {seconds:.2} s", curves.losses.len());
     println!("train acc, test acc | {train:.6}, {test:.4}");
-    curves.accuracies.push((curves.losses.len(), train, test));
+    curves.accuracies.push((curves.first + curves.losses.len(), train, test));
     println!("curves in {}", curves.draw(&options.out)?.display());
     Ok(test)
 }
 
-fn with_hidden<T: Number, const IN: usize>(
+fn with_hidden<T: Stored, const IN: usize>(
     options: &Options,
     data: &[Digits<IN>; 2],
 ) -> Result<f64, Box<dyn Error>>

@@ -31,7 +31,10 @@ pub struct Options {
     /// Seed of the first weights and of the mini-batches
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
-    /// Folder for the picture of the curves; made if it is not there
+    /// Continue from the last checkpoint in the folder of --out, if there is one
+    #[arg(long)]
+    pub resume: bool,
+    /// Folder for the picture of the curves and the checkpoint; made if it is not there
     #[arg(long, value_name = "DIR", default_value = "out")]
     pub out: PathBuf,
 }

@@ -4,6 +4,7 @@
 use super::error::DataError;
 #[cfg(feature = "alloc")]
 use {
+    super::dataset::check_labels,
     crate::shape::{Columns, Number},
     alloc::vec::Vec,
     nalgebra::{Const, Dyn, Matrix, Storage},
@@ -62,6 +63,24 @@ pub fn from_rows<T: Number, const N: usize>(
         values.try_into().map_err(|_| error)
     };
     rows.into_iter().enumerate().map(|(row, values)| sample((row, values.as_ref()))).collect()
+}
+
+/// Class numbers as targets of `N` outputs: 1 for the class, 0 for the others.
+///
+/// # Errors
+/// A label is not below `N`.
+///
+/// ```
+/// use chainrule::data::one_hot;
+///
+/// assert_eq!(one_hot::<f32, 3>(&[2, 0])?, [[0.0, 0.0, 1.0], [1.0, 0.0, 0.0]]);
+/// # Ok::<_, chainrule::data::DataError>(())
+/// ```
+#[cfg(feature = "alloc")]
+pub fn one_hot<T: Number, const N: usize>(labels: &[usize]) -> Result<Vec<[T; N]>, DataError> {
+    check_labels(labels, N)?;
+    let is = |same| if same { T::one() } else { T::zero() };
+    Ok(labels.iter().map(|&label| core::array::from_fn(|class| is(class == label))).collect())
 }
 
 /// A matrix of run-time size as a batch of samples with `N` features each, a sample a column. This

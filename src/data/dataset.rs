@@ -2,7 +2,7 @@
 
 use super::{
     error::DataError,
-    samples::{Gather, Samples},
+    samples::{Gather, Samples, Subset},
 };
 use crate::shape::{BatchSize, Number};
 
@@ -31,11 +31,11 @@ impl<X: Samples, Y: Samples> Dataset<X, Y> {
     /// The numbers of inputs and targets differ, or both are zero.
     ///
     /// ```
-    /// use chainrule::data::{Dataset, from_slice};
+    /// use chainrule::data::Dataset;
     ///
     /// let rooms_and_area = vec![[2.0, 55.0], [3.0, 70.0], [5.0, 120.0]];
     /// let prices = vec![150.0, 200.0, 340.0];
-    /// let data = Dataset::new(rooms_and_area, from_slice::<f64, 1>(&prices)?)?;
+    /// let data = Dataset::new(rooms_and_area, prices)?;
     /// assert_eq!(data.len(), 3);
     /// # Ok::<_, chainrule::data::DataError>(())
     /// ```
@@ -73,6 +73,36 @@ impl<X: Samples, Y: Samples> Dataset<X, Y> {
     /// The targets.
     pub const fn targets(&self) -> &Y {
         &self.targets
+    }
+
+    /// The samples with these indices, in this order, as a data set. No sample is copied. An index may occur
+    /// more than once. [`split`](fn@super::split) and [`folds`](fn@super::folds) choose indices.
+    ///
+    /// # Errors
+    /// There is no index, or an index is not below [`len`](Self::len).
+    ///
+    /// ```
+    /// use chainrule::data::Dataset;
+    /// use nalgebra::Const;
+    ///
+    /// let data = Dataset::labelled([[0.0], [1.0], [2.0]], [0, 1, 2], 3)?;
+    /// let part = data.select(&[2, 0])?;
+    /// let (x, labels) = part.batch::<f64, _>(&[1, 0], Const::<2>)?;
+    /// assert_eq!((x.as_slice(), labels), (&[0.0, 2.0][..], [0, 2]));
+    /// # Ok::<_, chainrule::data::DataError>(())
+    /// ```
+    #[expect(clippy::type_complexity, reason = "a data set of two views")]
+    pub fn select<'a>(
+        &'a self,
+        indices: &'a [usize],
+    ) -> Result<Dataset<Subset<'a, X>, Subset<'a, Y>>, DataError> {
+        let samples = self.len();
+        if let Some(position) = indices.iter().position(|&index| index >= samples) {
+            let found = indices.get(position).copied().unwrap_or_default();
+            return Err(DataError::Index { position, found, samples });
+        }
+        let inputs = Subset { samples: &self.inputs, indices };
+        Dataset::new(inputs, Subset { samples: &self.targets, indices })
     }
 
     /// A new batch: the inputs and targets with these indices, in this order. `size` is the number

@@ -63,6 +63,36 @@ pub enum DataError {
         /// The number of indices.
         found: usize,
     },
+    /// A batch has no samples.
+    EmptyBatch,
+    /// All samples are of one class.
+    OneClass {
+        /// That class.
+        class: usize,
+    },
+    /// A class has too few samples.
+    Class {
+        /// The class.
+        class: usize,
+        /// The number that is needed.
+        expected: usize,
+        /// The number of its samples.
+        found: usize,
+    },
+    /// No sample is to be held out, or none is left to train on.
+    HeldOut {
+        /// The number of samples.
+        samples: usize,
+        /// The number to hold out.
+        found: usize,
+    },
+    /// The number of folds is below 2 or above the number of samples.
+    Folds {
+        /// The number of samples.
+        samples: usize,
+        /// The number of folds.
+        found: usize,
+    },
 }
 
 impl fmt::Display for DataError {
@@ -92,6 +122,20 @@ impl fmt::Display for DataError {
             }
             DataError::Indices { expected, found } => {
                 write!(f, "expected {expected} indices for a batch of {expected}, found {found}")
+            }
+            DataError::EmptyBatch => write!(f, "expected batches of at least one sample, found 0"),
+            DataError::OneClass { class } => {
+                write!(f, "expected samples of two or more classes, found only class {class}")
+            }
+            DataError::Class { class, expected, found } => {
+                write!(f, "expected at least {expected} samples of class {class}, found {found}")
+            }
+            DataError::HeldOut { samples, found } => {
+                let most = samples.saturating_sub(1);
+                write!(f, "expected to hold out 1 to {most} of {samples} samples, found {found}")
+            }
+            DataError::Folds { samples, found } => {
+                write!(f, "expected 2 to {samples} folds of {samples} samples, found {found}")
             }
         }
     }

@@ -7,11 +7,14 @@
 //! | rows of known length: `Vec<[T; N]>`, `[[T; N]; M]`, or a reference | the rows |
 //! | rows of run-time length: `Vec<Vec<T>>`, lines of a table | [`from_rows::<T, N>(&rows)?`](fn.from_rows.html) |
 //! | values sample after sample: `Vec<T>`, a NumPy array of shape (samples, `N`) | [`from_slice::<T, N>(&values)?`](from_slice) |
-//! | one value per sample, such as the targets of a net with one output | [`from_slice::<T, 1>(&values)?`](from_slice) |
+//! | one value per sample, such as the targets of a net with one output: `Vec<f32>` or `Vec<f64>` | the values |
 //! | a `DMatrix` with a sample a column | [`from_dmatrix::<T, N>(matrix)?`](fn.from_dmatrix.html) |
 //! | a `DMatrix` with a sample a row | `from_dmatrix::<T, N>(matrix.transpose())?` |
 //! | grey images as bytes | [`Pixels`](struct.Pixels.html) |
+//! | any of these as images for a convolution | [`as_images::<Image<1, 28, 28>, _>(samples)`](as_images) |
 //! | class numbers: `Vec<usize>`, `[usize; M]`, or a reference | the numbers, to [`Dataset::labelled`] |
+//! | some samples of another data set | [`Dataset::select`]; [`split`](fn.split.html) and [`folds`](fn.folds.html) choose them |
+//! | CSV files | [`Table`](struct.Table.html) (feature `csv`) |
 //! | IDX files such as MNIST | [`read_mnist`](fn.read_mnist.html), [`read_labelled`](fn.read_labelled.html) (feature `std`) |
 //!
 //! ```
@@ -33,15 +36,27 @@ mod error;
 mod gzip;
 #[cfg(feature = "std")]
 mod idx;
+mod images;
 mod samples;
+mod shuffle;
+#[cfg(feature = "alloc")]
+mod split;
+#[cfg(feature = "csv")]
+mod table;
 
 pub use convert::from_slice;
 #[cfg(feature = "alloc")]
-pub use convert::{from_dmatrix, from_rows};
+pub use convert::{from_dmatrix, from_rows, one_hot};
 pub use dataset::Dataset;
 pub use error::DataError;
 #[cfg(feature = "std")]
 pub use idx::{FileError, FileErrorKind, read_images, read_labelled, read_labels, read_mnist};
+pub use images::{AsImages, as_images};
 #[cfg(feature = "alloc")]
 pub use samples::Pixels;
-pub use samples::{Gather, Samples};
+pub use samples::{Gather, Samples, Subset};
+pub use shuffle::Shuffle;
+#[cfg(feature = "alloc")]
+pub use split::{Split, folds, split, stratified_folds, stratified_split};
+#[cfg(feature = "csv")]
+pub use table::{Table, TableError, TableErrorKind};

@@ -59,7 +59,7 @@ pub trait Gather<T: Number, B: BatchSize>: Samples {
 }
 
 /// Every index has a sample, and every place of the batch an index.
-fn check(indices: &[usize], samples: usize, batch: usize) -> Result<(), DataError> {
+pub(super) fn check(indices: &[usize], samples: usize, batch: usize) -> Result<(), DataError> {
     if indices.len() != batch {
         return Err(DataError::Indices { expected: batch, found: indices.len() });
     }
@@ -129,6 +129,32 @@ impl<T: Number, B: BatchSize> Gather<T, B> for [usize] {
     }
 }
 
+/// One number for each sample: a target of one output, or an input of one feature.
+macro_rules! numbers {
+    ($($t:ty)*) => { $(
+        #[diagnostic::do_not_recommend]
+        impl Samples for [$t] {
+            fn count(&self) -> usize {
+                self.len()
+            }
+        }
+
+        #[diagnostic::do_not_recommend]
+        impl<B: BatchSize> Gather<$t, B> for [$t] {
+            type Batch = Columns<$t, 1, B>;
+
+            fn batch(&self, size: B) -> Self::Batch {
+                size.columns()
+            }
+
+            fn gather(&self, indices: &[usize], batch: &mut Self::Batch) -> Result<(), DataError> {
+                Gather::<$t, B>::gather(self.as_chunks::<1>().0, indices, batch)
+            }
+        }
+    )* };
+}
+numbers!(f32 f64);
+
 /// A list of samples is also an array or `Vec` of them, or a reference to a list.
 macro_rules! as_list {
     ($(#[$when:meta])? [$($generics:tt)*] $type:ty => $list:ty) => {
@@ -191,6 +217,50 @@ impl<T: Number, const N: usize, B: BatchSize> Gather<T, B> for Columns<T, N, Dyn
         let values = self.as_slice();
         let column = |i: usize| values.get(i.checked_mul(N)?..)?.first_chunk();
         copy::<T, N, B>(self.ncols(), column, indices, batch)
+    }
+}
+
+/// Some samples of a list, in any order. Nothing is copied.
+/// [`Dataset::select`](super::Dataset::select) makes one.
+///
+/// For batches of [`Dyn`](nalgebra::Dyn) it allocates a list of indices each time samples are gathered.
+#[derive(Debug)]
+pub struct Subset<'a, S: ?Sized> {
+    pub(super) samples: &'a S,
+    pub(super) indices: &'a [usize],
+}
+
+impl<S: ?Sized> Clone for Subset<'_, S> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<S: ?Sized> Copy for Subset<'_, S> {}
+
+#[diagnostic::do_not_recommend]
+impl<S: ?Sized> Samples for Subset<'_, S> {
+    fn count(&self) -> usize {
+        self.indices.len()
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: Number, B: BatchSize, S: Gather<T, B> + ?Sized> Gather<T, B> for Subset<'_, S> {
+    type Batch = S::Batch;
+
+    fn batch(&self, size: B) -> Self::Batch {
+        self.samples.batch(size)
+    }
+
+    fn gather(&self, indices: &[usize], batch: &mut Self::Batch) -> Result<(), DataError> {
+        let size = B::try_to_usize().unwrap_or(indices.len());
+        check(indices, self.indices.len(), size)?;
+        let mut inner = B::from_usize(size).samples(0);
+        for (to, index) in inner.as_mut().iter_mut().zip(indices) {
+            *to = self.indices.get(*index).copied().unwrap_or(usize::MAX);
+        }
+        self.samples.gather(inner.as_ref(), batch)
     }
 }
 

@@ -69,6 +69,7 @@
 
 mod case;
 mod loss;
+mod optimizer;
 mod oracle;
 mod property;
 mod report;
@@ -80,6 +81,7 @@ mod tree;
 
 pub use case::{Case, Values};
 pub use loss::Target;
+pub use optimizer::{OptimizerFault, check_optimizer};
 pub use report::{Check, Report, Verdict, Worst};
 
 use crate::{

@@ -117,9 +117,7 @@ where
     let mut dx: In::Batch<U, B> = Buffer::new(size);
     let mut grad = Box::<L::Gradient>::zeros();
     let before = if how.poisoned { nan() } else { U::zero() };
-    let other = if how.used { Some(other::<U, In, B>(x)) } else { None };
-    let passes = other.iter().map(|x| (x, 1)).chain([(x, how.times)]);
-    for (x, times) in passes {
+    let mut passes = |x: &In::Batch<U, B>, times| {
         params::fill(&mut *grad, if how.overwrite { before } else { U::zero() });
         memory.forward(layer, x, pass, before);
         for _ in 0..times {
@@ -131,7 +129,11 @@ where
             };
             memory.backward(this, x, &dy, if how.dx { Some(&mut dx) } else { None });
         }
+    };
+    if how.used {
+        passes(&other::<U, In, B>(x), 1);
     }
+    passes(x, how.times);
     let mut all = In::flat::<U, B>(&dx).to_vec();
     for role in [Role::Weight, Role::Statistic] {
         extend(&mut all, &*grad, role);

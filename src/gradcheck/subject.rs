@@ -344,10 +344,7 @@ where
             let x = batch::<T, In, _>(size, numbers.iter().copied());
             wide(run::<T, In, L, Dyn>(layer, &x, dy, pass, PLAIN))
         };
-        std::thread::scope(|scope| {
-            let both = [scope.spawn(again), scope.spawn(again)];
-            both.map(|thread| thread.join().ok())
-        })
+        in_two_threads(&again)
     }
 
     fn output(&self, nan_at: Option<usize>) -> Vec<f64> {
@@ -358,6 +355,14 @@ where
     fn predict(&self) -> Vec<f64> {
         wide(predict::<T, In, L, Dyn>(self.layer, &self.x))
     }
+}
+
+/// Apart from the layer's code, so that it is compiled once.
+fn in_two_threads(run: &(dyn Fn() -> Vec<f64> + Sync)) -> [Option<Vec<f64>>; 2] {
+    std::thread::scope(|scope| {
+        let both = [scope.spawn(run), scope.spawn(run)];
+        both.map(|thread| thread.join().ok())
+    })
 }
 
 fn wide<T: Real>(numbers: Vec<T>) -> Vec<f64> {

@@ -31,7 +31,7 @@ impl Seen {
 fn seen<T: Real, P: Parameters<T>>(tree: &P) -> Vec<Seen> {
     let mut all = Vec::new();
     tree.visit(&Path::ROOT, &mut |leaf: Leaf<T>| {
-        let Leaf { path, role, shape, values } = leaf;
+        let Leaf { path, role, shape, values, .. } = leaf;
         let values = values.iter().map(|value| value.widen()).collect();
         all.push(Seen { name: path.to_string(), role, shape, values });
     });

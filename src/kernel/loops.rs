@@ -46,7 +46,9 @@ pub fn product_tn<T: Number>((outputs, inputs): Size, w: &[T], dy: &[T], dx: &mu
     }
 }
 
-/// dW = dy·xᵀ, summed over the samples: put in the place of what is there, or added to it.
+/// dW = dy·xᵀ, summed over the samples: put in the place of what is there, or added to it. Inlined, so that with
+/// constant sizes only the code for few or for many samples is left.
+#[inline(always)]
 pub fn product_nt<T: Number>(
     (outputs, inputs): Size,
     dy: &[T],
@@ -72,7 +74,6 @@ pub fn product_nt<T: Number>(
 }
 
 /// dW += dy·xᵀ, sample after sample.
-#[inline(always)]
 fn add_product_nt<T: Number>((outputs, inputs): Size, dy: &[T], x: &[T], dw: &mut [T]) {
     let outputs = outputs.max(1);
     for (dy, x) in pairs(dy.chunks_exact(outputs), x.chunks_exact(inputs.max(1))) {
@@ -83,6 +84,7 @@ fn add_product_nt<T: Number>((outputs, inputs): Size, dy: &[T], x: &[T], dw: &mu
 }
 
 /// db = Σ dy over the samples: put in the place of what is there, or added to it.
+#[inline(always)]
 pub fn sum_columns<T: Number>(dy: &[T], db: &mut [T], overwrite: bool) {
     let (outputs, samples) = (db.len(), dy.len().checked_div(db.len()).unwrap_or(0));
     if !is_product(outputs, samples, dy) {

@@ -68,17 +68,19 @@ mod place;
 mod simd;
 mod softmax;
 mod sum;
+mod windows;
 
 use crate::shape::Number;
 use core::ops::Range;
 
 pub(crate) use loops::dot;
-pub use place::{Larger, Room, Scratch, zero_field};
+pub use place::{Larger, Room, Scratch, numbers, numbers_mut, parts, zero_field};
 #[cfg(feature = "alloc")]
 pub(crate) use simd::prefetch;
 pub(crate) use simd::run;
 pub(crate) use softmax::softmax;
 pub use sum::{Sum, sum_of};
+pub use windows::{Axis, Windows, sum};
 
 /// The outputs and inputs of a layer.
 pub type Size = (usize, usize);

@@ -7,8 +7,8 @@ use crate::{
 };
 #[cfg(feature = "alloc")]
 use alloc::boxed::Box;
-use core::mem::MaybeUninit;
-use nalgebra::{ArrayStorage, Matrix, SMatrix};
+use core::mem::{MaybeUninit, transmute_copy};
+use nalgebra::{ArrayStorage, Matrix, SMatrix, SVector};
 use num_traits::ConstZero;
 
 /// Writes `value` into every entry of a matrix that holds nothing yet.
@@ -25,6 +25,22 @@ fn fill<T: Copy, const R: usize, const C: usize>(
     }
     // SAFETY: every entry was written.
     unsafe { place.assume_init_mut() }
+}
+
+/// The numbers of some vectors, one after the other.
+#[inline(always)]
+pub const fn numbers<T, const N: usize>(vectors: &[SVector<T, N>]) -> &[T] {
+    const { assert!(size_of::<SVector<T, N>>() == N * size_of::<T>()) };
+    // SAFETY: an `SVector` is its `N` entries and nothing else, as in `fill`; no number is of a larger alignment.
+    unsafe { core::slice::from_raw_parts(vectors.as_ptr().cast(), vectors.len() * N) }
+}
+
+/// The numbers of some vectors, one after the other, to write to.
+#[inline(always)]
+pub const fn numbers_mut<T, const N: usize>(vectors: &mut [SVector<T, N>]) -> &mut [T] {
+    const { assert!(size_of::<SVector<T, N>>() == N * size_of::<T>()) };
+    // SAFETY: as in `numbers`; the vectors are borrowed as long as the numbers.
+    unsafe { core::slice::from_raw_parts_mut(vectors.as_mut_ptr().cast(), vectors.len() * N) }
 }
 
 /// Initialises `place`. `Zeros::zeros_in` is safe to implement and so not trusted: that it returns
@@ -52,6 +68,27 @@ fn by_value<Z: Zeros>(place: &mut MaybeUninit<Z>) {
 pub unsafe fn zero_field<Z: Zeros>(field: *mut Z) {
     // SAFETY: as the caller promises; `MaybeUninit` asks nothing of what is there.
     zero(unsafe { &mut *field.cast::<MaybeUninit<Z>>() });
+}
+
+/// The same part of each tree. `trees.each_mut().map(part)` does the same, but is compiled for each field of each
+/// layer, and was a fifth of the code of a test.
+#[doc(hidden)]
+#[inline(always)]
+#[expect(clippy::indexing_slicing, reason = "both are arrays of N")]
+pub fn parts<'a, G, P: ?Sized + 'a, const N: usize>(
+    trees: &'a mut [&mut G; N],
+    part: impl Fn(&'a mut G) -> &'a mut P,
+) -> [&'a mut P; N] {
+    let mut parts = [const { MaybeUninit::uninit() }; N];
+    let mut i = 0;
+    while i < N {
+        let tree: *mut G = trees[i];
+        // SAFETY: `trees` is borrowed for `'a`, and each tree is used once.
+        parts[i].write(part(unsafe { &mut *tree }));
+        i += 1;
+    }
+    // SAFETY: all are written, and a `MaybeUninit` is as its contents.
+    unsafe { transmute_copy::<[MaybeUninit<&'a mut P>; N], [&'a mut P; N]>(&parts) }
 }
 
 impl<T: Number, const R: usize, const C: usize> Zeros for SMatrix<T, R, C> {

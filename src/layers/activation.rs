@@ -11,14 +11,14 @@ use crate::{
 /// Makes a function of one number a layer on every flat shape. The derivative is computed from x, or from y if the
 /// macro is told so. (A trait with a blanket impl would rule out `Box<L>`.)
 macro_rules! elementwise {
-    ($name:ident: $forward:path, $back:path, $from:ident, $gain:ident) => {
+    ($name:ident: $forward:path, $back:path, $from:ident, $gain:expr) => {
         parameters!($name {});
 
         impl<T: Number, S: Flat> Layer<T, S> for $name {
             type Out = S;
             type Cache<B: BatchSize, P: Purpose> = ();
             type Scratch = ();
-            const GAIN: Option<Gain> = Some(Gain::$gain);
+            const GAIN: Option<Gain> = $gain;
 
             #[inline(always)]
             fn forward<B: BatchSize, P: Purpose>(&self, at: Forward<T, S, Self, B, P>) {
@@ -61,7 +61,7 @@ macro_rules! elementwise {
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Relu;
-elementwise!(Relu: kernel::relu, kernel::relu_back, x, Relu);
+elementwise!(Relu: kernel::relu, kernel::relu_back, x, Some(Gain::Relu));
 
 /// y = 1 / (1 + e⁻ˣ), dx = dy·y·(1 - y). (Chapter 5.5.2.)
 ///
@@ -83,7 +83,7 @@ elementwise!(Relu: kernel::relu, kernel::relu_back, x, Relu);
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sigmoid;
-elementwise!(Sigmoid: kernel::sigmoid, kernel::sigmoid_back, y, Linear);
+elementwise!(Sigmoid: kernel::sigmoid, kernel::sigmoid_back, y, Some(Gain::Linear));
 
 /// y = tanh x, dx = dy·(1 - y²).
 ///
@@ -104,7 +104,7 @@ elementwise!(Sigmoid: kernel::sigmoid, kernel::sigmoid_back, y, Linear);
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tanh;
-elementwise!(Tanh: kernel::tanh, kernel::tanh_back, y, Linear);
+elementwise!(Tanh: kernel::tanh, kernel::tanh_back, y, Some(Gain::Linear));
 
 /// y = x·Φ(x), dx = dy·(Φ(x) + x·φ(x)), with the normal distribution Φ(x) = (1 + erf(x / √2)) / 2 and
 /// its density φ. (Hendrycks and Gimpel, 2016; PyTorch's `GELU` with its default, the exact form.)
@@ -128,7 +128,7 @@ elementwise!(Tanh: kernel::tanh, kernel::tanh_back, y, Linear);
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Gelu;
-elementwise!(Gelu: kernel::gelu, kernel::gelu_back, x, Relu);
+elementwise!(Gelu: kernel::gelu, kernel::gelu_back, x, Some(Gain::Relu));
 
 /// y = ln(1 + eˣ), dx = dy / (1 + e⁻ˣ): a smooth ReLU. (PyTorch's `Softplus`.)
 ///
@@ -150,7 +150,7 @@ elementwise!(Gelu: kernel::gelu, kernel::gelu_back, x, Relu);
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Softplus;
-elementwise!(Softplus: kernel::softplus, kernel::softplus_back, x, Relu);
+elementwise!(Softplus: kernel::softplus, kernel::softplus_back, x, Some(Gain::Relu));
 
 /// y = x, dx = dy: the output layer of a regression. (Chapter 3.5.)
 ///
@@ -166,7 +166,27 @@ elementwise!(Softplus: kernel::softplus, kernel::softplus_back, x, Relu);
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Identity;
-elementwise!(Identity: copy, copy_back, y, Linear);
+elementwise!(Identity: copy, copy_back, y, Some(Gain::Linear));
+
+/// y = x, dx = dy. It does nothing; the output keeps the shape of an image.
+///
+/// PyTorch's `Flatten` makes a vector of an image. [`Dense`](crate::Dense) takes the image itself. With this layer before
+/// it the layers have the indices, and so the parameters the names, of a PyTorch `Sequential` with `Flatten` and
+/// `Linear`. It costs a copy of the numbers.
+///
+/// # Shapes
+/// Any. The output has the shape of the input.
+///
+/// ```
+/// use chainrule::{ByValue, Flatten};
+/// use nalgebra::Vector2;
+///
+/// let x = Vector2::new(1.0, -2.0);
+/// assert_eq!(Flatten.trace(&x).y, x);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Flatten;
+elementwise!(Flatten: copy, copy_back, y, None);
 
 #[inline(always)]
 fn copy<T: Number>(x: &[T], y: &mut [T]) {

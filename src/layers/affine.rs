@@ -45,7 +45,7 @@ pub struct Affine<T, const I: usize, const O: usize> {
     pub bias: SVector<T, O>,
 }
 
-parameters!(Affine<T: scalar, const I: usize, const O: usize> { weight, bias });
+parameters!(Affine<T: scalar, const I: usize, const O: usize> { weight: [O, I], bias });
 
 impl<T: Number, const I: usize, const O: usize> Affine<T, I, O> {
     /// A layer with these parameters.

@@ -3,6 +3,7 @@
 #![allow(unsafe_code)] // of `__zeros_in!`, which is in `kernel::place`
 
 use crate::{
+    export::{self, Export, Source},
     grad::{Destination, Grad, Nowhere},
     init::Gain,
     layer::{Backward, Forward, Layer},
@@ -12,7 +13,7 @@ use crate::{
     shape::{BatchSize, Number, Purpose, Shape},
     zeros::{ConstZeros, Zeros},
 };
-use core::mem::MaybeUninit;
+use core::{fmt, mem::MaybeUninit};
 use rand::Rng;
 
 /// Keeps a layer unchanged in training. Its parameters have no gradient, so they take neither memory nor time for
@@ -103,5 +104,16 @@ impl<T: Number, S: Shape, L: Layer<T, S>> Layer<T, S> for Frozen<L> {
 
     fn init<R: Rng + ?Sized>(&mut self, next: Gain, rng: &mut R) {
         self.0.init(next, rng);
+    }
+}
+
+impl<L: Export> Export for Frozen<L> {
+    fn source(value: Option<&Self>, f: &mut fmt::Formatter) -> fmt::Result {
+        match value {
+            None => export::__type(f, "::chainrule::Frozen", &[&Source::<L>(None)]),
+            Some(frozen) => {
+                f.debug_tuple("::chainrule::Frozen").field(&Source(Some(&frozen.0))).finish()
+            }
+        }
     }
 }

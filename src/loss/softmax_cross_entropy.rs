@@ -33,6 +33,8 @@ use crate::{
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SoftmaxCrossEntropy;
 
+parameters!(@export SoftmaxCrossEntropy [] (SoftmaxCrossEntropy) [] []);
+
 impl<T: Number, const N: usize, B: BatchSize, Y: Classes<T, N, B> + ?Sized> Loss<T, D1<N>, B, Y>
     for SoftmaxCrossEntropy
 {

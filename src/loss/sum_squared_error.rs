@@ -31,6 +31,8 @@ use crate::{
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SumSquaredError;
 
+parameters!(@export SumSquaredError [] (SumSquaredError) [] []);
+
 impl SumSquaredError {
     /// The loss of vectors, by hand: [`Loss::loss`], whose shape does not follow from a matrix.
     #[inline(always)]

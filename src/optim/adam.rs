@@ -2,7 +2,7 @@
 
 use super::{Decay, Descent};
 use crate::{
-    rule::{Piece, Rule},
+    rule::{BadSetting, Piece, Rule},
     shape::Number,
     step::Fused,
     zeros::Zeros,
@@ -13,8 +13,7 @@ use nalgebra::convert;
 /// W ← W - η·m̂ / (√v̂ + ε), where m̂ = m / (1 - β₁ᵗ), v̂ = v / (1 - β₂ᵗ) at step t.
 /// (Chapter 6.1.6; Kingma and Ba, 2014; PyTorch's `Adam`, and by [`Adam::decoupled`] its `AdamW`.)
 ///
-/// ε is added outside the root, as in PyTorch. The code of the book, and the second form in the paper, are
-/// W ← W - η·√(1 - β₂ᵗ) / (1 - β₁ᵗ)·m / (√v + ε). There ε has more weight in the first steps.
+/// ε is added outside the root, as in PyTorch. [`Adam::book`] is the form of the book and of Keras.
 ///
 /// ```
 /// use chainrule::{Adam, Optimizer};
@@ -38,8 +37,10 @@ pub struct Adam<T> {
     pub eps: T,
     /// The weight decay.
     pub decay: Decay<T>,
-    /// η·√(1 - β₂ᵗ) / (1 - β₁ᵗ) and ε·√(1 - β₂ᵗ) of this step.
-    corrections: Option<[T; 2]>,
+    /// Whether ε is added to √v and not to √v̂, as in the book. Then it has more weight in the first steps.
+    pub eps_hat: bool,
+    /// √(1 - β₂ᵗ) / (1 - β₁ᵗ) and what is added to √v in this step.
+    pub(super) corrections: Option<[T; 2]>,
 }
 
 impl<T: Number> Adam<T> {
@@ -57,9 +58,17 @@ impl<T: Number> Adam<T> {
         adam
     }
 
+    /// The code of the book, and the second form in the paper:
+    /// W ← W - η·√(1 - β₂ᵗ) / (1 - β₁ᵗ)·m / (√v + ε), with ε = 10⁻⁷.
+    pub fn book<G: Zeros>(rate: T) -> Descent<Self, G, 2> {
+        let mut adam = Adam::new(rate);
+        (adam.rule.eps, adam.rule.eps_hat) = (convert(1e-7), true);
+        adam
+    }
+
     /// With these settings.
     pub const fn with(rate: T, betas: [T; 2], eps: T, decay: Decay<T>) -> Self {
-        Adam { rate, betas, eps, decay, corrections: None }
+        Adam { rate, betas, eps, decay, eps_hat: false, corrections: None }
     }
 }
 
@@ -67,18 +76,27 @@ impl<T: Number> Rule<T, 2> for Adam<T> {
     type Way = Fused;
 
     #[inline(always)]
-    fn begin(&mut self, step: u64) {
+    fn begin(&mut self, step: u64) -> Result<(), BadSetting> {
+        let Adam { rate, betas, eps, decay, eps_hat, .. } = *self;
+        BadSetting::unless_positive("rate", rate)?;
+        BadSetting::if_negative("eps", eps)?;
+        for beta in betas {
+            BadSetting::unless_fraction("betas", beta)?;
+        }
+        decay.check()?;
         let step = i32::try_from(step).unwrap_or(i32::MAX);
-        let [m, v] = self.betas.map(|beta| T::one() - beta.powi(step));
+        let [m, v] = betas.map(|beta| T::one() - beta.powi(step));
         // Both sides of the fraction are multiplied by √(1 - β₂ᵗ): once per step, not for each number.
-        self.corrections = Some([self.rate * v.sqrt() / m, self.eps * v.sqrt()]);
+        self.corrections = Some([v.sqrt() / m, if eps_hat { eps } else { eps * v.sqrt() }]);
+        Ok(())
     }
 
     #[inline(always)]
     fn update(&self, piece: Piece<T, 2>) {
-        let Some([rate, eps]) = self.corrections else { return };
+        let Some([correction, eps]) = self.corrections else { return };
         let ([b1, b2], [m, v]) = (self.betas.map(|beta| T::one() - beta), piece.state);
         let (l2, shrink) = self.decay.factors(self.rate, piece.path, piece.shape);
+        let rate = self.rate * correction;
         let weights = piece.values.iter_mut().zip(piece.gradient);
         for ((w, &dw), (m, v)) in weights.zip(m.iter_mut().zip(v)) {
             let dw = dw + l2 * *w;

@@ -1,9 +1,14 @@
 //! Weight decay.
 
-use crate::{path::Path, shape::Number};
+use crate::{path::Path, rule::BadSetting, shape::Number};
 
-/// Weight decay, which makes weights smaller at each step. It does not apply to parameters that are called
-/// `bias`, or to parameters of one column, such as the scales of a normalisation.
+/// Weight decay, which makes weights smaller at each step.
+///
+/// [`L2`](Decay::L2) and [`Decoupled`](Decay::Decoupled) do not apply to parameters that are called `bias`, or
+/// to parameters of one column, such as the scales of a normalisation. PyTorch decays all parameters:
+/// [`L2All`](Decay::L2All), [`DecoupledAll`](Decay::DecoupledAll). To choose by name, use
+/// [`Descent::groups`](crate::Descent::groups).
+#[doc(alias("weight_decay"))]
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Decay<T> {
     /// None.
@@ -13,6 +18,10 @@ pub enum Decay<T> {
     L2(T),
     /// W ← (1 - η·λ)·W before the step, for any gradient. (PyTorch's `AdamW`.)
     Decoupled(T),
+    /// As [`L2`](Self::L2), for all parameters.
+    L2All(T),
+    /// As [`Decoupled`](Self::Decoupled), for all parameters.
+    DecoupledAll(T),
 }
 
 impl<T: Number> Decay<T> {
@@ -21,9 +30,25 @@ impl<T: Number> Decay<T> {
     pub(super) fn factors(self, rate: T, path: &Path, shape: (usize, usize)) -> (T, T) {
         let spared = shape.1 == 1 || path.name() == Some("bias");
         match self {
-            Decay::L2(lambda) if !spared => (lambda, T::one()),
-            Decay::Decoupled(lambda) if !spared => (T::zero(), T::one() - rate * lambda),
-            _ => (T::zero(), T::one()),
+            Decay::L2(_) | Decay::Decoupled(_) if spared => (T::zero(), T::one()),
+            Decay::None => (T::zero(), T::one()),
+            Decay::L2(lambda) | Decay::L2All(lambda) => (lambda, T::one()),
+            Decay::Decoupled(lambda) | Decay::DecoupledAll(lambda) => {
+                (T::zero(), T::one() - rate * lambda)
+            }
         }
+    }
+
+    /// An error if λ is negative or not finite.
+    #[inline(always)]
+    pub(super) fn check(self) -> Result<(), BadSetting> {
+        let (Decay::L2(lambda)
+        | Decay::Decoupled(lambda)
+        | Decay::L2All(lambda)
+        | Decay::DecoupledAll(lambda)) = self
+        else {
+            return Ok(());
+        };
+        BadSetting::if_negative("decay", lambda)
     }
 }

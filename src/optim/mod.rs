@@ -1,12 +1,28 @@
 //! Optimizers: a rule with its state, the steps that it takes, and the trait through which an optimizer can
 //! be chosen at run time. Each rule has its own file.
 
+mod adagrad;
 mod adam;
+mod amsgrad;
+mod clip;
 mod decay;
+mod groups;
+mod momentum;
+mod nadam;
+mod rmsprop;
+pub mod schedule;
 mod sgd;
 
+pub use adagrad::AdaGrad;
 pub use adam::Adam;
+pub use amsgrad::AmsGrad;
+pub use clip::{ClipNorm, ClipValue};
 pub use decay::Decay;
+pub use groups::Groups;
+pub use momentum::{Momentum, Nesterov};
+pub use nadam::NAdam;
+pub use rmsprop::RmsProp;
+pub use schedule::{Rate, Schedule, Scheduled};
 pub use sgd::Sgd;
 
 use crate::{
@@ -60,7 +76,8 @@ pub trait Optimizer<T: Number, L: Parameters<T>> {
     /// Takes one step by a gradient.
     ///
     /// # Errors
-    /// [`StepError::Gradient`] if a number of the gradient is not finite. Then nothing changes.
+    /// [`StepError::Gradient`] if a number of the gradient is not finite, [`StepError::Setting`] if a setting
+    /// cannot be right. Then nothing changes.
     fn step(&mut self, layers: &mut L, gradient: &L::Gradient) -> Result<(), StepError>;
 
     /// The number of steps taken.
@@ -81,6 +98,7 @@ pub trait Optimizer<T: Number, L: Parameters<T>> {
     /// - [`StepError::Gradient`] if the loss is finite and the gradient is not. If the optimizer is [`Whole`],
     ///   nothing changes. If it is [`Fused`], parameters may have changed.
     /// - [`StepError::EmptyBatch`] if the batch has no samples. Nothing changes.
+    /// - [`StepError::Setting`] if a setting of the optimizer cannot be right. Nothing changes.
     fn train_step<In, E, B, Y>(
         &mut self,
         net: &mut Network<T, In, L, E>,
@@ -134,6 +152,11 @@ impl<R, G, const N: usize> Descent<R, G, N> {
         Descent { rule, state: [const { G::ZEROS }; N], steps: 0 }
     }
 
+    /// The same state under another rule.
+    fn wrap<Q>(self, rule: impl FnOnce(R) -> Q) -> Descent<Q, G, N> {
+        Descent { rule: rule(self.rule), state: self.state, steps: self.steps }
+    }
+
     /// The trees of state. Each has the shape of the gradient.
     pub const fn state(&self) -> &[G; N] {
         &self.state
@@ -181,7 +204,7 @@ where
             return Err(StepError::Gradient { leaf: Some(leaf.number), name: leaf.name });
         }
         let step = self.steps + 1;
-        self.rule.begin(step);
+        self.rule.begin(step)?;
         self.rule.look(gradient);
         let Descent { rule, state, .. } = self;
         let state = state.each_mut();
@@ -237,6 +260,26 @@ where
     {
         R::Way::train(self, net, x, target, work)
     }
+}
+
+macro_rules! rates {
+    ($($rule:ty: $($field:ident).+ $(, $n:ident)?;)*) => { $(
+        impl<T: Clone $(, const $n: usize)?> Rate<T> for $rule {
+            #[inline(always)]
+            fn rate(&mut self) -> &mut T {
+                &mut self.$($field).+
+            }
+        }
+    )* };
+}
+rates! {
+    AdaGrad<T>: rate;
+    Adam<T>: rate;
+    AmsGrad<T>: adam.rate;
+    Momentum<T>: rate;
+    NAdam<T>: rate;
+    RmsProp<T, N>: rate, N;
+    Sgd<T>: rate;
 }
 
 /// How a way trains.
@@ -347,9 +390,9 @@ where
             return Err(StepError::Loss);
         }
         let Descent { rule, state, steps } = self.optimizer;
+        rule.begin(*steps + 1)?;
         *steps += 1;
         *step = step.wrapping_add(1);
-        rule.begin(*steps);
         let mut look = Look::new();
         let this = Grad::update(layers, state.each_mut(), rule, *steps, &mut look);
         activations.backward(this, x, None);

@@ -3,12 +3,13 @@
 use super::Descent;
 use crate::{
     kernel,
-    rule::{Piece, Rule},
+    rule::{BadSetting, Piece, Rule},
     shape::Number,
     step::Fused,
 };
 
-/// W ← W - η·dW. (Chapter 4.5; PyTorch's `SGD` without momentum.)
+/// W ← W - η·dW. (Chapter 4.5; PyTorch's `SGD` without momentum.) [`Momentum`](crate::Momentum) has
+/// momentum and weight decay.
 ///
 /// ```
 /// use chainrule::{Optimizer, Sgd};
@@ -34,6 +35,11 @@ impl<T: Number> Sgd<T> {
 
 impl<T: Number> Rule<T, 0> for Sgd<T> {
     type Way = Fused;
+
+    #[inline(always)]
+    fn begin(&mut self, _: u64) -> Result<(), BadSetting> {
+        BadSetting::unless_positive("rate", self.rate)
+    }
 
     #[inline(always)]
     fn factor(&self) -> Option<T> {

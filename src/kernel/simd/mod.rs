@@ -157,6 +157,7 @@ macro_rules! large {
 macro_rules! table_type {
     ($(fn $name:ident($($argument:ident: $type:ty),*) = $from:ident::$body:ident $(<$of:ident>)?;)*) => {
         /// The kernels for large work.
+        #[cfg_attr(not(feature = "alloc"), expect(dead_code, reason = "bytes come from data on the heap"))]
         pub struct Kernels<E> {
             $($name: unsafe fn($($type),*),)*
         }

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     Number,
     kernel::{
-        is_product, loops,
+        is_product,
         sum::{LEVELS, SHORT, carry, total},
     },
 };
@@ -486,7 +486,7 @@ pub fn from_bytes<T: Number>(bytes: &[u8], x: &mut [T]) -> bool {
     if (rows.len(), bytes.len()) != (to.len(), x.len()) {
         return false;
     }
-    loops::from_bytes(bytes, x);
+    crate::kernel::loops::from_bytes(bytes, x);
     let (len, bytes, x) = (16 * rows.len(), rows.as_flattened().as_ptr(), to.as_mut_ptr());
     if_float!(T is E, level, (x): {
         // SAFETY: as in `affine`.

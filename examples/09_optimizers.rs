@@ -1,0 +1,257 @@
+//! Chapter 6.1: how optimizers find the minimum of x²/20 + y², as a picture of their paths, and how fast they learn
+//! the handwritten digits that are embedded here, as a picture of their losses. `--help` lists the options.
+
+use chainrule::data::{Dataset, Pixels, read_labelled};
+use chainrule::{
+    AdaGrad, Adam, Affine, AmsGrad, D1, Momentum, NAdam, Network, Optimizer, Relu, RmsProp, Sgd,
+    SoftmaxCrossEntropy, StepError, Training,
+};
+use clap::{Parser, value_parser};
+use nalgebra::{Dyn, Vector2};
+use plotters::prelude::*;
+use rand::{SeedableRng, rngs::Xoshiro128PlusPlus};
+use std::{
+    error::Error,
+    fs,
+    io::{self, Write},
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+/// Compares the optimizers of chapter 6 on a function of two variables and on handwritten digits.
+#[derive(Parser)]
+struct Options {
+    /// Mini-batches to train on, with each optimizer
+    #[arg(long, default_value_t = 600, value_parser = value_parser!(u32).range(1..=1_000_000))]
+    iterations: u32,
+    /// Seed of the first weights and of the mini-batches
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Folder for the two pictures; made if it is not there
+    #[arg(long, value_name = "DIR", default_value = "out")]
+    out: PathBuf,
+}
+
+type Layers = (
+    Affine<f32, 64, 50>,
+    Relu,
+    Affine<f32, 50, 50>,
+    Relu,
+    Affine<f32, 50, 50>,
+    Relu,
+    Affine<f32, 50, 10>,
+);
+type Net = Network<f32, D1<64>, Layers, SoftmaxCrossEntropy>;
+type Digits = Dataset<Pixels<64>, Vec<usize>>;
+type Any<P, T> = Box<dyn Optimizer<T, P>>;
+
+/// The book's function.
+fn f(at: &Vector2<f64>) -> f64 {
+    at.x * at.x / 20.0 + at.y * at.y
+}
+
+/// The optimizers of the book with the rates that its pictures have, and 30 steps of each from (-7, 2).
+fn paths() -> Result<Vec<(&'static str, Vec<Vector2<f64>>)>, StepError> {
+    let optimizers: [(&str, Any<Vector2<f64>, f64>); 6] = [
+        ("SGD, η = 0.95", Box::new(Sgd::new(0.95))),
+        ("Momentum, η = 0.1", Box::new(Momentum::new(0.1, 0.9))),
+        ("Nesterov, η = 0.1", Box::new(Momentum::book_nesterov(0.1))),
+        ("AdaGrad, η = 1.5", Box::new(AdaGrad::book(1.5))),
+        ("RMSprop, η = 0.1", Box::new(RmsProp::book(0.1))),
+        ("Adam, η = 0.3", Box::new(Adam::book(0.3))),
+    ];
+    let path = |(name, mut optimizer): (_, Any<Vector2<f64>, f64>)| {
+        let mut path = vec![Vector2::new(-7.0, 2.0)];
+        let mut at = path[0];
+        for _ in 0..30 {
+            let gradient = Vector2::new(at.x / 10.0, 2.0 * at.y);
+            optimizer.step(&mut at, &gradient)?;
+            path.push(at);
+        }
+        Ok((name, path))
+    };
+    optimizers.into_iter().map(path).collect()
+}
+
+const LINE: RGBColor = RGBColor(31, 119, 180);
+const FAINT: RGBColor = RGBColor(205, 212, 220);
+
+fn draw_paths(file: &Path, paths: &[(&str, Vec<Vector2<f64>>)]) -> Result<(), Box<dyn Error>> {
+    let area = SVGBackend::new(file, (960, 560)).into_drawing_area();
+    area.fill(&WHITE)?;
+    let titled = area.titled("30 steps on x²/20 + y² from (-7, 2)", ("sans-serif", 20))?;
+    for (part, (name, path)) in titled.split_evenly((2, 3)).iter().zip(paths) {
+        let mut chart = ChartBuilder::on(part)
+            .caption(name, ("sans-serif", 15))
+            .margin(8)
+            .x_label_area_size(30)
+            .y_label_area_size(34)
+            .build_cartesian_2d(-8.0..8.0, -4.0..4.0)?;
+        let mut mesh = chart.configure_mesh();
+        mesh.disable_mesh().x_labels(5).y_labels(5).x_desc("x").y_desc("y").draw()?;
+        for level in [0.1, 0.5, 1.0, 2.0, 3.0] {
+            let ellipse = (0..=120).map(|i| {
+                let angle = f64::from(i) / 60.0 * std::f64::consts::PI;
+                (f64::sqrt(20.0 * level) * angle.cos(), f64::sqrt(level) * angle.sin())
+            });
+            chart.draw_series(LineSeries::new(ellipse, FAINT))?;
+        }
+        let points = || path.iter().map(|at| (at.x, at.y));
+        chart.draw_series(LineSeries::new(points(), LINE.stroke_width(2)))?;
+        chart.draw_series(points().map(|point| Circle::new(point, 3, LINE.filled())))?;
+        chart.draw_series([Cross::new((0.0, 0.0), 5, BLACK)])?;
+    }
+    titled.present()?;
+    Ok(())
+}
+
+/// The loss of each mini-batch, and the accuracy on the test digits.
+struct Learned {
+    name: &'static str,
+    losses: Vec<f32>,
+    accuracy: f32,
+}
+
+impl Learned {
+    /// The mean of the `count` losses that end with the one at `end`.
+    fn mean(&self, end: usize, count: usize) -> f32 {
+        let part = &self.losses[end.saturating_sub(count)..end];
+        part.iter().sum::<f32>() / part.len() as f32
+    }
+}
+
+fn learn(options: &Options, [train, test]: &[Digits; 2]) -> Vec<Learned> {
+    // Rates as in chapter 6.1.8, or PyTorch's defaults.
+    let optimizers: [(&str, Any<Layers, f32>); 7] = [
+        ("SGD 0.01", Box::new(Sgd::new(0.01))),
+        ("Momentum 0.01", Box::new(Momentum::new(0.01, 0.9))),
+        ("AdaGrad 0.01", Box::new(AdaGrad::new(0.01))),
+        ("RMSprop 0.001", Box::new(RmsProp::new(0.001))),
+        ("Adam 0.001", Box::new(Adam::new(0.001))),
+        ("AMSGrad 0.001", Box::new(AmsGrad::new(0.001))),
+        ("NAdam 0.002", Box::new(NAdam::new(0.002))),
+    ];
+    let training =
+        Training { batch: Dyn(100), iterations: options.iterations as usize, seed: options.seed };
+    let learned = optimizers.into_iter().map(|(name, mut optimizer)| {
+        // All begin with the same weights, and see the same digits in the same order.
+        let mut net = Net::init(&mut Xoshiro128PlusPlus::seed_from_u64(options.seed));
+        let mut losses = Vec::new();
+        let ended = training.run(&mut net, &mut optimizer, train, |progress| {
+            losses.push(progress.loss);
+        });
+        if let Err(error) = ended {
+            eprintln!("warning: {name}, {error}");
+        }
+        Learned { name, losses, accuracy: net.accuracy_on(test, Dyn(100)) }
+    });
+    learned.collect()
+}
+
+fn draw_losses(file: &Path, options: &Options, all: &[Learned]) -> Result<(), Box<dyn Error>> {
+    let area = SVGBackend::new(file, (820, 480)).into_drawing_area();
+    area.fill(&WHITE)?;
+    let end = options.iterations as usize;
+    let window = (end / 20).max(1);
+    let caption = format!("64-50-50-50-10 on handwritten digits, seed {}", options.seed);
+    let mut chart = ChartBuilder::on(&area)
+        .caption(caption, ("sans-serif", 18))
+        .margin(12)
+        .margin_right(28)
+        .x_label_area_size(38)
+        .y_label_area_size(62)
+        .build_cartesian_2d(0..end, (0.001..4.0).log_scale())?;
+    let loss = format!("loss, mean of {window} mini-batches");
+    let mut mesh = chart.configure_mesh();
+    mesh.light_line_style(TRANSPARENT).x_desc("iteration").y_desc(loss).draw()?;
+    for (i, learned) in all.iter().enumerate() {
+        let colour = Palette99::pick(i).to_rgba();
+        let means = (window..=learned.losses.len()).map(|i| (i, learned.mean(i, window)));
+        let drawn = means.map(|(i, loss)| (i, f64::from(loss).clamp(0.001, 4.0)));
+        let series = chart.draw_series(LineSeries::new(drawn, colour.stroke_width(2)))?;
+        series
+            .label(learned.name)
+            .legend(move |(x, y)| PathElement::new([(x, y), (x + 16, y)], colour.stroke_width(2)));
+    }
+    let mut labels = chart.configure_series_labels();
+    labels.background_style(WHITE).position(SeriesLabelPosition::LowerLeft).draw()?;
+    area.present()?;
+    Ok(())
+}
+
+fn digits() -> Result<[Digits; 2], Box<dyn Error>> {
+    macro_rules! file {
+        ($name:literal) => {
+            ($name, &include_bytes!(concat!("data/digits/", $name))[..])
+        };
+    }
+    Ok([
+        read_labelled::<64, 10>(
+            file!("train-images-idx3-ubyte.gz"),
+            file!("train-labels-idx1-ubyte.gz"),
+        )?,
+        read_labelled::<64, 10>(
+            file!("t10k-images-idx3-ubyte.gz"),
+            file!("t10k-labels-idx1-ubyte.gz"),
+        )?,
+    ])
+}
+
+fn run(options: &Options) -> Result<(), Box<dyn Error>> {
+    let mut out = io::stdout().lock();
+    let [curves, plane] =
+        ["optimizers_digits.svg", "optimizers_paths.svg"].map(|name| options.out.join(name));
+    fs::create_dir_all(&options.out).map_err(|e| format!("{}: {e}", options.out.display()))?;
+    // An error now, and not after the training.
+    for file in [&curves, &plane] {
+        fs::write(file, "").map_err(|error| format!("{}: {error}", file.display()))?;
+    }
+
+    let paths = paths()?;
+    writeln!(out, "30 steps on x²/20 + y² from (-7, 2), where it is 6.45:")?;
+    for (name, path) in &paths {
+        let end = path[30];
+        writeln!(out, "  {name:<18} ({:7.4}, {:7.4})  {:.4}", end.x, end.y, f(&end))?;
+    }
+    draw_paths(&plane, &paths)?;
+    writeln!(out, "paths in {}\n", plane.display())?;
+    // What the book's picture shows: SGD turns round at each step, Adam's path is short, AdaGrad's goes straight.
+    assert!(paths[0].1.windows(2).all(|step| step[0].y * step[1].y < 0.0));
+    assert!(f(&paths[3].1[30]) < 1e-3 && f(&paths[5].1[30]) < 0.1);
+
+    let digits = digits()?;
+    writeln!(out, "{} mini-batches of 100 digits:", options.iterations)?;
+    writeln!(out, "  {:<14} {:>10} {:>14}", "", "last loss", "test accuracy")?;
+    let learned = learn(options, &digits);
+    for one in &learned {
+        let last = one.mean(one.losses.len(), 20);
+        writeln!(out, "  {:<14} {last:>10.4} {:>14.4}", one.name, one.accuracy)?;
+    }
+    draw_losses(&curves, options, &learned)?;
+    writeln!(out, "losses in {}", curves.display())?;
+    if options.iterations == 600 && options.seed == 0 {
+        // All others are faster than plain descent, and know digits that they have not seen.
+        let [sgd, others @ ..] = &learned[..] else { return Err("no optimizers".into()) };
+        for other in others {
+            assert!(other.mean(600, 20) < 0.5 * sgd.mean(600, 20), "{}", other.name);
+            assert!(other.accuracy > 0.85, "{}: {}", other.name, other.accuracy);
+        }
+    }
+    Ok(())
+}
+
+fn main() -> ExitCode {
+    match run(&Options::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        // Whoever reads the output has read enough.
+        Err(error)
+            if error.downcast_ref().map(io::Error::kind) == Some(io::ErrorKind::BrokenPipe) =>
+        {
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! Chapter 7: convolutional nets. The book's SimpleConvNet or LeNet-5 learns the handwritten digits that are embedded
+//! here, or with `--mnist DIR` MNIST. Then it draws its first filters before and after, its worst mistakes, and which
+//! digit it takes for which. `--help` lists the options.
+
+#[path = "../06_train_neuralnet/digits.rs"]
+mod digits;
+mod pictures;
+
+use chainrule::{
+    Adam, Affine, Conv2d, D1, Dense, Flat, Image, Images, Img, Layer, MaxPool2d, Network, Progress,
+    Px, Relu, Size, SoftmaxCrossEntropy, Training, Zeros,
+    data::{Dataset, Pixels, as_images, read_mnist},
+    ops,
+};
+use clap::{Parser, ValueEnum};
+use nalgebra::Dyn;
+use pictures::{Mistake, Pictures};
+use rand::{SeedableRng, rngs::Xoshiro128PlusPlus};
+use std::{error::Error, path::PathBuf, process::ExitCode, time::Instant};
+
+type Digits<const IN: usize> = Dataset<Pixels<IN>, Vec<usize>>;
+
+/// Chapter 7.5, for images of 28×28. The size of each layer's input follows from the layer before; only `Dense` names its
+/// image.
+type SimpleConvNet = (
+    Conv2d<f32, 1, 30, 5>,
+    Relu,
+    MaxPool2d<2>,
+    Dense<f32, Image<30, 12, 12>, 100>,
+    Relu,
+    Affine<f32, 100, 10>,
+);
+
+/// LeCun and others, 1998 (chapter 7.6.1), with ReLU and the largest number of each window.
+type LeNet5 = (
+    Conv2d<f32, 1, 6, 5>,
+    Relu,
+    MaxPool2d<2>,
+    Conv2d<f32, 6, 16, 5>,
+    Relu,
+    MaxPool2d<2>,
+    Dense<f32, Image<16, 4, 4>, 120>,
+    Relu,
+    Affine<f32, 120, 84>,
+    Relu,
+    Affine<f32, 84, 10>,
+);
+
+/// The same for images of 8×8: a padding of 2 keeps their size.
+type SmallConvNet = (
+    Conv2d<f32, 1, 30, 5, 1, 2>,
+    Relu,
+    MaxPool2d<2>,
+    Dense<f32, Image<30, 4, 4>, 100>,
+    Relu,
+    Affine<f32, 100, 10>,
+);
+type SmallLeNet = (
+    Conv2d<f32, 1, 6, 5, 1, 2>,
+    Relu,
+    MaxPool2d<2>,
+    Conv2d<f32, 6, 16, 5, 1, 2>,
+    Relu,
+    MaxPool2d<2>,
+    Dense<f32, Image<16, 2, 2>, 120>,
+    Relu,
+    Affine<f32, 120, 84>,
+    Relu,
+    Affine<f32, 84, 10>,
+);
+
+/// Trains a convolutional net on handwritten digits.
+#[derive(Parser)]
+struct Options {
+    /// Which net
+    #[arg(long, default_value = "simple")]
+    net: Which,
+    /// A folder with the four files of MNIST, instead of the embedded digits
+    #[arg(long, value_name = "DIR")]
+    mnist: Option<PathBuf>,
+    /// How often it goes through the images [default: 2; with --mnist 20]
+    #[arg(long)]
+    epochs: Option<usize>,
+    /// Images in a step
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    batch: u16,
+    /// Adam's learning rate
+    #[arg(long, default_value_t = 0.001)]
+    rate: f32,
+    /// For first weights and the order of the images
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// The folder for the pictures
+    #[arg(long, value_name = "DIR", default_value = "out")]
+    out: PathBuf,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Which {
+    /// The book's SimpleConvNet
+    Simple,
+    /// LeNet-5
+    Lenet,
+}
+
+/// Trains a net of the layers `L`, whose first filters `filters` returns. Returns the accuracy on the test images.
+fn train<L, H: Size, const IN: usize>(
+    options: &Options,
+    [train, test]: &[Digits<IN>; 2],
+    filters: fn(&L) -> Vec<Vec<f32>>,
+) -> Result<f32, Box<dyn Error>>
+where
+    L: Layer<f32, Img<1, H, H>, Out = D1<10>> + Zeros,
+{
+    let images = |data: &Digits<IN>| {
+        Dataset::labelled(
+            as_images::<Img<1, H, H>, _>(data.inputs().clone()),
+            data.targets().clone(),
+            10,
+        )
+    };
+    let (train, test) = (images(train)?, images(test)?);
+    let mut rng = Xoshiro128PlusPlus::seed_from_u64(options.seed);
+    let mut net = Network::<f32, Img<1, H, H>, L, SoftmaxCrossEntropy>::init(&mut rng);
+    println!("{net}\n");
+
+    let batch = usize::from(options.batch);
+    let epochs = options.epochs.unwrap_or(if options.mnist.is_some() { 20 } else { 2 });
+    let training = Training {
+        batch: Dyn(batch),
+        iterations: (epochs * train.len()).div_ceil(batch),
+        seed: options.seed,
+    };
+    let before = filters(&net.layers);
+    let start = Instant::now();
+    training.run(
+        &mut net,
+        &mut Adam::new(options.rate),
+        &train,
+        |Progress { net, iteration, epoch, loss }| {
+            if epoch.is_some_and(|epoch| epoch > 0) {
+                let accuracy = net.accuracy_on(&test, Dyn(100));
+                println!("iteration {iteration:>5}, loss {loss:.4}, test acc {accuracy:.4}");
+            }
+        },
+    )?;
+    let seconds = start.elapsed().as_secs_f64();
+    let accuracy = net.accuracy_on(&test, Dyn(100));
+    println!(
+        "{} iterations of {batch} in {seconds:.2} s, test acc {accuracy:.4}",
+        training.iterations
+    );
+
+    let mut pictures =
+        Pictures { side: H::N, before, after: filters(&net.layers), ..Pictures::default() };
+    for first in (0..test.len()).step_by(100) {
+        let indices: Vec<usize> = (first..test.len().min(first + 100)).collect();
+        let (x, labels) = test.batch::<f32, _>(&indices, Dyn(indices.len()))?;
+        let y = net.predict(&x);
+        look(&mut pictures, &x, &labels, y.as_slice());
+    }
+    for file in pictures.draw(&options.out)? {
+        println!("{}", file.display());
+    }
+    Ok(accuracy)
+}
+
+/// Adds what the net says of some images to the pictures.
+fn look<H: Size>(
+    pictures: &mut Pictures,
+    x: &Images<f32, Img<1, H, H>, Dyn>,
+    labels: &[usize],
+    scores: &[f32],
+) {
+    let images = x.as_slice().chunks(Img::<1, H, H>::LEN);
+    for ((image, &label), scores) in images.zip(labels).zip(scores.chunks(10)) {
+        let mut chances = [0.0; 10];
+        ops::softmax(scores, &mut chances);
+        let (said, &chance) =
+            chances.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1)).expect("ten classes");
+        pictures.confusion[label][said] += 1;
+        if said != label {
+            let mistake =
+                Mistake { image: image.to_vec(), label, said, chance, of_label: chances[label] };
+            pictures.mistakes.push(mistake);
+        }
+    }
+}
+
+fn run(options: &Options) -> Result<(), Box<dyn Error>> {
+    macro_rules! filters {
+        () => {
+            |layers| {
+                let weight = &layers.0.weight;
+                (0..layers.0.bias.len()).map(|filter| weight.filter(filter).collect()).collect()
+            }
+        };
+    }
+    if let Some(folder) = &options.mnist {
+        let data = read_mnist::<784, 10>(folder)?;
+        match options.net {
+            Which::Simple => train::<SimpleConvNet, Px<28>, 784>(options, &data, filters!())?,
+            Which::Lenet => train::<LeNet5, Px<28>, 784>(options, &data, filters!())?,
+        };
+        return Ok(());
+    }
+    let [some, test] = digits::embedded()?;
+    let data = [digits::varied(&some, 20, options.seed).ok_or("no digits")?, test];
+    match options.net {
+        Which::Simple => train::<SmallConvNet, Px<8>, 64>(options, &data, filters!())?,
+        Which::Lenet => train::<SmallLeNet, Px<8>, 64>(options, &data, filters!())?,
+    };
+    Ok(())
+}
+
+fn main() -> ExitCode {
+    match run(&Options::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

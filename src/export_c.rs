@@ -1,0 +1,259 @@
+//! A net as one C99 header, for firmware.
+//!
+//! [`Network::export_c`](crate::Network::export_c) prints it. The header has one function, `predict`, for one sample. It
+//! uses no heap and nothing of the C library but `math.h`; the parameters are `const`, so that they lie in flash. The
+//! values between the layers are two arrays on the stack.
+//!
+//! ```
+//! use chainrule::{Affine, D1, Network, Relu, SumSquaredError};
+//! use nalgebra::{Matrix1x2, Vector1};
+//!
+//! let layers = (Affine::new(Matrix1x2::new(2.0, -1.0), Vector1::new(0.1)), Relu);
+//! let net = Network::<f32, D1<2>, _, _>::new(layers, SumSquaredError);
+//! let header = net.export_c("policy").to_string(); // `std::fs::write("policy.h", header)`
+//! assert!(header.contains("static inline void policy_predict(const float *x, float *y)"));
+//! assert!(header.contains("static const float weight[2] = {\n        2.0f, -1.0f};"));
+//! ```
+//!
+//! The C code adds in the order of the crate's plain loops. So a net of [`Affine`] layers, [`Relu`] and other functions
+//! without curves gives the same bits as the crate without SIMD, if the C compiler does not fuse multiplications and
+//! additions (`-ffp-contract=off`). With other functions a layer differs by at most 4 units in the last place, because
+//! they are those of `math.h`. For [`Gelu`] these are units of the input.
+//!
+//! A layer of your own implements [`ExportC`].
+
+use crate::{
+    layer::Layer,
+    layers::{Affine, Frozen, Gelu, Identity, Relu, Sigmoid, Softmax, Softplus, Tanh},
+    network::Network,
+    shape::{D1, Flat, Number, Shape},
+};
+#[cfg(feature = "alloc")]
+use alloc::boxed::Box;
+use core::fmt::{self, Write};
+
+/// A scalar of C: f32 or f64.
+pub trait Real: Number {
+    /// Its name in C.
+    const NAME: &'static str;
+    /// What follows the names of its functions in `math.h` and its constants.
+    const SUFFIX: &'static str;
+    /// Writes a constant.
+    fn constant(self, f: &mut dyn Write) -> fmt::Result;
+}
+
+macro_rules! real {
+    ($($t:ident $name:literal $suffix:literal;)*) => { $(
+        impl Real for $t {
+            const NAME: &'static str = $name;
+            const SUFFIX: &'static str = $suffix;
+
+            fn constant(self, f: &mut dyn Write) -> fmt::Result {
+                match self {
+                    _ if self.is_nan() => f.write_str("NAN"),
+                    $t::INFINITY => f.write_str("INFINITY"),
+                    $t::NEG_INFINITY => f.write_str("-INFINITY"),
+                    // The shortest decimal that reads back as the same number.
+                    _ => write!(f, "{self:?}{}", $suffix),
+                }
+            }
+        }
+    )* };
+}
+real! {
+    f32 "float" "f";
+    f64 "double" "";
+}
+
+/// A layer that can be written as C.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be written as C for inputs of shape `{In}`",
+    label = "not `ExportC`"
+)]
+pub trait ExportC<T: Real, In: Shape>: Layer<T, In> {
+    /// Writes the statements that compute the output of one sample.
+    ///
+    /// # Errors
+    /// Those of the writer.
+    fn c(&self, to: &mut Writer) -> fmt::Result;
+}
+
+/// A C function that is being written. It knows in which array the values lie.
+pub struct Writer<'a> {
+    text: &'a mut dyn Write,
+    /// The array with the output of the layer before: `x`, `a` or `b`.
+    now: &'static str,
+    /// The largest number of values in `a` and `b`.
+    sizes: [usize; 2],
+}
+
+impl Writer<'_> {
+    /// The array with the input of this layer, and an array for its output of `size` numbers. They differ. The next layer
+    /// takes the output.
+    pub fn arrays(&mut self, size: usize) -> (&'static str, &'static str) {
+        let (from, [a, b]) = (self.now, &mut self.sizes);
+        let (to, largest) = if from == "a" { ("b", b) } else { ("a", a) };
+        *largest = size.max(*largest);
+        self.now = to;
+        (from, to)
+    }
+
+    /// Writes a statement in a line.
+    ///
+    /// # Errors
+    /// Those of the writer.
+    pub fn line(&mut self, line: fmt::Arguments) -> fmt::Result {
+        writeln!(self.text, "    {line}")
+    }
+
+    /// Writes a constant array.
+    ///
+    /// # Errors
+    /// Those of the writer.
+    pub fn constants<T: Real>(&mut self, name: &str, values: &[T]) -> fmt::Result {
+        write!(self.text, "    static const {} {name}[{}] = {{", T::NAME, values.len())?;
+        for (i, value) in values.iter().enumerate() {
+            // Eight numbers per line.
+            let gap = if i % 8 == 0 { "\n        " } else { " " };
+            self.text.write_str(if i == 0 { "" } else { "," })?;
+            self.text.write_str(gap)?;
+            value.constant(self.text)?;
+        }
+        self.text.write_str("};\n")
+    }
+
+    /// Writes a loop over `size` numbers that sets each to an expression of `v`.
+    ///
+    /// # Errors
+    /// Those of the writer.
+    pub fn each<T: Real>(&mut self, size: usize, expression: fmt::Arguments) -> fmt::Result {
+        let (from, to) = self.arrays(size);
+        let value = format_args!("const {} v = {from}[i];", T::NAME);
+        self.line(format_args!(
+            "for (int i = 0; i < {size}; i++) {{ {value} {to}[i] = {expression}; }}"
+        ))
+    }
+}
+
+impl<T: Real, const I: usize, const O: usize> ExportC<T, D1<I>> for Affine<T, I, O> {
+    fn c(&self, to: &mut Writer) -> fmt::Result {
+        let (x, y) = to.arrays(O);
+        to.line(format_args!("{{"))?;
+        to.constants("weight", self.weight.as_slice())?;
+        to.constants("bias", self.bias.as_slice())?;
+        to.line(format_args!("for (int i = 0; i < {O}; i++) {y}[i] = bias[i];"))?;
+        let add = format_args!("{y}[i] += weight[j * {O} + i] * {x}[j];");
+        let rows = format_args!("for (int i = 0; i < {O}; i++) {add}");
+        to.line(format_args!("for (int j = 0; j < {I}; j++) {rows}"))?;
+        to.line(format_args!("}}"))
+    }
+}
+
+/// Functions of one number `v`: `{0}` is the suffix of functions and constants.
+macro_rules! functions {
+    ($($layer:ident $expression:literal;)*) => { $(
+        impl<T: Real, S: Flat> ExportC<T, S> for $layer {
+            fn c(&self, to: &mut Writer) -> fmt::Result {
+                to.each::<T>(S::LEN, format_args!($expression, T::SUFFIX))
+            }
+        }
+    )* };
+}
+functions! {
+    Relu "v <= 0.0{0} ? 0.0{0} : v";
+    Sigmoid "v >= 0.0{0} ? 1.0{0} / (1.0{0} + exp{0}(-v)) : exp{0}(v) / (1.0{0} + exp{0}(v))";
+    Tanh "tanh{0}(v)";
+    Gelu "0.5{0} * v * erfc{0}(-0.7071067811865476{0} * v)";
+    Softplus "(v > 0.0{0} ? v : 0.0{0}) + log1p{0}(exp{0}(-fabs{0}(v)))";
+}
+
+impl<T: Real, S: Flat> ExportC<T, S> for Identity {
+    fn c(&self, _: &mut Writer) -> fmt::Result {
+        Ok(())
+    }
+}
+
+impl<T: Real, const N: usize> ExportC<T, D1<N>> for Softmax {
+    fn c(&self, to: &mut Writer) -> fmt::Result {
+        let (x, y) = to.arrays(N);
+        let (real, suffix) = (T::NAME, T::SUFFIX);
+        to.line(format_args!("{{"))?;
+        to.line(format_args!("int at = 0;"))?;
+        let top = format_args!("if ({x}[i] > {x}[at]) at = i;");
+        to.line(format_args!("for (int i = 1; i < {N}; i++) {top}"))?;
+        to.line(format_args!("const {real} top = {x}[at];"))?;
+        to.line(format_args!("{real} rest = top - top;"))?;
+        let exp = format_args!("{y}[i] = exp{suffix}({x}[i] - top);");
+        to.line(format_args!("for (int i = 0; i < {N}; i++) {exp}"))?;
+        to.line(format_args!("for (int i = 0; i < {N}; i++) if (i != at) rest += {y}[i];"))?;
+        to.line(format_args!("for (int i = 0; i < {N}; i++) {y}[i] /= 1.0{suffix} + rest;"))?;
+        to.line(format_args!("}}"))
+    }
+}
+
+impl<T: Real, S: Shape, L: ExportC<T, S>> ExportC<T, S> for Frozen<L> {
+    fn c(&self, to: &mut Writer) -> fmt::Result {
+        self.0.c(to)
+    }
+}
+
+#[cfg(feature = "alloc")]
+impl<T: Real, S: Shape, L: ExportC<T, S>> ExportC<T, S> for Box<L> {
+    fn c(&self, to: &mut Writer) -> fmt::Result {
+        (**self).c(to)
+    }
+}
+
+impl<T: Real, In: Flat, L: ExportC<T, In, Out: Flat>, E> Network<T, In, L, E> {
+    /// This net as a C99 header with the function `NAME_predict`: see [`export_c`](crate::export_c). `name` must be an
+    /// identifier of C; it is not checked here.
+    pub fn export_c<'a>(&'a self, name: &'a str) -> impl fmt::Display {
+        Header(self, name)
+    }
+}
+
+struct Header<'a, N>(&'a N, &'a str);
+
+impl<T: Real, In: Flat, L: ExportC<T, In, Out: Flat>, E> fmt::Display
+    for Header<'_, Network<T, In, L, E>>
+{
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let &Header(net, name) = self;
+        let (inputs, outputs, real) = (In::LEN, L::Out::LEN, T::NAME);
+        // The first time nothing is written, to know the sizes.
+        let mut writer = Writer { text: &mut Nothing, now: "x", sizes: [0; 2] };
+        net.layers.c(&mut writer)?;
+        let sizes = writer.sizes;
+        write!(
+            f,
+            "/* Written by chainrule {}: a net of {} parameters. */
+#ifndef CHAINRULE_{name}
+#define CHAINRULE_{name}
+#include <math.h>
+
+enum {{ {name}_inputs = {inputs}, {name}_outputs = {outputs} }};
+
+/* From {inputs} inputs x to {outputs} outputs y. */
+static inline void {name}_predict(const {real} *x, {real} *y) {{\n",
+            env!("CARGO_PKG_VERSION"),
+            L::COUNT,
+        )?;
+        for (array, size) in ["a", "b"].into_iter().zip(sizes).filter(|(_, size)| *size > 0) {
+            writeln!(f, "    {real} {array}[{size}];")?;
+        }
+        let mut writer = Writer { text: f, now: "x", sizes };
+        net.layers.c(&mut writer)?;
+        let now = writer.now;
+        writer.line(format_args!("for (int i = 0; i < {outputs}; i++) y[i] = {now}[i];"))?;
+        f.write_str("}\n\n#endif\n")
+    }
+}
+
+/// Takes text and drops it.
+struct Nothing;
+
+impl Write for Nothing {
+    fn write_str(&mut self, _: &str) -> fmt::Result {
+        Ok(())
+    }
+}

@@ -1,0 +1,281 @@
+//! Windows that slide over images: im2col and its way back, and pooling.
+//!
+//! All functions are `inline(always)`, so that in a net the sizes are constants and the loops use the CPU's
+//! instructions.
+
+use super::Sum;
+use crate::shape::{Number, number};
+use core::ops::Range;
+
+/// Windows along the rows or along the columns of an image.
+#[derive(Clone, Copy, Debug)]
+pub struct Axis {
+    /// The pixels.
+    pub input: usize,
+    /// The places of the window.
+    pub output: usize,
+    /// The pixels in a window.
+    pub kernel: usize,
+    /// The pixels from one place to the next.
+    pub stride: usize,
+    /// The zeros before the first pixel.
+    pub padding: usize,
+    /// The pixels from one number of a window to the next.
+    pub dilation: usize,
+}
+
+impl Axis {
+    /// The pixel under number `tap` of the window at `place`.
+    #[inline(always)]
+    fn pixel(&self, place: usize, tap: usize) -> Option<usize> {
+        let pixel = (place * self.stride + tap * self.dilation).checked_sub(self.padding)?;
+        (pixel < self.input).then_some(pixel)
+    }
+
+    /// The places at which number `tap` of the window is inside the image.
+    #[inline(always)]
+    fn inside(&self, tap: usize) -> Range<usize> {
+        let (at, end) = (tap * self.dilation, self.input + self.padding);
+        let first = self.padding.saturating_sub(at).div_ceil(self.stride);
+        let last = end.saturating_sub(at).div_ceil(self.stride).min(self.output);
+        first.min(last)..last
+    }
+}
+
+/// Windows over images of some channels: along the rows, and along the columns.
+#[derive(Clone, Copy, Debug)]
+pub struct Windows {
+    pub rows: Axis,
+    pub columns: Axis,
+}
+
+impl Windows {
+    /// The pixels of a plane, and the places of a window on it.
+    #[inline(always)]
+    pub const fn planes(&self) -> [usize; 2] {
+        [self.rows.input * self.columns.input, self.rows.output * self.columns.output]
+    }
+
+    /// Calls `f` for each number of the windows at the places in some `rows`, and each row of places: with the range of
+    /// places in a row that are inside the image, and the range of pixels from the first to the last of them.
+    #[inline(always)]
+    fn each_run<R>(
+        &self,
+        rows: Range<usize>,
+        taps: Range<usize>,
+        runs: impl Iterator<Item = R>,
+        mut f: impl FnMut(R, Range<usize>, Option<Range<usize>>),
+    ) {
+        let (down, right) = (self.rows, self.columns);
+        let mut runs = runs;
+        for tap in taps {
+            let (channel, tap) =
+                (tap / (down.kernel * right.kernel), tap % (down.kernel * right.kernel));
+            let (i, j) = (tap / right.kernel, tap % right.kernel);
+            let places = right.inside(j);
+            let first =
+                (places.start * right.stride + j * right.dilation).saturating_sub(right.padding);
+            for row in rows.clone() {
+                let Some(run) = runs.next() else { return };
+                let pixels = down.pixel(row, i).filter(|_| !places.is_empty()).map(|y| {
+                    let line = (channel * down.input + y) * right.input;
+                    line + first..line + first + (places.len() - 1) * right.stride + 1
+                });
+                f(run, places.clone(), pixels);
+            }
+        }
+    }
+
+    /// im2col of some `rows` of places: for each number of the window in `taps` (channel, row, column), what is
+    /// under it at each place. Zero outside of the image.
+    #[inline(always)]
+    pub fn unfold<T: Number>(
+        &self,
+        x: &[T],
+        rows: Range<usize>,
+        taps: Range<usize>,
+        col: &mut [T],
+    ) {
+        let (width, stride) = (self.columns.output, self.columns.stride);
+        self.each_run(
+            rows,
+            taps,
+            col.chunks_exact_mut(width.max(1)),
+            |run: &mut [T], places, pixels| {
+                if places.len() < width || pixels.is_none() {
+                    run.fill(T::zero());
+                }
+                let from = pixels.and_then(|pixels| x.get(pixels));
+                let (Some(from), Some(to)) = (from, run.get_mut(places)) else { return };
+                if stride == 1 {
+                    to.iter_mut().zip(from).for_each(|(to, &from)| *to = from);
+                } else {
+                    to.iter_mut()
+                        .zip(from.iter().step_by(stride))
+                        .for_each(|(to, &from)| *to = from);
+                }
+            },
+        );
+    }
+
+    /// The way back of [`unfold`](Self::unfold): adds each number of `col` to the pixel that it came from.
+    #[inline(always)]
+    pub fn fold<T: Number>(&self, col: &[T], rows: Range<usize>, taps: Range<usize>, dx: &mut [T]) {
+        let (width, stride) = (self.columns.output, self.columns.stride);
+        self.each_run(rows, taps, col.chunks_exact(width.max(1)), |run: &[T], places, pixels| {
+            let to = pixels.and_then(|pixels| dx.get_mut(pixels));
+            let (Some(to), Some(from)) = (to, run.get(places)) else { return };
+            if stride == 1 {
+                to.iter_mut().zip(from).for_each(|(to, &from)| *to += from);
+            } else {
+                to.iter_mut().step_by(stride).zip(from).for_each(|(to, &from)| *to += from);
+            }
+        });
+    }
+
+    /// Calls `f` for each place of a plane with the pixels under the window, row after row.
+    #[inline(always)]
+    fn pixels(&self, place: usize) -> impl Iterator<Item = usize> {
+        let (down, right) = (self.rows, self.columns);
+        let (row, column) = (place / right.output, place % right.output);
+        (0..down.kernel).filter_map(move |i| down.pixel(row, i)).flat_map(move |y| {
+            (0..right.kernel).filter_map(move |j| Some(y * right.input + right.pixel(column, j)?))
+        })
+    }
+
+    /// Whether the windows are pairs of pixels side by side.
+    #[inline(always)]
+    const fn pairs(&self) -> bool {
+        const fn pairs(axis: Axis) -> bool {
+            axis.kernel == 2 && axis.stride == 2 && axis.padding == 0
+        }
+        pairs(self.rows) && pairs(self.columns)
+    }
+
+    /// The largest number of each window, or NaN. `x` and `y` are planes one after the other.
+    #[inline(always)]
+    pub fn max<T: Number>(&self, x: &[T], y: &mut [T]) {
+        let ([input, output], width) = (self.planes(), self.columns.input);
+        for (x, y) in x.chunks_exact(input.max(1)).zip(y.chunks_exact_mut(output.max(1))) {
+            if self.pairs() {
+                let rows =
+                    y.chunks_exact_mut(self.columns.output.max(1)).zip(x.chunks_exact(2 * width));
+                for (y, x) in rows {
+                    let (top, bottom) = x.split_at(width);
+                    let pairs = top.as_chunks::<2>().0.iter().zip(bottom.as_chunks::<2>().0);
+                    for (y, (&[a, b], &[c, d])) in y.iter_mut().zip(pairs) {
+                        *y = larger(larger(a, b), larger(c, d));
+                    }
+                }
+                continue;
+            }
+            for (place, y) in y.iter_mut().enumerate() {
+                let mut under = self.pixels(place).filter_map(|pixel| x.get(pixel).copied());
+                if let Some(first) = under.next() {
+                    *y = under.fold(first, larger);
+                }
+            }
+        }
+    }
+
+    /// dx: `dy` where the largest number of its window is, the first of equals, else 0.
+    #[inline(always)]
+    pub fn max_back<T: Number>(&self, x: &[T], y: &[T], dy: &[T], dx: &mut [T]) {
+        let ([input, output], width) = (self.planes(), self.columns.input);
+        dx.fill(T::zero());
+        let planes = x.chunks_exact(input.max(1)).zip(dx.chunks_exact_mut(input.max(1)));
+        let outputs = y.chunks_exact(output.max(1)).zip(dy.chunks_exact(output.max(1)));
+        for ((x, dx), (y, dy)) in planes.zip(outputs) {
+            if self.pairs() {
+                let places = self.columns.output.max(1);
+                let from = y.chunks_exact(places).zip(dy.chunks_exact(places));
+                let to = x.chunks_exact(2 * width).zip(dx.chunks_exact_mut(2 * width));
+                for ((x, dx), (y, dy)) in to.zip(from) {
+                    let ((top, bottom), (dtop, dbottom)) =
+                        (x.split_at(width), dx.split_at_mut(width));
+                    let pairs = top.as_chunks::<2>().0.iter().zip(bottom.as_chunks::<2>().0);
+                    let dpairs = dtop.as_chunks_mut::<2>().0.iter_mut();
+                    let dpairs = dpairs.zip(dbottom.as_chunks_mut::<2>().0);
+                    for ((pair, (dab, dcd)), (&y, &dy)) in pairs.zip(dpairs).zip(y.iter().zip(dy)) {
+                        let (&[a, b], &[c, _]) = pair;
+                        let (a, b, c) = (is_largest(a, y), is_largest(b, y), is_largest(c, y));
+                        let only = |here: bool| if here { dy } else { T::zero() };
+                        *dab = [only(a), only(!a & b)];
+                        *dcd = [only(!a & !b & c), only(!a & !b & !c)];
+                    }
+                }
+                continue;
+            }
+            for (place, (&y, &dy)) in y.iter().zip(dy).enumerate() {
+                let largest = |&pixel: &usize| x.get(pixel).is_some_and(|&x| is_largest(x, y));
+                let mut under = self.pixels(place);
+                let to = under.find(largest).and_then(|pixel| dx.get_mut(pixel));
+                to.into_iter().for_each(|dx| *dx += dy);
+            }
+        }
+    }
+
+    /// The mean of each window, in which the padding counts as zeros.
+    #[inline(always)]
+    pub fn mean<T: Number>(&self, x: &[T], y: &mut [T]) {
+        let ([input, output], share) = (self.planes(), self.share::<T>());
+        for (x, y) in x.chunks_exact(input.max(1)).zip(y.chunks_exact_mut(output.max(1))) {
+            for (place, y) in y.iter_mut().enumerate() {
+                let under = self.pixels(place).filter_map(|pixel| x.get(pixel));
+                *y = under.fold(T::zero(), |sum, &x| sum + x) * share;
+            }
+        }
+    }
+
+    /// dx: to each pixel of a window an equal part of `dy`.
+    #[inline(always)]
+    pub fn mean_back<T: Number>(&self, dy: &[T], dx: &mut [T]) {
+        let ([input, output], share) = (self.planes(), self.share::<T>());
+        dx.fill(T::zero());
+        for (dx, dy) in dx.chunks_exact_mut(input.max(1)).zip(dy.chunks_exact(output.max(1))) {
+            for (place, &dy) in dy.iter().enumerate() {
+                for pixel in self.pixels(place) {
+                    dx.get_mut(pixel).into_iter().for_each(|dx| *dx += dy * share);
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn share<T: Number>(&self) -> T {
+        T::one() / number(self.rows.kernel * self.columns.kernel)
+    }
+}
+
+/// The larger; NaN if one is NaN.
+#[inline(always)]
+fn larger<T: Number>(a: T, b: T) -> T {
+    if b > a || is_nan(b) { b } else { a }
+}
+
+/// Whether `x` is the largest number `y` of its window.
+#[inline(always)]
+fn is_largest<T: Number>(x: T, y: T) -> bool {
+    x >= y || is_nan(x)
+}
+
+#[expect(clippy::eq_op, reason = "only NaN differs from itself")]
+#[inline(always)]
+fn is_nan<T: Number>(x: T) -> bool {
+    x != x
+}
+
+/// The sum of many numbers: sixteen sums side by side, and sums of sums.
+#[inline(always)]
+pub fn sum<T: Number>(x: &[T]) -> T {
+    let mut total = Sum::new();
+    for x in x.chunks(2048) {
+        let (whole, rest) = x.as_chunks::<16>();
+        let mut sums = [T::zero(); 16];
+        for x in whole {
+            sums.iter_mut().zip(x).for_each(|(sum, &x)| *sum += x);
+        }
+        total.add(sums.iter().chain(rest).fold(T::zero(), |sum, &x| sum + x));
+    }
+    total.total()
+}

@@ -1,0 +1,224 @@
+//! What the convolutions share: im2col of one sample, some rows at a time, and products.
+
+use crate::{
+    image::{Grid, Img, Pixel, Size},
+    kernel::{self, Axis, Windows},
+    shape::{Number, nan},
+};
+use core::ops::Range;
+
+#[cfg(all(test, feature = "std"))]
+#[path = "../../tests/unit/windows.rs"]
+mod tests;
+
+/// The rows of places whose im2col is in memory at the same time. With std as many as are fast. Without std one, so that
+/// a chip needs little memory.
+#[cfg(feature = "std")]
+pub(super) type Band<H> = <H as Size>::Third;
+#[cfg(not(feature = "std"))]
+pub(super) type Band<H> = <H as Only>::One;
+
+#[cfg(not(feature = "std"))]
+pub trait Only {
+    type One: crate::image::Extent;
+}
+
+#[cfg(not(feature = "std"))]
+impl<H: Size> Only for H {
+    type One = crate::image::Px<1>;
+}
+
+/// The im2col of a band: for each number of the window `S`, one number for each of `W` places in its rows.
+pub(super) type Unfolded<T, S, H, W> = <S as Grid>::Of<<Img<1, Band<H>, W> as Grid>::Of<Pixel<T>>>;
+
+/// The numbers of an im2col.
+#[inline(always)]
+pub(super) fn unfolded<T: Number, S: Grid, H: Size, W: Size>(
+    memory: &mut Unfolded<T, S, H, W>,
+) -> &mut [T] {
+    let bands = S::elements_mut(core::slice::from_mut(memory));
+    kernel::numbers_mut(<Img<1, Band<H>, W> as Grid>::elements_mut(bands))
+}
+
+/// The sizes along one side of an image.
+#[inline(always)]
+pub(super) const fn axis<In: Size, Out: Size>(
+    kernel: usize,
+    stride: usize,
+    padding: usize,
+    dilation: usize,
+) -> Axis {
+    Axis { input: In::N, output: Out::N, kernel, stride, padding, dilation }
+}
+
+/// A convolution of `groups` groups of channels, each with as many outputs.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Convolution {
+    pub windows: Windows,
+    pub groups: usize,
+    /// The channels of a group.
+    pub channels: usize,
+    /// The outputs of a group.
+    pub outputs: usize,
+    /// The rows of a band.
+    pub band: usize,
+}
+
+impl Convolution {
+    /// The numbers of a window.
+    #[inline(always)]
+    fn taps(&self) -> usize {
+        self.channels * self.windows.rows.kernel * self.windows.columns.kernel
+    }
+
+    /// Whether `x` and `y` are batches of the same number of samples.
+    #[inline(always)]
+    fn fits<T>(&self, x: &[T], y: &[T]) -> bool {
+        let [plane, places] = self.windows.planes();
+        x.len() / (plane * self.channels) == y.len() / (places * self.outputs)
+    }
+
+    /// Calls `f` with each band of rows, and the index of its first place.
+    #[inline(always)]
+    fn bands(&self, mut f: impl FnMut(Range<usize>, usize)) {
+        let mut first = 0;
+        while first < self.windows.rows.output {
+            let last = self.windows.rows.output.min(first + self.band.max(1));
+            f(first..last, first * self.windows.columns.output);
+            first = last;
+        }
+    }
+
+    /// y = x ⋆ W + b.
+    #[inline(always)]
+    pub fn forward<T: Number>(&self, x: &[T], w: &[T], b: &[T], y: &mut [T], col: &mut [T]) {
+        if !self.fits(x, y) {
+            return y.fill(nan());
+        }
+        let ([plane, places], taps) = (self.windows.planes(), self.taps());
+        let outputs = self.groups * self.outputs;
+        y.chunks_exact_mut(places).zip(b.iter().cycle()).for_each(|(y, &b)| y.fill(b));
+        let samples =
+            x.chunks_exact(plane * self.channels).zip(y.chunks_exact_mut(places * self.outputs));
+        for (group, (x, y)) in samples.enumerate() {
+            let w = w.get(group % self.groups * self.outputs..).unwrap_or_default();
+            self.bands(|rows, first| {
+                let m = rows.len() * self.windows.columns.output;
+                self.windows.unfold(x, rows, 0..taps, col);
+                let y = y.get_mut(first..).unwrap_or_default();
+                kernel::gemm(
+                    [m, taps, self.outputs],
+                    col,
+                    (1, m),
+                    w,
+                    (outputs, 1),
+                    y,
+                    places,
+                    false,
+                );
+            });
+        }
+    }
+
+    /// dx: each number of a window gets Wᵀ·dy, added up where windows overlap.
+    #[inline(always)]
+    pub fn input<T: Number>(&self, w: &[T], dy: &[T], dx: &mut [T], col: &mut [T]) {
+        if !self.fits(dx, dy) {
+            return dx.fill(nan());
+        }
+        let ([plane, places], taps) = (self.windows.planes(), self.taps());
+        let outputs = self.groups * self.outputs;
+        dx.fill(T::zero());
+        let samples =
+            dx.chunks_exact_mut(plane * self.channels).zip(dy.chunks_exact(places * self.outputs));
+        for (group, (dx, dy)) in samples.enumerate() {
+            let w = w.get(group % self.groups * self.outputs..).unwrap_or_default();
+            self.bands(|rows, first| {
+                let m = rows.len() * self.windows.columns.output;
+                let dy = dy.get(first..).unwrap_or_default();
+                kernel::gemm(
+                    [m, self.outputs, taps],
+                    dy,
+                    (1, places),
+                    w,
+                    (1, outputs),
+                    col,
+                    m,
+                    true,
+                );
+                self.windows.fold(col, rows, 0..taps, dx);
+            });
+        }
+    }
+
+    /// Adds dW of the numbers `taps` of the window: Σ dy·xᵀ over all places and samples.
+    #[inline(always)]
+    pub fn weight<T: Number>(
+        &self,
+        x: &[T],
+        dy: &[T],
+        taps: Range<usize>,
+        dw: &mut [T],
+        col: &mut [T],
+    ) {
+        if !self.fits(x, dy) {
+            return dw.fill(nan());
+        }
+        let [plane, places] = self.windows.planes();
+        let outputs = self.groups * self.outputs;
+        let samples =
+            x.chunks_exact(plane * self.channels).zip(dy.chunks_exact(places * self.outputs));
+        for (group, (x, dy)) in samples.enumerate() {
+            let dw = dw.get_mut(group % self.groups * self.outputs..).unwrap_or_default();
+            self.bands(|rows, first| {
+                let m = rows.len() * self.windows.columns.output;
+                self.windows.unfold(x, rows, taps.clone(), col);
+                let dy = dy.get(first..).unwrap_or_default();
+                let size = [self.outputs, m, taps.len()];
+                kernel::gemm(size, dy, (places, 1), col, (1, m), dw, outputs, false);
+            });
+        }
+    }
+
+    /// Adds db: the sum of `dy` over all places and samples.
+    #[inline(always)]
+    pub fn bias<T: Number>(&self, dy: &[T], db: &mut [T]) {
+        let [_, places] = self.windows.planes();
+        for dy in dy.chunks_exact(places * db.len()) {
+            db.iter_mut().zip(dy.chunks_exact(places)).for_each(|(db, dy)| *db += kernel::sum(dy));
+        }
+    }
+}
+
+/// Makes a struct with a weight and a bias a layer: a convolution from one shape to another.
+macro_rules! convolution {
+    ([$($generics:tt)*] $name:ty, $in:ty => $out:ty, $window:ty, $h:ty, $w:ty, $convolution:expr) => {
+        impl<T: Number, $($generics)*> Layer<T, $in> for $name {
+            type Out = $out;
+            type Cache<B: BatchSize, Q: Purpose> = ();
+            type Scratch = Unfolded<T, $window, $h, $w>;
+
+            #[inline(always)]
+            fn forward<B: BatchSize, Q: Purpose>(&self, at: Forward<T, $in, Self, B, Q>) {
+                let col = unfolded::<T, $window, $h, $w>(at.scratch.zeroed());
+                let (x, y) = (at.x.as_slice(), at.y.as_mut_slice());
+                $convolution.forward(x, self.weight.as_slice(), self.bias.as_slice(), y, col);
+            }
+
+            #[inline(always)]
+            fn backward<B: BatchSize, To: Destination<T>>(
+                mut this: Grad<T, Self, To>,
+                at: Backward<T, $in, Self, B>,
+            ) {
+                let col = unfolded::<T, $window, $h, $w>(at.scratch.zeroed());
+                let (x, dy) = (at.x.as_slice(), at.dy.as_slice());
+                if let Some(dx) = at.dx {
+                    $convolution.input(this.weight.as_slice(), dy, dx.as_mut_slice(), col);
+                }
+                part!(this.weight).columns(|taps, dw| $convolution.weight(x, dy, taps, dw, col));
+                part!(this.bias).add(|db| $convolution.bias(dy, db.as_mut_slice()));
+            }
+        }
+    };
+}
+pub(super) use convolution;

@@ -1,0 +1,149 @@
+//! Pooling: one number for each window of each channel.
+#![allow(unsafe_code)] // of `parameters!`, whose unsafe part is in `kernel::place`
+
+use super::convolution::axis;
+use crate::{
+    grad::{Destination, Grad},
+    image::{Img, Size, Window},
+    init::Gain,
+    kernel::{self, Windows},
+    layer::{Backward, Forward, Layer},
+    shape::{BatchSize, D1, Number, Purpose, nan, number},
+};
+
+macro_rules! pool {
+    ($name:ident, ($windows:ident, $x:ident, $y:ident, $dy:ident, $dx:ident) $forward:expr, $backward:expr) => {
+        parameters!($name<const K: usize, const S: usize, const P: usize> {});
+
+        impl<T: Number, const C: usize, const K: usize, const S: usize, const P: usize, H, W>
+            Layer<T, Img<C, H, W>> for $name<K, S, P>
+        where
+            H: Window<K, S, P, 1>,
+            W: Window<K, S, P, 1>,
+        {
+            type Out = Img<C, H::Out, W::Out>;
+            type Cache<B: BatchSize, Q: Purpose> = ();
+            type Scratch = ();
+            const GAIN: Option<Gain> = None;
+
+            #[inline(always)]
+            fn forward<B: BatchSize, Q: Purpose>(&self, at: Forward<T, Img<C, H, W>, Self, B, Q>) {
+                let $windows =
+                    Windows { rows: axis::<H, H::Out>(K, S, P, 1), columns: axis::<W, W::Out>(K, S, P, 1) };
+                let ($x, $y) = (at.x.as_slice(), at.y.as_mut_slice());
+                let [plane, places] = $windows.planes();
+                if $x.len() / plane != $y.len() / places {
+                    return $y.fill(nan());
+                }
+                $forward;
+            }
+
+            #[inline(always)]
+            fn backward<B: BatchSize, D: Destination<T>>(
+                _: Grad<T, Self, D>,
+                at: Backward<T, Img<C, H, W>, Self, B>,
+            ) {
+                let Some(dx) = at.dx else { return };
+                let $windows =
+                    Windows { rows: axis::<H, H::Out>(K, S, P, 1), columns: axis::<W, W::Out>(K, S, P, 1) };
+                let ($x, $y) = (at.x.as_slice(), at.y.as_slice());
+                let ($dy, $dx) = (at.dy.as_slice(), dx.as_mut_slice());
+                if $y.len() != $dy.len() || $x.len() != $dx.len() {
+                    return $dx.fill(nan());
+                }
+                $backward;
+            }
+        }
+    };
+}
+
+/// The largest number of each window of K×K pixels. `MaxPool2d<2, 2>` halves both sides; `MaxPool2d<3, 2>` has windows
+/// that overlap.
+///
+/// dx is dy at the largest number of its window, the first of equals, else 0. (Chapter 7.3; PyTorch's `MaxPool2d`.)
+///
+/// # Shapes
+/// From `Image<C, H, W>` to `Image<C, (H + 2P - K) / S + 1, …>`, rounded down. S is the stride, P the padding, which never
+/// is the largest.
+///
+/// If a number of a window is NaN, the output is NaN, and the first NaN has the slope.
+///
+/// ```
+/// use chainrule::{Image, Images, MaxPool2d, Network, SumSquaredError};
+///
+/// let net = Network::<f64, Image<1, 2, 4>, _, _>::new(MaxPool2d::<2, 2>, SumSquaredError);
+/// let y = net.predict(&Images::from([[[[1.0, 2.0, 3.0, 4.0], [8.0, 7.0, 6.0, 5.0]]]]));
+/// assert_eq!(y.as_slice(), [8.0, 6.0]);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MaxPool2d<const K: usize, const S: usize = K, const P: usize = 0>;
+pool!(MaxPool2d, (windows, x, y, dy, dx) windows.max(x, y), windows.max_back(x, y, dy, dx));
+
+/// The mean of each window of K×K pixels, in which the padding counts as zeros.
+///
+/// dx: each pixel of a window gets dy / K². (PyTorch's `AvgPool2d`.)
+///
+/// # Shapes
+/// From `Image<C, H, W>` to `Image<C, (H + 2P - K) / S + 1, …>`, rounded down. S is the stride, P the padding.
+///
+/// If a number of a window is NaN, the output is NaN.
+///
+/// ```
+/// use chainrule::{AvgPool2d, Image, Images, Network, SumSquaredError};
+///
+/// let net = Network::<f64, Image<1, 2, 4>, _, _>::new(AvgPool2d::<2, 2>, SumSquaredError);
+/// let y = net.predict(&Images::from([[[[1.0, 2.0, 3.0, 4.0], [8.0, 7.0, 6.0, 5.0]]]]));
+/// assert_eq!(y.as_slice(), [4.5, 4.5]);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AvgPool2d<const K: usize, const S: usize = K, const P: usize = 0>;
+pool!(AvgPool2d, (windows, x, y, dy, dx) windows.mean(x, y), windows.mean_back(dy, dx));
+
+/// The mean of each channel: a vector of C numbers, whatever the size of the image.
+///
+/// dx: each pixel gets dy / (H·W). (PyTorch's `AdaptiveAvgPool2d(1)` and `Flatten`.)
+///
+/// # Shapes
+/// From `Image<C, H, W>` to `D1<C>`.
+///
+/// ```
+/// use chainrule::{GlobalAvgPool2d, Image, Images, Network, SumSquaredError};
+///
+/// let net = Network::<f64, Image<2, 1, 2>, _, _>::new(GlobalAvgPool2d, SumSquaredError);
+/// assert_eq!(net.predict(&Images::from([[[[1.0, 2.0]], [[3.0, 5.0]]]])).as_slice(), [1.5, 4.0]);
+/// ```
+#[doc(alias("AdaptiveAvgPool2d"))]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct GlobalAvgPool2d;
+
+parameters!(GlobalAvgPool2d {});
+
+impl<T: Number, const C: usize, H: Size, W: Size> Layer<T, Img<C, H, W>> for GlobalAvgPool2d {
+    type Out = D1<C>;
+    type Cache<B: BatchSize, P: Purpose> = ();
+    type Scratch = ();
+    const GAIN: Option<Gain> = None;
+
+    #[inline(always)]
+    fn forward<B: BatchSize, P: Purpose>(&self, at: Forward<T, Img<C, H, W>, Self, B, P>) {
+        let (planes, y) = (at.x.as_slice().chunks_exact(H::N * W::N), at.y.as_mut_slice());
+        if planes.len() != y.len() {
+            return y.fill(nan());
+        }
+        y.iter_mut().zip(planes).for_each(|(y, x)| *y = kernel::sum(x) / number(H::N * W::N));
+    }
+
+    #[inline(always)]
+    fn backward<B: BatchSize, D: Destination<T>>(
+        _: Grad<T, Self, D>,
+        at: Backward<T, Img<C, H, W>, Self, B>,
+    ) {
+        let (Some(dx), dy) = (at.dx, at.dy.as_slice()) else { return };
+        let dx = dx.as_mut_slice();
+        if dx.len() != dy.len() * H::N * W::N {
+            return dx.fill(nan());
+        }
+        let planes = dx.chunks_exact_mut(H::N * W::N);
+        planes.zip(dy).for_each(|(dx, &dy)| dx.fill(dy / number(H::N * W::N)));
+    }
+}

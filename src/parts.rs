@@ -1,0 +1,202 @@
+//! Training on several threads: the batch is cut into parts.
+
+use crate::{
+    data::{Dataset, Gather},
+    grad::Grad,
+    kernel,
+    layer::Layer,
+    loss::Loss,
+    network::Network,
+    optim::Optimizer,
+    params::{LeafMut, Parameters},
+    pass::Pass,
+    path::Path,
+    shape::{BatchSize, Number, Shape, number},
+    step::{StepError, Whole, Workspace},
+    train::{Observation, TrainingCause, TrainingError},
+    trainer::{Draw, Drawn, Trained, Trainer},
+};
+use alloc::vec::Vec;
+use std::{sync::Mutex, thread};
+
+/// How a batch is cut, and who computes the parts.
+///
+/// The gradients of the parts are added in the order of the parts, each weighted by its share of the samples. So the
+/// result does not depend on the threads. Layers draw other random numbers in each part. Layers with statistics of
+/// the batch normalise within a part.
+///
+/// With one thread this is gradient accumulation: a batch of `count` parts in the memory of small ones.
+#[doc(alias("DataParallel", "gradient accumulation"))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Parts {
+    /// The number of parts. A batch has `count` times the samples of [`Trainer::batch`].
+    pub count: usize,
+    /// Who computes them.
+    pub threads: Threads,
+}
+
+/// Who computes the parts of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Threads {
+    /// So many threads, which are started in each update. The calling thread is one of them.
+    Scoped(usize),
+    /// The threads of rayon's pool.
+    #[cfg(feature = "rayon")]
+    Rayon,
+}
+
+impl<B, T> Trainer<B, T> {
+    /// As [`fit`](Self::fit), on batches in parts that several threads compute. The result has the same bits for
+    /// any number of threads. Each part has a gradient of its own: see [`Network::memory_in_parts`].
+    ///
+    /// ```
+    /// use chainrule::{Parts, Sgd, Threads, Trainer, TwoLayerNet, data::Dataset};
+    /// use nalgebra::Dyn;
+    /// use rand::{SeedableRng, rngs::Xoshiro128PlusPlus};
+    ///
+    /// let inputs = vec![[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]];
+    /// let data = Dataset::labelled(inputs, vec![0, 1, 1, 0], 2)?;
+    /// let train = |threads| {
+    ///     let mut net = TwoLayerNet::<f32, 2, 16, 2>::init(&mut Xoshiro128PlusPlus::seed_from_u64(0));
+    ///     let mut trainer = Trainer::new(Dyn(2), 500, 0);
+    ///     let parts = Parts { count: 2, threads: Threads::Scoped(threads) };
+    ///     trainer.fit_in_parts(parts, &mut net, &mut Sgd::new(0.5), &data, None, |_| ())?;
+    ///     Ok::<_, chainrule::TrainingError>(net.loss_on(&data, Dyn(4)))
+    /// };
+    /// assert_eq!(train(1)?, train(2)?);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`fit`](Self::fit). A step that fails changes nothing.
+    pub fn fit_in_parts<In, L, E, X, Y, O, V: Observation>(
+        &mut self,
+        parts: Parts,
+        net: &mut Network<T, In, L, E>,
+        optimizer: &mut O,
+        data: &Dataset<X, Y>,
+        validation: Option<&Dataset<X, Y>>,
+        observer: impl FnMut(Trained<Network<T, In, L, E>, O, T>) -> V,
+    ) -> Result<(), TrainingError>
+    where
+        B: BatchSize + Send + Sync,
+        T: Number,
+        In: Shape,
+        L: Layer<T, In> + Sync,
+        E: Loss<T, L::Out, B, Y::Batch> + Sync,
+        X: Gather<T, B, Batch = In::Batch<T, B>> + Sync,
+        Y: Gather<T, B> + Sync,
+        O: Optimizer<T, L>,
+        B::Samples<usize>: Send,
+        In::Batch<T, B>: Send,
+        Y::Batch: Send,
+        Workspace<T, In, L, B>: Send,
+    {
+        let batch = self.batch;
+        let part = |number| Part {
+            number,
+            work: Network::<T, In, L, E>::workspace(batch),
+            samples: Drawn::new(data, batch),
+            count: 0,
+            loss: None,
+        };
+        let mut all: Vec<_> = (0..parts.count).map(part).collect();
+        self.run(parts.count, net, optimizer, data, validation, observer, |net, optimizer, draw| {
+            let used = draw.count.div_ceil(batch.value().max(1));
+            let Some((first, rest)) = all.get_mut(..used).and_then(|used| {
+                parts.threads.each(used, |part| part.pass(net, data, draw, batch.value()));
+                used.split_first_mut()
+            }) else {
+                return Err(TrainingCause::Step(StepError::EmptyBatch));
+            };
+            let share = |count| number::<T>(count) / number(draw.count);
+            let mut loss = first.loss()? * share(first.count);
+            let total = &mut first.work.grad;
+            let factor = share(first.count);
+            total.visit_mut(None, [], &Path::ROOT, &mut |leaf: LeafMut<T, 0>| {
+                leaf.values.iter_mut().for_each(|value| *value *= factor);
+            });
+            for part in rest {
+                loss += part.loss()? * share(part.count);
+                let (gradient, factor) = (Some(&part.work.grad), share(part.count));
+                total.visit_mut(gradient, [], &Path::ROOT, &mut |leaf: LeafMut<T, 0>| {
+                    kernel::add_scaled(factor, leaf.gradient, leaf.values);
+                });
+            }
+            if !loss.is_finite() {
+                return Err(TrainingCause::Step(StepError::Loss));
+            }
+            optimizer.step(&mut net.layers, total).map_err(TrainingCause::Step)?;
+            Ok(loss)
+        })
+    }
+}
+
+/// A part of a batch, with all memory for its pass.
+struct Part<T: Number, In: Shape, L: Layer<T, In>, B: BatchSize, Y> {
+    number: usize,
+    work: Workspace<T, In, L, B, Whole>,
+    samples: Drawn<B, In::Batch<T, B>, Y>,
+    count: usize,
+    loss: Option<Result<T, TrainingCause>>,
+}
+
+impl<T: Number, In: Shape, L: Layer<T, In>, B: BatchSize, Z> Part<T, In, L, B, Z> {
+    /// Computes loss and gradient.
+    fn pass<E, X, Y>(
+        &mut self,
+        net: &Network<T, In, L, E>,
+        data: &Dataset<X, Y>,
+        draw: &Draw,
+        size: usize,
+    ) where
+        E: Loss<T, L::Out, B, Z>,
+        X: Gather<T, B, Batch = In::Batch<T, B>>,
+        Y: Gather<T, B, Batch = Z>,
+    {
+        let first = self.number * size;
+        self.count = size.min(draw.count - first);
+        let drawn = self.samples.draw(data, draw, first, self.count);
+        self.loss = Some(drawn.map_err(TrainingCause::Data).map(|()| {
+            let (Drawn { x, t, .. }, Workspace { activations, grad, .. }) =
+                (&self.samples, &mut self.work);
+            activations.resize(In::size::<T, B>(x));
+            let pass = Pass::train(draw.seed, draw.update, self.number as u64);
+            net.pass(x, t, activations, pass, None, Grad::set(&net.layers, grad))
+        }));
+    }
+
+    fn loss(&mut self) -> Result<T, TrainingCause> {
+        self.loss.take().unwrap_or(Err(TrainingCause::Step(StepError::EmptyBatch)))
+    }
+}
+
+impl Threads {
+    /// Calls `work` with each part.
+    fn each<P: Send>(self, parts: &mut [P], work: impl Fn(&mut P) + Send + Sync) {
+        let threads = match self {
+            Threads::Scoped(threads) => threads,
+            #[cfg(feature = "rayon")]
+            Threads::Rayon => {
+                use rayon::prelude::*;
+                return parts.par_iter_mut().for_each(work);
+            }
+        };
+        let threads = threads.min(parts.len());
+        let queue = Mutex::new(parts.iter_mut());
+        let next = || queue.lock().ok().and_then(|mut queue| queue.next());
+        let run = || {
+            while let Some(part) = next() {
+                work(part);
+            }
+        };
+        thread::scope(|scope| {
+            for _ in 1..threads {
+                // If the system refuses a thread, the others do its work.
+                let _ = thread::Builder::new().spawn_scoped(scope, run);
+            }
+            run();
+        });
+    }
+}

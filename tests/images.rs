@@ -1,0 +1,183 @@
+//! Layers on images: gradients, PyTorch's numbers, memory.
+
+use chainrule::*;
+use nalgebra::{Const, Dyn, SVector};
+use std::collections::HashMap;
+
+gradcheck_layer!(conv<T>: Conv2d<T, 2, 3, 3>, Image<2, 5, 4>);
+gradcheck_layer!(conv_stride_padding_dilation<T>: Conv2d<T, 1, 2, 3, 2, 2, 2>, Image<1, 5, 6>);
+gradcheck_layer!(max_pool<T>: MaxPool2d<2>, Image<2, 4, 6>);
+gradcheck_layer!(max_pool_overlapping<T>: MaxPool2d<3, 2, 1>, Image<1, 5, 6>);
+gradcheck_layer!(avg_pool_overlapping<T>: AvgPool2d<3, 2, 1>, Image<1, 5, 6>);
+gradcheck_layer!(global_avg_pool<T>: GlobalAvgPool2d, Image<2, 3, 4>);
+gradcheck_layer!(dense<T>: Dense<T, Image<2, 3, 2>, 3>, Image<2, 3, 2>);
+
+/// The arrays of one case of the goldens, by name.
+fn golden(case: &str) -> HashMap<String, Vec<f64>> {
+    let lines = include_str!("goldens/images.txt").lines();
+    let arrays = lines.filter_map(|line| {
+        let (of, rest) = line.split_once(' ')?;
+        let (name, numbers) = rest.split_once(' ')?;
+        let numbers = numbers.split(' ').map(|n| n.parse().unwrap()).collect();
+        (of == case).then(|| (name.to_string(), numbers))
+    });
+    let arrays: HashMap<_, _> = arrays.collect();
+    assert!(!arrays.is_empty(), "no golden of {case}");
+    arrays
+}
+
+/// Sums of at most 100 products below 100, in any order: 100·100·100 roundings of 1.1e-16 are 1.1e-10 of the sum of the
+/// sizes; 1e-12 is far less, and what the crate promises.
+const TOLERANCE: f64 = 1e-12;
+
+fn assert_close(case: &str, name: &str, found: &[f64], golden: &[f64]) {
+    assert_eq!(found.len(), golden.len(), "{case} {name}");
+    for (i, (&found, &golden)) in found.iter().zip(golden).enumerate() {
+        let near = (found - golden).abs() <= TOLERANCE * golden.abs().max(1.0);
+        assert!(near, "{case} {name} {i}: {found:e} is not {golden:e}");
+    }
+}
+
+/// Output and gradients of a layer are PyTorch's.
+fn parity<const C: usize, H: Size, W: Size, L>(
+    case: &str,
+    layer: &L,
+    gradient: impl Fn(&L::Gradient) -> [Vec<f64>; 2],
+) where
+    L: Layer<f64, Img<C, H, W>>,
+    L::Out: Flat,
+{
+    let arrays = golden(case);
+    let mut x = Buffer::new(Dyn(arrays["x"].len() / (C * H::N * W::N)));
+    Images::as_mut_slice(&mut x).copy_from_slice(&arrays["x"]);
+    let mut pass = Trace::<f64, Img<C, H, W>, L, Dyn>::new(layer, &x, &mut Pass::Predict);
+    assert_close(case, "y", L::Out::flat::<f64, Dyn>(&pass.y), &arrays["y"]);
+    let mut dy = pass.y.clone();
+    L::Out::flat_mut::<f64, Dyn>(&mut dy).copy_from_slice(&arrays["dy"]);
+    let (dx, tree) = pass.backward(&dy);
+    assert_close(case, "dx", dx.as_slice(), &arrays["dx"]);
+    for (name, found) in ["dw", "db"].into_iter().zip(gradient(&tree)) {
+        assert_close(case, name, &found, arrays.get(name).map_or(&[], |numbers| numbers));
+    }
+}
+
+/// The numbers of a weight in PyTorch's order.
+fn torch<S: Grid, const O: usize, const D: usize>(filters: &Filters<f64, S, O, D>) -> Vec<f64> {
+    (0..O).flat_map(|filter| filters.filter(filter)).collect()
+}
+
+fn filters<S: Grid, const O: usize, const D: usize>(
+    case: &str,
+) -> (Filters<f64, S, O, D>, SVector<f64, O>) {
+    let arrays = golden(case);
+    (Filters::from_torch(&arrays["w"]).unwrap(), SVector::from_column_slice(&arrays["b"]))
+}
+
+fn conv<
+    const C: usize,
+    const O: usize,
+    const K: usize,
+    const S: usize,
+    const P: usize,
+    const D: usize,
+    H,
+    W,
+>(
+    case: &str,
+) where
+    H: Window<K, S, P, D>,
+    W: Window<K, S, P, D>,
+{
+    let (weight, bias) = filters(case);
+    let layer = Conv2d::<f64, C, O, K, S, P, D> { weight, bias };
+    parity::<C, H, W, _>(case, &layer, |tree| [torch(&tree.weight), tree.bias.as_slice().to_vec()]);
+}
+
+#[test]
+fn pytorch_parity() {
+    conv::<2, 3, 3, 1, 0, 1, Px<6>, Px<5>>("conv");
+    conv::<2, 3, 3, 2, 1, 1, Px<5>, Px<6>>("conv-stride-padding");
+    conv::<3, 2, 3, 1, 2, 2, Px<7>, Px<6>>("conv-dilation");
+    conv::<1, 2, 2, 3, 0, 1, Px<7>, Px<8>>("conv-leaves-pixels");
+    parity::<2, Px<6>, Px<7>, _>("max-2", &MaxPool2d::<2>, |()| [vec![], vec![]]);
+    parity::<2, Px<6>, Px<7>, _>("max-3-2-1", &MaxPool2d::<3, 2, 1>, |()| [vec![], vec![]]);
+    parity::<2, Px<6>, Px<7>, _>("avg-2", &AvgPool2d::<2>, |()| [vec![], vec![]]);
+    parity::<2, Px<6>, Px<7>, _>("avg-3-2-1", &AvgPool2d::<3, 2, 1>, |()| [vec![], vec![]]);
+    parity::<2, Px<3>, Px<4>, _>("global", &GlobalAvgPool2d, |()| [vec![], vec![]]);
+    let (weight, bias) = filters("dense");
+    let dense = Dense::<f64, Image<2, 3, 4>, 5> { weight, bias };
+    parity::<2, Px<3>, Px<4>, _>("dense", &dense, |tree| {
+        [torch(&tree.weight), tree.bias.as_slice().to_vec()]
+    });
+}
+
+#[test]
+fn weights_have_the_shapes_of_pytorch() {
+    assert_eq!(Filters::<f32, Image<3, 5, 5>, 7>::torch_shape(), [7, 3, 5, 5]);
+    assert_eq!(Filters::<f32, Signal<3, 5>, 7, 3>::torch_shape(), [7, 3, 5]);
+    assert_eq!(Filters::<f32, Image<3, 5, 4>, 7, 2>::torch_shape(), [7, 60]);
+    assert!(Filters::<f32, Image<1, 2, 2>, 1>::from_torch(&[0.0; 5]).is_none());
+}
+
+/// A NaN reaches the outputs whose window contains it, and the first NaN of a window gets the slope.
+#[test]
+fn nan_is_the_largest() {
+    let x = Images::<f64, Image<1, 2, 4>, _>::from([[[
+        [f64::NAN, 2.0, 3.0, 4.0],
+        [1.0, f64::NAN, 6.0, 6.0],
+    ]]]);
+    let dy = Images::from([[[[10.0, 20.0]]]]);
+    fn check<L: Layer<f64, Image<1, 2, 4>, Out = Image<1, 1, 2>, Gradient = ()>>(
+        layer: &L,
+        x: &Images<f64, Image<1, 2, 4>, Const<1>>,
+        dy: &Images<f64, Image<1, 1, 2>, Const<1>>,
+    ) {
+        let mut pass = Trace::<f64, Image<1, 2, 4>, _, _>::new(layer, x, &mut Pass::Predict);
+        assert!(pass.y.as_slice()[0].is_nan() && pass.y.as_slice()[1] == 6.0);
+        assert_eq!(pass.backward(dy).0.as_slice(), [10.0, 0.0, 0.0, 0.0, 0.0, 0.0, 20.0, 0.0]);
+    }
+    check(&MaxPool2d::<2>, &x, &dy);
+}
+
+type Pooled = Network<
+    f32,
+    Image<1, 8, 8>,
+    (
+        Conv2d<f32, 1, 4, 3, 1, 1>,
+        MaxPool2d<2>,
+        Relu,
+        Conv2d<f32, 4, 6, 3>,
+        Relu,
+        Dense<f32, Image<6, 2, 2>, 3>,
+    ),
+    SoftmaxCrossEntropy,
+>;
+
+/// A fused step and a step by a stored gradient give the same bits.
+#[test]
+fn fused_is_whole() {
+    let net: Pooled = net();
+    let (x, labels) = samples();
+    let (mut fused, mut whole) = (net.clone(), net);
+    let mut adam = Adam::new(0.01);
+    let mut work = Pooled::workspace(Const::<5>);
+    let (mut second, mut tree) = (Adam::new(0.01), Pooled::workspace(Const::<5>));
+    for _ in 0..3 {
+        adam.train_step(&mut fused, &x, &labels, &mut work).unwrap();
+        whole.backprop(&x, &labels, &mut tree);
+        second.step(&mut whole.layers, &tree.grad).unwrap();
+    }
+    assert_eq!(fused.layers, whole.layers);
+}
+
+fn net() -> Pooled {
+    use rand::{SeedableRng, rngs::Xoshiro128PlusPlus};
+    Pooled::init(&mut Xoshiro128PlusPlus::seed_from_u64(1))
+}
+
+fn samples() -> (Images<f32, Image<1, 8, 8>, Const<5>>, [usize; 5]) {
+    let x = Images::from_fn(Const, |sample, [_, row, column]| {
+        ((sample + 1) * (3 * row + column) % 7) as f32 / 7.0
+    });
+    (x, [0, 1, 2, 1, 0])
+}
