@@ -53,9 +53,9 @@ impl Steps for Fitting {
         *error
     }
 
-    /// In f64 the same steps reach 4e-6.
+    /// In f64 300 steps from six starts end between 8e-8 and 1.7e-6.
     fn learned(&self, last: f32) -> bool {
-        last < 4e-5
+        last < 8e-6
     }
 }
 
