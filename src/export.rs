@@ -121,6 +121,16 @@ impl<const C: usize, H: Extent, W: Extent> Export for Img<C, H, W> {
     }
 }
 
+impl<S: Export> Export for Option<S> {
+    fn source(value: Option<&Self>, f: &mut fmt::Formatter) -> fmt::Result {
+        match value {
+            None => __type(f, "::core::option::Option", &[&Source::<S>(None)]),
+            Some(None) => f.write_str("None"),
+            Some(Some(value)) => f.debug_tuple("Some").field(&Source(Some(value))).finish(),
+        }
+    }
+}
+
 impl<T: Number + Export, const N: usize> Export for Statistic<T, N> {
     fn source(value: Option<&Self>, f: &mut fmt::Formatter) -> fmt::Result {
         match value {

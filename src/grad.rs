@@ -181,10 +181,21 @@ impl<T: Number, L: Parameters<T>, D: Destination<T>> Grad<'_, T, L, D> {
 impl<T: Number, L: Parameters<T>, D: Destination<T>, const M: usize> Grad<'_, T, [L; M], D> {
     /// Calls `f` with each element in order.
     #[inline(always)]
+    pub fn each(self, f: impl FnMut(Grad<T, L, D>)) {
+        self.in_order(0..M, f);
+    }
+
+    /// Calls `f` with each element, the last one first.
+    #[inline(always)]
+    pub fn each_back(self, f: impl FnMut(Grad<T, L, D>)) {
+        self.in_order((0..M).rev(), f);
+    }
+
+    #[inline(always)]
     #[expect(clippy::indexing_slicing, reason = "all are arrays of M")]
-    pub fn each(self, mut f: impl FnMut(Grad<T, L, D>)) {
+    fn in_order(self, order: impl Iterator<Item = usize>, mut f: impl FnMut(Grad<T, L, D>)) {
         let Grad { mut held, path } = self;
-        for i in 0..M {
+        for i in order {
             let part = D::part(&mut held, |all| &all[i], |all| &mut all[i], |all| &mut all[i]);
             f(Grad { held: part, path: path.index(i) });
         }

@@ -1,6 +1,6 @@
 //! First values of weights. The caller passes in the random numbers.
 
-use crate::shape::{Number, number};
+use crate::shape::{Number, nan, number};
 use nalgebra::SMatrix;
 use rand::Rng;
 
@@ -64,18 +64,18 @@ pub fn normal<T: Number, const R: usize, const C: usize>(
 pub fn fill<T: Number>(std: T, numbers: &mut [T], rng: &mut (impl Rng + ?Sized)) {
     let minus_two = -(T::one() + T::one());
     for pair in numbers.chunks_mut(2) {
-        let radius = std * (uniform::<T>(rng).ln() * minus_two).sqrt();
-        for (w, way) in pair.iter_mut().zip(circle(uniform(rng))) {
+        let radius = std * (fraction::<T>(rng).ln() * minus_two).sqrt();
+        for (w, way) in pair.iter_mut().zip(circle(fraction(rng))) {
             *w = radius * way;
         }
     }
 }
 
 /// Xavier weights, for sigmoid and tanh: normal with variance 1/C, where C is the number of inputs.
-/// (Chapter 6.2.2.)
+/// (Chapter 6.2.2; LeCun and others, 1998; Keras' `lecun_normal`.)
 ///
 /// This is the book's form. Glorot and Bengio (2010), PyTorch's `xavier_normal_` and Keras'
-/// `GlorotNormal` take the variance 2/(R + C); PyTorch's own default for `Linear` is uniform within
+/// `GlorotNormal` take the variance 2/(R + C): [`glorot_normal`]. PyTorch's own default for `Linear` is uniform within
 /// ±1/√C, of variance 1/(3C).
 ///
 /// ```
@@ -87,6 +87,7 @@ pub fn fill<T: Number>(std: T, numbers: &mut [T], rng: &mut (impl Rng + ?Sized))
 /// init::xavier(&mut layer.weight, &mut Xoshiro128PlusPlus::seed_from_u64(0));
 /// assert!((layer.weight.variance().sqrt() - 1.0 / 32.0).abs() < 1e-4);
 /// ```
+#[doc(alias = "lecun_normal")]
 pub fn xavier<T: Number, const R: usize, const C: usize>(
     weight: &mut SMatrix<T, R, C>,
     rng: &mut (impl Rng + ?Sized),
@@ -96,11 +97,125 @@ pub fn xavier<T: Number, const R: usize, const C: usize>(
 
 /// He weights, for ReLU: normal with variance 2/C, where C is the number of inputs. (Chapter 6.2.3; He and
 /// others, 2015; PyTorch's `kaiming_normal_`.)
+#[doc(alias = "kaiming_normal")]
 pub fn he<T: Number, const R: usize, const C: usize>(
     weight: &mut SMatrix<T, R, C>,
     rng: &mut (impl Rng + ?Sized),
 ) {
     normal(Gain::Relu.std(C), weight, rng);
+}
+
+/// Fills `weight` in place with uniform numbers within ±`limit`.
+///
+/// PyTorch's default for `Linear` is the limit 1/√C for C inputs, for weights and biases.
+///
+/// ```
+/// use chainrule::init;
+/// use nalgebra::SMatrix;
+/// use rand::{SeedableRng, rngs::Xoshiro128PlusPlus};
+///
+/// let mut weight = SMatrix::<f64, 50, 784>::zeros();
+/// init::uniform(0.3, &mut weight, &mut Xoshiro128PlusPlus::seed_from_u64(0));
+/// assert!(weight.amax() <= 0.3 && weight.mean().abs() < 0.01);
+/// ```
+pub fn uniform<T: Number, const R: usize, const C: usize>(
+    limit: T,
+    weight: &mut SMatrix<T, R, C>,
+    rng: &mut (impl Rng + ?Sized),
+) {
+    let two = T::one() + T::one();
+    weight.iter_mut().for_each(|w| *w = limit * (two * fraction::<T>(rng) - T::one()));
+}
+
+/// [`xavier`] with uniform numbers of the same variance, within ±√(3/C): LeCun's uniform weights.
+#[doc(alias = "lecun_uniform")]
+pub fn xavier_uniform<T: Number, const R: usize, const C: usize>(
+    weight: &mut SMatrix<T, R, C>,
+    rng: &mut (impl Rng + ?Sized),
+) {
+    uniform(Gain::Linear.std::<T>(C) * root_of_3(), weight, rng);
+}
+
+/// [`he`] with uniform numbers of the same variance, within ±√(6/C). (PyTorch's `kaiming_uniform_`.)
+#[doc(alias = "kaiming_uniform")]
+pub fn he_uniform<T: Number, const R: usize, const C: usize>(
+    weight: &mut SMatrix<T, R, C>,
+    rng: &mut (impl Rng + ?Sized),
+) {
+    uniform(Gain::Relu.std::<T>(C) * root_of_3(), weight, rng);
+}
+
+/// Xavier weights in the form of Glorot and Bengio (2010): normal with variance 2/(R + C), for R outputs and C inputs.
+/// (PyTorch's `xavier_normal_`.)
+#[doc(alias = "xavier_normal")]
+pub fn glorot_normal<T: Number, const R: usize, const C: usize>(
+    weight: &mut SMatrix<T, R, C>,
+    rng: &mut (impl Rng + ?Sized),
+) {
+    normal(Gain::Relu.std(R.saturating_add(C)), weight, rng);
+}
+
+/// [`glorot_normal`] with uniform numbers of the same variance, within ±√(6/(R + C)). (PyTorch's `xavier_uniform_`.)
+#[doc(alias = "xavier_uniform")]
+pub fn glorot_uniform<T: Number, const R: usize, const C: usize>(
+    weight: &mut SMatrix<T, R, C>,
+    rng: &mut (impl Rng + ?Sized),
+) {
+    uniform(Gain::Relu.std::<T>(R.saturating_add(C)) * root_of_3(), weight, rng);
+}
+
+/// A uniform number within ±√3 has variance 1.
+fn root_of_3<T: Number>() -> T {
+    nalgebra::convert(1.732_050_807_568_877_2)
+}
+
+/// Fills `weight` in place with an orthogonal matrix times `gain`: its columns, or its rows if it has fewer, have the
+/// length `gain` and are at right angles. All such matrices are equally likely. (Saxe and others, 2013; PyTorch's
+/// `orthogonal_`.)
+///
+/// ```
+/// use chainrule::init;
+/// use nalgebra::SMatrix;
+/// use rand::{SeedableRng, rngs::Xoshiro128PlusPlus};
+///
+/// let mut weight = SMatrix::<f64, 3, 5>::zeros();
+/// init::orthogonal(1.0, &mut weight, &mut Xoshiro128PlusPlus::seed_from_u64(0));
+/// assert!((weight * weight.transpose() - SMatrix::<f64, 3, 3>::identity()).amax() < 1e-15);
+/// ```
+pub fn orthogonal<T: Number, const R: usize, const C: usize>(
+    gain: T,
+    weight: &mut SMatrix<T, R, C>,
+    rng: &mut (impl Rng + ?Sized),
+) {
+    normal(T::one(), weight, rng);
+    // Line k is row or column k. Its entries lie `step` apart.
+    let (lines, length, next, step) = if R >= C { (C, R, R, 1) } else { (R, C, 1, R) };
+    let numbers = weight.as_mut_slice();
+    for k in 0..lines {
+        // Gram and Schmidt's method. The second time removes what rounding left.
+        for before in (0..k).chain(0..k) {
+            let product = dot(numbers, [k * next, before * next], step, length);
+            for i in 0..length {
+                let other = numbers.get(before * next + i * step).copied().unwrap_or_else(nan);
+                if let Some(w) = numbers.get_mut(k * next + i * step) {
+                    *w -= product * other;
+                }
+            }
+        }
+        let scale = dot(numbers, [k * next, k * next], step, length).sqrt().recip();
+        for i in 0..length {
+            if let Some(w) = numbers.get_mut(k * next + i * step) {
+                *w *= scale;
+            }
+        }
+    }
+    numbers.iter_mut().for_each(|w| *w *= gain);
+}
+
+/// The product of two lines that begin at these indices, with entries `step` apart.
+fn dot<T: Number>(numbers: &[T], [a, b]: [usize; 2], step: usize, length: usize) -> T {
+    let at = |i: usize| numbers.get(i).copied().unwrap_or_else(nan);
+    (0..length).fold(T::zero(), |sum, i| sum + at(a + i * step) * at(b + i * step))
 }
 
 /// Cosine and sine of an angle in turns, from 0 to 1. The error is 10⁻⁹ plus rounding. The functions of libm for f32
@@ -122,6 +237,6 @@ pub(crate) fn circle<T: Number>(turns: T) -> [T; 2] {
 }
 
 /// Uniform in (0, 1]. It is never 0, because 0 has no logarithm.
-fn uniform<T: Number>(rng: &mut (impl Rng + ?Sized)) -> T {
+fn fraction<T: Number>(rng: &mut (impl Rng + ?Sized)) -> T {
     nalgebra::convert(((rng.next_u32() >> 8) + 1) as f32 / (1 << 24) as f32)
 }

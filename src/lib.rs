@@ -1,4 +1,5 @@
 #![cfg_attr(not(any(feature = "std", test)), no_std)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 //! Neural-network layers whose shapes are types: *if it compiles, it fits; if it passes, the
 //! gradient is right; on a laptop or on a chip without a heap.*
 //!
@@ -55,22 +56,30 @@
 //! |---|---|
 //! | follow the chapter's price graphs | [`node`] |
 //! | run a layer by hand, forward and backward | [`ByValue`] |
-//! | build a net | [`Affine`], [`Relu`], [`Sigmoid`], [`Tanh`], [`Gelu`], [`Softplus`], [`Softmax`], [`Identity`]; a tuple of 1 to 12 layers is a layer |
+//! | build a net | [`Affine`], [`Relu`], [`Softmax`]; a tuple of 1 to 12 layers is a layer |
+//! | choose another activation | [`Sigmoid`], [`Tanh`], [`Gelu`], [`GeluTanh`], [`Silu`], [`Softplus`], [`LeakyRelu`], [`PRelu`], [`Elu`], [`Selu`], [`HardSigmoid`], [`HardTanh`], [`LogSoftmax`], [`Identity`] |
+//! | regularise, normalise | [`Dropout`], [`BatchNorm`], [`LayerNorm`], [`RmsNorm`]; raw inputs, [`Standardize`] |
+//! | put layers together | [`Residual`], [`Concat`], [`Repeat`] |
 //! | name its layers, or have more than 12 | [`named!`] |
 //! | give it first weights | [`Network::init`]; one layer at a time: [`Affine::he`], [`Affine::xavier`], [`Affine::normal`], [`init`] |
 //! | classify images | the page [`images`]; [`Conv2d`], [`MaxPool2d`], [`Dense`] |
-//! | choose a loss | [`SoftmaxCrossEntropy`], [`SumSquaredError`] |
+//! | choose a loss for classes | [`SoftmaxCrossEntropy`]; with settings, [`CrossEntropy`]; yes or no, [`BinaryCrossEntropy`] |
+//! | choose a loss for numbers | [`SumSquaredError`], [`MeanSquaredError`], [`AbsoluteError`], [`Huber`] |
+//! | give samples weights | [`Weighted`] |
 //! | choose an optimizer | [`optimizers`]: [`Sgd`], [`Momentum`], [`AdaGrad`], [`RmsProp`], [`Adam`], [`AmsGrad`], [`NAdam`]; at run time, a `Box<dyn `[`Optimizer`]`>` |
 //! | change its learning rate, decay weights, clip gradients | [`schedule`], [`Decay`], [`Descent::groups`], [`Descent::clip_norm`] |
-//! | train it | [`Training`] with a [`data::Dataset`]; by hand [`Optimizer::train_step`], or [`Network::backprop`] and [`Optimizer::step`] |
+//! | see a whole job: a table, a training, a test | `a_real_job` (feature `csv`) |
+//! | train it | [`Trainer`] with a [`data::Dataset`]: epochs, validation, early stopping; the book's loop [`Training`]; by hand [`Optimizer::train_step`], or [`Network::backprop`] and [`Optimizer::step`] |
+//! | train on several threads | [`Trainer::fit_in_parts`](struct.Trainer.html#method.fit_in_parts) |
 //! | predict | [`Network::predict`]; in memory that is reused, [`Network::predictor`] and [`Network::predict_into`] |
-//! | measure it | [`Network::loss`], [`Network::accuracy`]; on a data set [`Network::loss_on`], [`Network::accuracy_on`] |
+//! | measure it | [`Network::loss`], [`Network::accuracy`]; on a data set [`Network::loss_on`], [`Network::accuracy_on`], [`metrics`] |
 //! | take derivatives | [`Network::gradient`], [`Network::input_gradient`], [`Network::vjp`] |
 //! | see all of a net's methods | [`Network`], [`TwoLayerNet`] |
-//! | read MNIST, or a matrix of run-time size | [`data`] |
+//! | read CSV files, MNIST, or a matrix of run-time size | [`data`] |
+//! | split data, cross-validate | [`data::split`](fn@data::split), [`data::stratified_folds`](fn@data::stratified_folds), [`data::Dataset::select`] |
 //! | keep some layers unchanged in training | [`Frozen`] |
 //! | exchange weights with PyTorch | `Network::load_weights`, `Network::save_weights` in [`files`](files/index.html) |
-//! | continue a training later | `files::Checkpoint` |
+//! | continue a training later | `files::Checkpoint`, `TrainerState::save` |
 //! | put weights into flash | [`Network::export`]; as C, [`Network::export_c`] |
 //! | know the memory at compile time | [`Network::memory`], [`Network::predict_bytes`] |
 //! | put 64 MB of weights on the heap | [`Zeros`] |
@@ -96,7 +105,7 @@
 //!
 //! Nothing in the crate panics. A file or a data set that is wrong gives an error value. A label that is not a
 //! class, or a target with the wrong number of samples, makes the loss NaN. [`Optimizer::train_step`] and
-//! [`Training::run`] return an error if the loss is not finite, and such a step changes nothing.
+//! [`Trainer::fit`] return an error if the loss is not finite, and such a step changes nothing.
 //!
 //! # Features
 //!
@@ -104,6 +113,7 @@
 //! |---|---|
 //! | `std` (default) | files, and SIMD chosen by what the CPU has (x86-64: AVX2, AVX-512); contains `alloc` |
 //! | `alloc` | batches of run-time size, boxed layers, optimizers chosen at run time |
+//! | `csv` | tables from CSV files |
 //! | `gzip` | compressed data files |
 //! | `rayon` | large products on all threads, with the same bits (a zero may have the other sign); starting them may allocate; needs std |
 //! | `gradcheck` | gradient checks, for the tests of layers; needs std |
@@ -142,6 +152,9 @@ struct Readme;
 
 #[macro_use]
 mod macros;
+#[cfg(all(feature = "csv", feature = "std"))]
+#[doc = include_str!("a_real_job.md")]
+pub mod a_real_job {}
 mod calculus;
 mod chain;
 pub mod data;
@@ -186,6 +199,7 @@ mod path;
 mod rule;
 mod shape;
 mod step;
+mod summary;
 mod trace;
 mod train;
 mod trainer;
@@ -208,15 +222,24 @@ pub use calculus::{
     SumOfSquares,
 };
 pub use filters::Filters;
+/// The matrices, and the traits of random numbers, under the names that this version of chainrule uses. A new 0.x version
+/// of either is a new 0.x version of chainrule.
+pub use {nalgebra, rand};
+
 pub use grad::{Destination, Grad, Nowhere, Tree, Update};
 pub use image::{Extent, Grid, Image, Images, Img, Px, Signal, Size, Window};
 pub use kernel::{Larger, Scratch};
 pub use layer::{Backward, Forward, Layer};
 pub use layers::{
-    Affine, Augment, AvgPool2d, Conv1d, Conv2d, Dense, DepthwiseConv2d, Flatten, Frozen, Gelu,
-    GlobalAvgPool2d, Identity, MaxPool2d, Relu, Sigmoid, Softmax, Softplus, Tanh,
+    Affine, Augment, AvgPool2d, BatchNorm, Concat, Conv1d, Conv2d, Dense, DepthwiseConv2d, Dropout,
+    Elu, Flatten, Frozen, Gelu, GeluTanh, GlobalAvgPool2d, HardSigmoid, HardTanh, Identity,
+    LayerNorm, LeakyRelu, LogSoftmax, MaxPool2d, PRelu, Relu, Repeat, Residual, RmsNorm, Selu,
+    Sigmoid, Silu, Softmax, Softplus, Standardize, StandardizeError, Standardized, Tanh,
 };
-pub use loss::{Classes, Loss, SoftmaxCrossEntropy, SumSquaredError};
+pub use loss::{
+    AbsoluteError, BinaryCrossEntropy, Classes, CrossEntropy, Huber, Loss, MeanLoss,
+    MeanSquaredError, SoftmaxCrossEntropy, SumSquaredError, Weighted,
+};
 pub use memory::Memory;
 pub use network::{Network, TwoLayerNet};
 pub use optim::{
@@ -234,6 +257,7 @@ pub use shape::{
     Scores, Shape, ToPredict, ToTrain,
 };
 pub use step::{Fused, Predictor, StepError, Way, Whole, Workspace};
+pub use summary::Part;
 pub use trace::{ByValue, Trace};
 pub use train::{Observation, Progress, Training, TrainingCause, TrainingError};
 pub use trainer::{Epoch, Trained, Trainer, TrainerState};

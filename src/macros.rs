@@ -6,7 +6,10 @@
 /// - `weight`: a matrix, a layer, an array of layers, or any other type with [`Parameters`](crate::Parameters);
 /// - `weight: [O, C, 3, 3]`: the same, for a matrix that is this tensor in PyTorch ([`Leaf::dims`](crate::Leaf::dims)).
 ///   Without it a matrix of one column is a vector in files, and another matrix has its rows and columns;
-/// - `keep eps`: a setting of a plain type (`f64`, `u8`, `bool`, `PhantomData<S>`). It is copied and not trained.
+/// - `keep eps`: a setting of a plain type (`f64`, `u8`, `bool`, `Option<f64>`, `PhantomData<S>`). It is copied and not
+///   trained. [`Zeros::zeros`](crate::Zeros::zeros) makes it zero, and so does
+///   [`Network::init`](crate::Network::init). So a setting that has another default is an `Option`, and `None` means
+///   the default. `set_zero` does not change it.
 ///
 /// Write the generics as in the struct. Mark the type of the numbers `scalar`, and a layer in a container
 /// `part`:
@@ -147,7 +150,6 @@ macro_rules! parameters {
             #[inline]
             fn set_zero(&mut self) {
                 $($crate::Zeros::set_zero(&mut self.$f);)*
-                $($crate::Zeros::set_zero(&mut self.$k);)*
             }
             fn zeros_in(place: &mut ::core::mem::MaybeUninit<Self>) -> &mut Self {
                 $crate::__zeros_in!(place: $($f,)* $($k),*)
@@ -374,6 +376,11 @@ macro_rules! __sequence {
                 rng: &mut R,
             ) {
                 $crate::__sequence!(@init self next rng $first $l $($field $more)*);
+            }
+
+            fn parts(&self, path: &$crate::Path, f: &mut dyn FnMut($crate::Part)) {
+                $crate::Layer::parts(&self.$first, &path.field(stringify!($first)), f);
+                $($crate::Layer::parts(&self.$field, &path.field(stringify!($field)), f);)*
             }
         }
 

@@ -175,3 +175,16 @@ fn memory_by_hand() {
     check::<Whole>(WHOLE, 4 * (8 * 2 + 2));
     assert_eq!(FUSED.total(), Net::train_bytes::<Nothing<Fused>, _, 4>());
 }
+
+/// With batches of constant size and without patience, a whole training allocates nothing: neither do its order, its
+/// validation, its short last batch.
+#[test]
+fn no_allocation_in_a_training() {
+    let rows: [[f32; 6]; 40] = std::array::from_fn(|i| [i as f32 / 40.0; 6]);
+    let data = data::Dataset::labelled(rows, [1; 40], 3).unwrap();
+    let mut net = TwoLayerNet::<f32, 6, 8, 3>::init(&mut Xoshiro128PlusPlus::seed_from_u64(0));
+    let (mut adam, mut trainer) = (Adam::new(0.01), Trainer::new(Const::<16>, 4, 0));
+    let train = || trainer.fit(&mut net, &mut adam, &data, Some(&data), |_| ()).unwrap();
+    assert_eq!(allocations(train), 0);
+    assert_eq!(trainer.state.updates, 10);
+}

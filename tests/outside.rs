@@ -2,7 +2,7 @@
 //! with named fields, other scalars, threads. The layers are in `layers/mod.rs`.
 
 use chainrule::*;
-use layers::*;
+use layers::{AutoEncoder, BatchNorm, Dropout, Residual, Squares, Sum};
 use nalgebra::{Const, Dyn, SMatrix, SVector};
 use num_dual::Dual64;
 use rand::{RngExt, SeedableRng, rngs::Xoshiro128PlusPlus};

@@ -195,6 +195,32 @@ as_list!(
     [S] Vec<S> => [S]
 );
 
+/// Two lists side by side, such as labels and the weights of samples for [`Weighted`](crate::Weighted). If one is longer
+/// than the other, the pair has no samples.
+impl<Y: Samples, W: Samples> Samples for (Y, W) {
+    fn count(&self) -> usize {
+        let count = self.0.count();
+        if count == self.1.count() { count } else { 0 }
+    }
+}
+
+impl<T: Number, B: BatchSize, Y: Gather<T, B>, W: Gather<T, B>> Gather<T, B> for (Y, W) {
+    type Batch = (Y::Batch, W::Batch);
+
+    fn batch(&self, size: B) -> Self::Batch {
+        (self.0.batch(size), self.1.batch(size))
+    }
+
+    fn gather(&self, indices: &[usize], batch: &mut Self::Batch) -> Result<(), DataError> {
+        let samples = self.count();
+        if let Some((position, &found)) = indices.iter().enumerate().find(|&(_, &i)| i >= samples) {
+            return Err(DataError::Index { position, found, samples });
+        }
+        self.0.gather(indices, &mut batch.0)?;
+        self.1.gather(indices, &mut batch.1)
+    }
+}
+
 /// The columns of a matrix; [`from_dmatrix`](super::from_dmatrix) makes one from a `DMatrix`.
 #[cfg(feature = "alloc")]
 #[diagnostic::do_not_recommend]
@@ -237,6 +263,18 @@ impl<S: ?Sized> Clone for Subset<'_, S> {
 }
 
 impl<S: ?Sized> Copy for Subset<'_, S> {}
+
+#[cfg(feature = "alloc")]
+impl<S: ?Sized> Subset<'_, S> {
+    /// Copies of the samples: rows, class numbers or numbers.
+    pub fn to_vec<V: Copy>(&self) -> Vec<V>
+    where
+        S: AsRef<[V]>,
+    {
+        let samples = self.samples.as_ref();
+        self.indices.iter().filter_map(|&index| samples.get(index).copied()).collect()
+    }
+}
 
 #[diagnostic::do_not_recommend]
 impl<S: ?Sized> Samples for Subset<'_, S> {

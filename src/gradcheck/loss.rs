@@ -120,6 +120,14 @@ impl<U: Number> Target<U> for Vec<usize> {
     }
 }
 
+impl<U: Number, Y: Target<U>, W: Target<U>> Target<U> for (Y, W) {
+    type As = (Y::As, W::As);
+
+    fn over(&self) -> Self::As {
+        (self.0.over(), self.1.over())
+    }
+}
+
 impl<U: Number, const B: usize> Target<U> for [usize; B] {
     type As = Self;
 

@@ -8,11 +8,37 @@ use crate::{
     shape::{BatchSize, Flat, Number, Purpose, nan},
 };
 
-/// Makes a function of one number a layer on every flat shape. The derivative is computed from x, or from y if the
-/// macro is told so. (A trait with a blanket impl would rule out `Box<L>`.)
+/// Makes a function of one number a layer on every flat shape. (A trait with a blanket impl would rule out
+/// `Box<L>`.) The function is given in one of three ways:
+/// - by two kernels; the second computes dx from x or from y;
+/// - as y and its slope at x;
+/// - by a kernel `k` of a function u of x: y and its slope from x and k(u).
+///
+/// Settings stand in braces.
 macro_rules! elementwise {
     ($name:ident: $forward:path, $back:path, $from:ident, $gain:expr) => {
-        parameters!($name {});
+        elementwise!(@layer $name {} [$gain] this $from
+            |x, y| $forward(x, y), |from, dy, dx| $back(from, dy, dx));
+    };
+    ($name:ident { $($keep:ident)* }: |$this:ident, $x:ident| $y:expr, $slope:expr, $gain:expr) => {
+        elementwise!(@layer $name { $($keep)* } [$gain] $this x
+            |x, y| $crate::layers::activation::each(x, y, |$x| $y),
+            |x, dy, dx| $crate::layers::activation::each_back(x, dy, dx, |$x| {
+                let _ = $x;
+                $slope
+            }));
+    };
+    ($name:ident { $($keep:ident)* }: $kernel:path, |$this:ident, $x:ident| $u:expr, |$k:ident| $y:expr,
+        $slope:expr, $gain:expr) => {
+        elementwise!(@layer $name { $($keep)* } [$gain] $this x
+            |x, y| $crate::layers::activation::through($kernel, x, None, y, |$x| $u, |$x, $k| $y),
+            |x, dy, dx| {
+                $crate::layers::activation::through($kernel, x, Some(dy), dx, |$x| $u, |$x, $k| $slope)
+            });
+    };
+    (@layer $name:ident { $($keep:ident)* } [$gain:expr] $this:ident $from:ident
+        |$fx:ident, $fy:ident| $forward:expr, |$bx:ident, $bdy:ident, $bdx:ident| $back:expr) => {
+        parameters!($name { $(keep $keep),* });
 
         impl<T: Number, S: Flat> Layer<T, S> for $name {
             type Out = S;
@@ -22,20 +48,22 @@ macro_rules! elementwise {
 
             #[inline(always)]
             fn forward<B: BatchSize, P: Purpose>(&self, at: Forward<T, S, Self, B, P>) {
-                $forward(S::flat::<T, B>(at.x), S::flat_mut::<T, B>(at.y));
+                #[allow(unused_variables)]
+                let ($this, $fx, $fy) = (self, S::flat::<T, B>(at.x), S::flat_mut::<T, B>(at.y));
+                $forward;
             }
 
             #[inline(always)]
             fn backward<B: BatchSize, D: Destination<T>>(
-                _: Grad<T, Self, D>,
+                this: Grad<T, Self, D>,
                 at: Backward<T, S, Self, B>,
             ) {
+                #[allow(unused_variables)]
+                let $this = &*this;
                 if let Some(dx) = at.dx {
-                    $back(
-                        S::flat::<T, B>(at.$from),
-                        S::flat::<T, B>(at.dy),
-                        S::flat_mut::<T, B>(dx),
-                    );
+                    let ($bx, $bdy) = (S::flat::<T, B>(at.$from), S::flat::<T, B>(at.dy));
+                    let $bdx = S::flat_mut::<T, B>(dx);
+                    $back;
                 }
             }
         }
@@ -166,7 +194,7 @@ elementwise!(Softplus: kernel::softplus, kernel::softplus_back, x, Some(Gain::Re
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Identity;
-elementwise!(Identity: copy, copy_back, y, Some(Gain::Linear));
+elementwise!(Identity {}: |this, x| x, T::one(), Some(Gain::Linear));
 
 /// y = x, dx = dy. It does nothing; the output keeps the shape of an image.
 ///
@@ -186,17 +214,178 @@ elementwise!(Identity: copy, copy_back, y, Some(Gain::Linear));
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Flatten;
-elementwise!(Flatten: copy, copy_back, y, None);
+elementwise!(Flatten {}: |this, x| x, T::one(), None);
+
+/// y = x·σ(x), dx = dy·(σ + x·σ·(1 - σ)), where σ is the sigmoid of x. (Elfwing and others, 2017; PyTorch's `SiLU`;
+/// also called swish.)
+///
+/// # Shapes
+/// Any. The output has the shape of the input.
+///
+/// Far below zero y and the slope are 0, far above zero y is x and the slope is 1. A NaN input gives a NaN output, and
+/// so does -∞.
+///
+/// ```
+/// use chainrule::{ByValue, Silu};
+/// use nalgebra::Vector3;
+///
+/// let x = Vector3::new(0.0, 1000.0, -1000.0);
+/// let mut silu = Silu.trace(&x);
+/// assert_eq!(silu.y, Vector3::new(0.0, 1000.0, 0.0));
+/// assert_eq!(silu.backward(&Vector3::repeat(4.0)).0, Vector3::new(2.0, 4.0, 0.0));
+/// ```
+#[doc(alias("swish"))]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Silu;
+elementwise!(Silu {}: kernel::sigmoid, |this, x| x, |s| x * s, s + x * s * (T::one() - s), Some(Gain::Relu));
+
+/// y = ½·x·(1 + tanh u), u = √(2/π)·(x + 0.044715·x³): nearly [`Gelu`]. (Hendrycks and Gimpel, 2016; PyTorch's `GELU`
+/// with `approximate="tanh"`.)
+///
+/// dx = dy·(s + x·s·(1 - s)·2u′), where s = ½·(1 + tanh u) is computed as the sigmoid of 2u, so that a small y is not
+/// rounded away.
+///
+/// # Shapes
+/// Any. The output has the shape of the input.
+///
+/// Far below zero y and the slope are 0, far above zero y is x and the slope is 1. A NaN input gives a NaN output.
+///
+/// ```
+/// use chainrule::{ByValue, GeluTanh};
+/// use nalgebra::Vector3;
+///
+/// let x = Vector3::new(1.0, 1000.0, -1000.0);
+/// let y = GeluTanh.trace(&x).y;
+/// assert!((y - Vector3::new(0.8411919906082768, 1000.0, 0.0)).amax() < 1e-15_f64);
+/// ```
+#[doc(alias("gelu", "NewGELU"))]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct GeluTanh;
+elementwise!(GeluTanh {}: kernel::sigmoid, |this, x| twice_u(x).0, |s| near(x).1 * s,
+    s + near(x).0 * s * (T::one() - s) * twice_u(x).1, Some(Gain::Relu));
+
+/// 2u of [`GeluTanh`], and its derivative.
+#[inline(always)]
+fn twice_u<T: Number>(x: T) -> (T, T) {
+    let [a, b] = [8.0 / core::f64::consts::PI, 0.044715].map(nalgebra::convert::<f64, T>);
+    let (a, x) = (a.sqrt(), near(x).0);
+    let square = b * x * x;
+    (a * (x + x * square), a * (T::one() + square + square + square))
+}
+
+/// x within ±30, where the cube does not overflow and the sigmoid of 2u is 0 or 1; and x from -30 on. NaN stays NaN.
+#[inline(always)]
+fn near<T: Number>(x: T) -> (T, T) {
+    let end: T = nalgebra::convert(30.0);
+    let y = if x < -end { -end } else { x };
+    (if y > end { end } else { y }, y)
+}
+
+/// y = min(max(x/6 + ½, 0), 1), dx = dy/6 where -3 < x < 3, else 0. (PyTorch's `Hardsigmoid`.)
+///
+/// # Shapes
+/// Any. The output has the shape of the input.
+///
+/// The slope at the kinks, x = ±3, is 0, as PyTorch's. A NaN input gives a NaN output.
+///
+/// ```
+/// use chainrule::{ByValue, HardSigmoid};
+/// use nalgebra::Vector4;
+///
+/// let mut hard = HardSigmoid.trace(&Vector4::new(0.0, 3.0, 1000.0, -1000.0));
+/// assert_eq!(hard.y, Vector4::new(0.5, 1.0, 1.0, 0.0));
+/// assert_eq!(hard.backward(&Vector4::repeat(6.0)).0, Vector4::new(1.0, 0.0, 0.0, 0.0));
+/// ```
+#[doc(alias("Hardsigmoid"))]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HardSigmoid;
+elementwise!(HardSigmoid {}: |this, x| clamp((x + three()) / (three::<T>() + three()), T::zero(), T::one()),
+    if x <= -three::<T>() || x >= three() { T::zero() } else { T::one() / (three::<T>() + three()) }, Some(Gain::Linear));
+
+/// y = min(max(x, -1), 1), dx = dy where -1 < x < 1, else 0. (PyTorch's `Hardtanh`.)
+///
+/// # Shapes
+/// Any. The output has the shape of the input.
+///
+/// The slope at the kinks, x = ±1, is 0, as PyTorch's. A NaN input gives a NaN output.
+///
+/// ```
+/// use chainrule::{ByValue, HardTanh};
+/// use nalgebra::Vector4;
+///
+/// let mut hard = HardTanh.trace(&Vector4::new(0.5, 1.0, 1000.0, -1000.0));
+/// assert_eq!(hard.y, Vector4::new(0.5, 1.0, 1.0, -1.0));
+/// assert_eq!(hard.backward(&Vector4::repeat(6.0)).0, Vector4::new(6.0, 0.0, 0.0, 0.0));
+/// ```
+#[doc(alias("Hardtanh"))]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HardTanh;
+elementwise!(HardTanh {}: |this, x| clamp(x, -T::one(), T::one()),
+    if x <= -T::one() || x >= T::one() { T::zero() } else { T::one() }, Some(Gain::Linear));
 
 #[inline(always)]
-fn copy<T: Number>(x: &[T], y: &mut [T]) {
+fn three<T: Number>() -> T {
+    nalgebra::convert(3.0)
+}
+
+/// NaN stays NaN.
+#[inline(always)]
+fn clamp<T: Number>(x: T, low: T, high: T) -> T {
+    match x {
+        _ if x < low => low,
+        _ if x > high => high,
+        _ => x,
+    }
+}
+
+/// The setting, or its default.
+#[inline(always)]
+pub(super) fn setting<T: Number>(value: Option<f64>, default: f64) -> T {
+    nalgebra::convert(value.unwrap_or(default))
+}
+
+/// y = f(x).
+#[inline(always)]
+pub(super) fn each<T: Number>(x: &[T], y: &mut [T], f: impl Fn(T) -> T) {
     if x.len() != y.len() {
         return y.fill(nan());
     }
-    y.iter_mut().zip(x).for_each(|(y, &x)| *y = x);
+    y.iter_mut().zip(x).for_each(|(y, &x)| *y = f(x));
 }
 
+/// dx = dy·slope(x).
 #[inline(always)]
-fn copy_back<T: Number>(_: &[T], dy: &[T], dx: &mut [T]) {
-    copy(dy, dx);
+pub(super) fn each_back<T: Number>(x: &[T], dy: &[T], dx: &mut [T], slope: impl Fn(T) -> T) {
+    if (x.len(), dy.len()) != (dx.len(), dx.len()) {
+        return dx.fill(nan());
+    }
+    dx.iter_mut().zip(x.iter().zip(dy)).for_each(|(dx, (&x, &dy))| *dx = dy * slope(x));
+}
+
+/// So many numbers go through a kernel together.
+const TOGETHER: usize = 64;
+
+/// to = f(x, kernel(u(x))), times dy if it is given.
+#[inline(always)]
+pub(super) fn through<T: Number>(
+    kernel: impl Fn(&[T], &mut [T]),
+    x: &[T],
+    dy: Option<&[T]>,
+    to: &mut [T],
+    u: impl Fn(T) -> T,
+    f: impl Fn(T, T) -> T,
+) {
+    if x.len() != to.len() || dy.is_some_and(|dy| dy.len() != to.len()) {
+        return to.fill(nan());
+    }
+    let mut inner = [T::zero(); TOGETHER];
+    for (i, (x, to)) in x.chunks(TOGETHER).zip(to.chunks_mut(TOGETHER)).enumerate() {
+        let inner = inner.get_mut(..x.len()).unwrap_or_default();
+        inner.iter_mut().zip(x).for_each(|(inner, &x)| *inner = u(x));
+        kernel(inner, to);
+        to.iter_mut().zip(x).for_each(|(to, &x)| *to = f(x, *to));
+        if let Some(dy) = dy.and_then(|dy| dy.get(TOGETHER * i..)) {
+            to.iter_mut().zip(dy).for_each(|(to, &dy)| *to *= dy);
+        }
+    }
 }

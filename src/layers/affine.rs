@@ -1,5 +1,4 @@
 //! The fully connected layer.
-#![allow(unsafe_code)] // of `parameters!`, whose unsafe part is in `kernel::place`
 
 use crate::{
     grad::{Destination, Grad},

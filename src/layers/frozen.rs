@@ -1,7 +1,5 @@
 //! A layer that training does not change.
 
-#![allow(unsafe_code)] // of `__zeros_in!`, which is in `kernel::place`
-
 use crate::{
     export::{self, Export, Source},
     grad::{Destination, Grad, Nowhere},

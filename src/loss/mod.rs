@@ -1,12 +1,27 @@
 //! The traits of losses and targets. Each loss has its own file.
 
+mod absolute_error;
+mod binary_cross_entropy;
+mod cross_entropy;
+mod huber;
+mod mean_squared_error;
 mod softmax_cross_entropy;
 mod sum_squared_error;
+mod weighted;
 
+pub use absolute_error::AbsoluteError;
+pub use binary_cross_entropy::BinaryCrossEntropy;
+pub use cross_entropy::CrossEntropy;
+pub use huber::Huber;
+pub use mean_squared_error::MeanSquaredError;
 pub use softmax_cross_entropy::SoftmaxCrossEntropy;
 pub use sum_squared_error::SumSquaredError;
+pub use weighted::Weighted;
 
-use crate::shape::{BatchSize, Columns, Number, Shape, nan};
+use crate::{
+    kernel::{self, Sum},
+    shape::{BatchSize, Columns, D1, Flat, Number, Shape, nan, number},
+};
 use nalgebra::Const;
 #[cfg(feature = "alloc")]
 use {alloc::vec::Vec, nalgebra::Dyn};
@@ -25,6 +40,137 @@ pub trait Loss<T: Number, S: Shape, B: BatchSize, Y: ?Sized> {
     fn loss(&self, y: &S::Batch<T, B>, target: &Y, dy: Option<&mut S::Batch<T, B>>) -> T;
 }
 
+/// A loss that is a mean over the samples, so that each sample can have a weight: see [`Weighted`]. Every loss of
+/// this crate is one.
+pub trait MeanLoss<T: Number, S: Shape, B: BatchSize, Y: ?Sized> {
+    /// Σ wᵢ·Lᵢ / Σ wᵢ for the weights w and the losses L of the samples. Without weights each weight is 1. If `dy`
+    /// is given, overwrites it with the gradient on the outputs.
+    fn weighted(
+        &self,
+        y: &S::Batch<T, B>,
+        target: &Y,
+        weights: Option<&[T]>,
+        dy: Option<&mut S::Batch<T, B>>,
+    ) -> T;
+}
+
+/// A `MeanLoss` without weights is a `Loss`.
+macro_rules! losses {
+    ($($name:ident $(<const $n:ident>)?)*) => { $(
+        #[diagnostic::do_not_recommend]
+        impl<T: Number, S: Shape, B: BatchSize, Y: ?Sized $(, const $n: usize)?> Loss<T, S, B, Y>
+            for $name $(<$n>)?
+        where
+            Self: MeanLoss<T, S, B, Y>,
+        {
+            #[inline(always)]
+            fn loss(&self, y: &S::Batch<T, B>, target: &Y, dy: Option<&mut S::Batch<T, B>>) -> T {
+                self.weighted(y, target, None, dy)
+            }
+        }
+    )* };
+}
+losses!(AbsoluteError BinaryCrossEntropy CrossEntropy<const N> Huber MeanSquaredError SoftmaxCrossEntropy SumSquaredError);
+
+/// A function for losses of every shape, whose shape does not follow from a matrix.
+macro_rules! of_vectors {
+    ($($name:ident)*) => { $(
+        impl $name {
+            /// The loss of vectors, by hand: [`Loss::loss`], whose shape does not follow from a matrix.
+            #[inline(always)]
+            pub fn loss<T: Number, const N: usize, B: BatchSize, Y: ?Sized>(
+                &self,
+                y: &Columns<T, N, B>,
+                target: &Y,
+                dy: Option<&mut Columns<T, N, B>>,
+            ) -> T
+            where
+                Self: Loss<T, D1<N>, B, Y>,
+            {
+                Loss::<T, D1<N>, B, Y>::loss(self, y, target, dy)
+            }
+        }
+    )* };
+}
+of_vectors!(AbsoluteError BinaryCrossEntropy Huber MeanSquaredError SumSquaredError);
+
+/// How much each sample counts.
+#[derive(Clone, Copy)]
+struct Weights<'a, T> {
+    each: Option<&'a [T]>,
+    /// What the sum over the samples is divided by. NaN if something does not fit.
+    total: T,
+}
+
+impl<'a, T: Number> Weights<'a, T> {
+    fn new(each: Option<&'a [T]>, samples: usize, fits: bool) -> Self {
+        let total = match each {
+            _ if !fits => nan(),
+            None => number(samples),
+            Some(each) if each.len() != samples => nan(),
+            Some(each) if each.iter().any(|&w| w < T::zero()) => nan(),
+            Some(each) => {
+                let mut sum = Sum::new();
+                each.iter().for_each(|&w| sum.add(w));
+                sum.total()
+            }
+        };
+        Weights { each, total }
+    }
+
+    #[inline(always)]
+    fn of(&self, sample: usize) -> T {
+        match self.each {
+            None => T::one(),
+            Some(each) => each.get(sample).copied().unwrap_or_else(nan),
+        }
+    }
+
+    /// The numbers of a batch that have one weight: of a sample, or without weights of all.
+    fn chunk(&self, all: usize, sample: usize) -> usize {
+        if self.each.is_some() { sample.max(1) } else { all.max(1) }
+    }
+}
+
+/// The sum of a loss over all numbers of a batch, divided by the samples and by `parts`. `f` returns the loss of an
+/// output with its target, and its slope.
+#[inline(always)]
+fn each<T: Number, S: Flat, B: BatchSize>(
+    [y, t]: [&S::Batch<T, B>; 2],
+    weights: Option<&[T]>,
+    parts: usize,
+    dy: Option<&mut S::Batch<T, B>>,
+    f: impl Fn(T, T) -> (T, T),
+) -> T {
+    let size = S::size::<T, B>(y);
+    let fits = size == S::size::<T, B>(t);
+    let weights = Weights::new(weights, size.value(), fits);
+    let (y, t, total) = (S::flat::<T, B>(y), S::flat::<T, B>(t), weights.total * number(parts));
+    let chunk = weights.chunk(y.len(), S::LEN);
+    let mut dy = dy.map(|dy| S::flat_mut::<T, B>(dy));
+    if let Some(dy) = dy.as_deref_mut().filter(|dy| dy.len() != y.len() || !fits) {
+        dy.fill(nan());
+    }
+    let mut sum = Sum::new();
+    for (s, (y, t)) in y.chunks(chunk).zip(t.chunks(chunk)).enumerate() {
+        let weight = weights.of(s);
+        let dy = dy.as_deref_mut().and_then(|dy| dy.get_mut(s * chunk..));
+        let each = dy.into_iter().flatten().zip(y.iter().zip(t));
+        if weight == T::zero() {
+            each.for_each(|(dy, _)| *dy = T::zero());
+            continue;
+        }
+        each.for_each(|(dy, (&y, &t))| *dy = f(y, t).1 * weight / total);
+        let losses = kernel::sum_of(y.len().min(t.len()), |part| {
+            let y = y.get(part.clone()).unwrap_or_default();
+            let pairs = y.iter().zip(t.get(part).unwrap_or_default());
+            pairs.fold(T::zero(), |sum, (&y, &t)| sum + f(y, t).0)
+        });
+        sum.add(losses * weight);
+    }
+    sum.total() / total
+}
+
 /// A target for `N` classes: for each sample the number of its class (`[usize; B]`; for `Dyn` a `Vec` or slice), or
 /// a matrix with one column of probabilities per sample, one-hot or not.
 #[diagnostic::on_unimplemented(
@@ -40,6 +186,28 @@ pub trait Classes<T: Number, const N: usize, B: BatchSize> {
 
     /// The class with the largest probability, the first of equals. `None` if there is none.
     fn class(&self, sample: usize) -> Option<usize>;
+
+    /// The label as it stands, if the sample has one: it need not be one of the `N` classes. The default is the
+    /// class.
+    fn label(&self, sample: usize) -> Option<usize> {
+        self.class(sample)
+    }
+}
+
+/// A target with a weight for each sample, as [`Weighted`] takes it.
+impl<T: Number, const N: usize, B: BatchSize, Y: Classes<T, N, B>, W> Classes<T, N, B> for (Y, W) {
+    fn samples(&self) -> usize {
+        self.0.samples()
+    }
+
+    #[inline]
+    fn probability(&self, sample: usize, class: usize) -> T {
+        self.0.probability(sample, class)
+    }
+
+    fn class(&self, sample: usize) -> Option<usize> {
+        self.0.class(sample)
+    }
 }
 
 macro_rules! labels {
@@ -61,6 +229,10 @@ macro_rules! labels {
             #[inline]
             fn class(&self, sample: usize) -> Option<usize> {
                 self.get(sample).copied().filter(|&label| label < N)
+            }
+
+            fn label(&self, sample: usize) -> Option<usize> {
+                self.get(sample).copied()
             }
         }
     };

@@ -1,14 +1,15 @@
 //! The book's SoftmaxWithLoss.
 
-use super::{Classes, Loss};
+use super::{Classes, MeanLoss, Weights};
 use crate::{
     kernel::{self, Sum},
-    shape::{BatchSize, Columns, D1, Number, nan, number},
+    shape::{BatchSize, Columns, D1, Number, nan},
 };
 
 /// L = -Σ tₖ·ln softmax(y)ₖ, the mean over the batch; dy = (softmax(y) - t) / B. (Chapter 5.6.3.)
 ///
-/// The net ends in the scores y, without a softmax layer. (PyTorch's `CrossEntropyLoss`.)
+/// The net ends in the scores y, without a softmax layer. (PyTorch's `CrossEntropyLoss`.) For class weights, label
+/// smoothing or an ignored label see [`CrossEntropy`](crate::CrossEntropy).
 ///
 /// # Shapes
 /// The outputs are `D1<N>`. The target is [`Classes`]: labels below N, or a column of probabilities for each
@@ -35,45 +36,67 @@ pub struct SoftmaxCrossEntropy;
 
 parameters!(@export SoftmaxCrossEntropy [] (SoftmaxCrossEntropy) [] []);
 
-impl<T: Number, const N: usize, B: BatchSize, Y: Classes<T, N, B> + ?Sized> Loss<T, D1<N>, B, Y>
+impl<T: Number, const N: usize, B: BatchSize, Y: Classes<T, N, B> + ?Sized> MeanLoss<T, D1<N>, B, Y>
     for SoftmaxCrossEntropy
 {
     #[inline(always)]
-    fn loss(&self, y: &Columns<T, N, B>, t: &Y, mut dy: Option<&mut Columns<T, N, B>>) -> T {
-        let fits = t.samples() == y.ncols() && N != 1;
-        let samples = if fits { number(y.ncols()) } else { nan() };
-        let mut loss = Sum::new();
-        if let Some(dy) = dy.as_deref_mut().filter(|dy| dy.ncols() != y.ncols()) {
-            dy.fill(nan());
-        }
-        let (n, mut p) = (N.max(1), [T::zero(); N]);
-        for (group, y) in y.as_slice().chunks(TOGETHER * n).enumerate() {
-            let (mut sums, mut logs) = ([T::zero(); TOGETHER], [T::zero(); TOGETHER]);
-            let each = y.chunks_exact(n).zip(sums.iter_mut().zip(&mut logs));
-            for (s, (y, (sum, rest))) in (group * TOGETHER..).zip(each) {
-                let (top, others) = kernel::softmax(y, &mut p);
-                *rest = others;
-                for (k, &y) in y.iter().enumerate() {
-                    let t = t.probability(s, k);
-                    *sum += t;
-                    // 0·∞ must not enter the sum. A NaN enters it through `rest`.
-                    if t != T::zero() {
-                        loss.add(t * (top - y));
-                    }
-                }
-                let dy = dy.as_deref_mut().map(|dy| dy.as_mut_slice().chunks_exact_mut(n));
-                if let Some(dy) = dy.and_then(|mut dy| dy.nth(s)) {
-                    for (k, (dy, &p)) in dy.iter_mut().zip(&p).enumerate() {
-                        *dy = (*sum * p - t.probability(s, k)) / samples;
-                    }
+    fn weighted(
+        &self,
+        y: &Columns<T, N, B>,
+        t: &Y,
+        weights: Option<&[T]>,
+        dy: Option<&mut Columns<T, N, B>>,
+    ) -> T {
+        let weights = Weights::new(weights, y.ncols(), t.samples() == y.ncols() && N != 1);
+        let probability = |sample, class| t.probability(sample, class);
+        cross_entropy(y, probability, |sample| weights.of(sample), weights.total, dy)
+    }
+}
+
+/// Σ wᵢ·(-Σ tₖ·ln softmax(y)ₖ) / total, where w is the weight of a sample and t of a sample and a class.
+#[inline(always)]
+pub(super) fn cross_entropy<T: Number, const N: usize, B: BatchSize>(
+    y: &Columns<T, N, B>,
+    t: impl Fn(usize, usize) -> T,
+    weight: impl Fn(usize) -> T,
+    total: T,
+    mut dy: Option<&mut Columns<T, N, B>>,
+) -> T {
+    let mut loss = Sum::new();
+    if let Some(dy) = dy.as_deref_mut().filter(|dy| dy.ncols() != y.ncols()) {
+        dy.fill(nan());
+    }
+    let (n, mut p) = (N.max(1), [T::zero(); N]);
+    for (group, y) in y.as_slice().chunks(TOGETHER * n).enumerate() {
+        let (mut sums, mut logs) = ([T::zero(); TOGETHER], [T::zero(); TOGETHER]);
+        let each = y.chunks_exact(n).zip(sums.iter_mut().zip(&mut logs));
+        for (s, (y, (sum, rest))) in (group * TOGETHER..).zip(each) {
+            let weight = weight(s);
+            let dy = dy.as_deref_mut().map(|dy| dy.as_mut_slice().chunks_exact_mut(n));
+            let dy = dy.and_then(|mut dy| dy.nth(s)).unwrap_or_default();
+            if weight == T::zero() {
+                dy.fill(T::zero());
+                continue;
+            }
+            let (top, others) = kernel::softmax(y, &mut p);
+            *rest = others;
+            for (k, &y) in y.iter().enumerate() {
+                let t = weight * t(s, k);
+                *sum += t;
+                // 0·∞ must not enter the sum. A NaN enters it through `rest`.
+                if t != T::zero() {
+                    loss.add(t * (top - y));
                 }
             }
-            let logs = logs.get_mut(..y.len() / n).unwrap_or_default();
-            kernel::ln_1p(logs);
-            sums.iter().zip(logs).for_each(|(&sum, &mut ln)| loss.add(sum * ln));
+            for (k, (dy, &p)) in dy.iter_mut().zip(&p).enumerate() {
+                *dy = (*sum * p - weight * t(s, k)) / total;
+            }
         }
-        loss.total() / samples
+        let logs = logs.get_mut(..y.len() / n).unwrap_or_default();
+        kernel::ln_1p(logs);
+        sums.iter().zip(logs).for_each(|(&sum, &mut ln)| loss.add(sum * ln));
     }
+    loss.total() / total
 }
 
 /// The number of samples whose logarithms are computed together.
