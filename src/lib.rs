@@ -1,4 +1,5 @@
 #![cfg_attr(not(any(feature = "std", test)), no_std)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 //! Neural-network layers whose shapes are types: *if it compiles, it fits; if it passes, the
 //! gradient is right; on a laptop or on a chip without a heap.*
 //!
@@ -67,6 +68,7 @@
 //! | give samples weights | [`Weighted`] |
 //! | choose an optimizer | [`optimizers`]: [`Sgd`], [`Momentum`], [`AdaGrad`], [`RmsProp`], [`Adam`], [`AmsGrad`], [`NAdam`]; at run time, a `Box<dyn `[`Optimizer`]`>` |
 //! | change its learning rate, decay weights, clip gradients | [`schedule`], [`Decay`], [`Descent::groups`], [`Descent::clip_norm`] |
+//! | see a whole job: a table, a training, a test | `a_real_job` (feature `csv`) |
 //! | train it | [`Trainer`] with a [`data::Dataset`]: epochs, validation, early stopping; the book's loop [`Training`]; by hand [`Optimizer::train_step`], or [`Network::backprop`] and [`Optimizer::step`] |
 //! | train on several threads | [`Trainer::fit_in_parts`](struct.Trainer.html#method.fit_in_parts) |
 //! | predict | [`Network::predict`]; in memory that is reused, [`Network::predictor`] and [`Network::predict_into`] |
@@ -77,7 +79,7 @@
 //! | split data, cross-validate | [`data::split`](fn@data::split), [`data::stratified_folds`](fn@data::stratified_folds), [`data::Dataset::select`] |
 //! | keep some layers unchanged in training | [`Frozen`] |
 //! | exchange weights with PyTorch | `Network::load_weights`, `Network::save_weights` in [`files`](files/index.html) |
-//! | continue a training later | `files::Checkpoint` |
+//! | continue a training later | `files::Checkpoint`, `TrainerState::save` |
 //! | put weights into flash | [`Network::export`]; as C, [`Network::export_c`] |
 //! | know the memory at compile time | [`Network::memory`], [`Network::predict_bytes`] |
 //! | put 64 MB of weights on the heap | [`Zeros`] |
@@ -150,6 +152,9 @@ struct Readme;
 
 #[macro_use]
 mod macros;
+#[cfg(all(feature = "csv", feature = "std"))]
+#[doc = include_str!("a_real_job.md")]
+pub mod a_real_job {}
 mod calculus;
 mod chain;
 pub mod data;
@@ -217,15 +222,19 @@ pub use calculus::{
     SumOfSquares,
 };
 pub use filters::Filters;
+/// The matrices, and the traits of random numbers, under the names that this version of chainrule uses. A new 0.x version
+/// of either is a new 0.x version of chainrule.
+pub use {nalgebra, rand};
+
 pub use grad::{Destination, Grad, Nowhere, Tree, Update};
 pub use image::{Extent, Grid, Image, Images, Img, Px, Signal, Size, Window};
 pub use kernel::{Larger, Scratch};
 pub use layer::{Backward, Forward, Layer};
 pub use layers::{
-    Affine, AvgPool2d, BatchNorm, Concat, Conv1d, Conv2d, Dense, DepthwiseConv2d, Dropout, Elu,
-    Flatten, Frozen, Gelu, GeluTanh, GlobalAvgPool2d, HardSigmoid, HardTanh, Identity, LayerNorm,
-    LeakyRelu, LogSoftmax, MaxPool2d, PRelu, Relu, Repeat, Residual, RmsNorm, Selu, Sigmoid, Silu,
-    Softmax, Softplus, Standardize, StandardizeError, Standardized, Tanh,
+    Affine, Augment, AvgPool2d, BatchNorm, Concat, Conv1d, Conv2d, Dense, DepthwiseConv2d, Dropout,
+    Elu, Flatten, Frozen, Gelu, GeluTanh, GlobalAvgPool2d, HardSigmoid, HardTanh, Identity,
+    LayerNorm, LeakyRelu, LogSoftmax, MaxPool2d, PRelu, Relu, Repeat, Residual, RmsNorm, Selu,
+    Sigmoid, Silu, Softmax, Softplus, Standardize, StandardizeError, Standardized, Tanh,
 };
 pub use loss::{
     AbsoluteError, BinaryCrossEntropy, Classes, CrossEntropy, Huber, Loss, MeanLoss,

@@ -84,6 +84,26 @@ fn exchange() {
 }
 
 #[test]
+fn initialisation_and_regularisation() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().to_str().unwrap();
+    let said = prints("10_initialisation", &["--out", out]);
+    assert!(said.contains("sigmoid, Xavier") && said.contains("ReLU, He"), "{said}");
+    let said = prints("11_regularisation", &["--out", out]);
+    assert!(said.contains("dropout 0.2") && said.contains("the best five of 40 trials"), "{said}");
+    for picture in ["initialisation.svg", "regularisation.svg", "random_search.svg"] {
+        let picture = std::fs::read_to_string(folder.path().join(picture)).unwrap();
+        assert!(picture.starts_with("<svg") && picture.contains("seed 0"));
+    }
+    for example in ["10_initialisation", "11_regularisation"] {
+        let Output { status, stderr, stdout } = run(example, &["--out", "Cargo.toml"]);
+        assert!(!status.success() && stdout.is_empty());
+        assert!(String::from_utf8(stderr).unwrap().contains("Cargo.toml: "));
+        assert!(prints(example, &["--help"]).contains("--seed"));
+    }
+}
+
+#[test]
 fn training() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().to_str().unwrap();
