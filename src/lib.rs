@@ -73,7 +73,9 @@
 //! | train on several threads | [`Trainer::fit_in_parts`](struct.Trainer.html#method.fit_in_parts) |
 //! | predict | [`Network::predict`]; in memory that is reused, [`Network::predictor`] and [`Network::predict_into`] |
 //! | measure it | [`Network::loss`], [`Network::accuracy`]; on a data set [`Network::loss_on`], [`Network::accuracy_on`], [`metrics`] |
-//! | take derivatives | [`Network::gradient`], [`Network::input_gradient`], [`Network::vjp`] |
+//! | take derivatives | [`Network::gradient`], [`Network::input_gradient`], [`Network::vjp`]; Jacobians and Hessians: [`derivatives`] |
+//! | train a small net to a very small error | [`LevenbergMarquardt`], [`LBfgs`]: [`second_order`] |
+//! | train on a differential equation | [`Network::physics`] |
 //! | see all of a net's methods | [`Network`], [`TwoLayerNet`] |
 //! | read CSV files, MNIST, or a matrix of run-time size | [`data`] |
 //! | split data, cross-validate | [`data::split`](fn@data::split), [`data::stratified_folds`](fn@data::stratified_folds), [`data::Dataset::select`] |
@@ -158,6 +160,8 @@ pub mod a_real_job {}
 mod calculus;
 mod chain;
 pub mod data;
+#[doc = include_str!("derivatives.md")]
+pub mod derivatives {}
 pub mod export;
 pub mod export_c;
 #[cfg(feature = "alloc")]
@@ -182,6 +186,8 @@ pub mod images {}
 #[doc = include_str!("on_a_chip.md")]
 pub mod on_a_chip {}
 pub mod ops;
+#[doc = include_str!("second_order.md")]
+pub mod second_order {}
 #[doc = include_str!("optimizers.md")]
 pub mod optimizers {}
 #[doc = include_str!("speed.md")]
@@ -218,8 +224,8 @@ pub mod __private {
 }
 
 pub use calculus::{
-    Fit, JacobianRows, LeastSquares, LevenbergMarquardt, Outcome, PerSample, SampleGradients, Stop,
-    SumOfSquares,
+    Derivatives, Fit, JacobianRows, Jet, LBfgs, LeastSquares, LevenbergMarquardt, Objective,
+    OnBatch, Outcome, PerSample, Physics, SampleGradients, Stop, SumOfSquares,
 };
 pub use filters::Filters;
 /// The matrices, and the traits of random numbers, under the names that this version of chainrule uses. A new 0.x version

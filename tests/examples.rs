@@ -52,6 +52,25 @@ fn no_heap() {
 }
 
 #[test]
+fn derivatives_and_second_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().to_str().unwrap();
+    let picture = |name: &str| {
+        let picture = std::fs::read_to_string(folder.path().join(name)).unwrap();
+        assert!(picture.starts_with("<svg") && picture.contains("</svg>"));
+    };
+    assert!(prints("17_derivatives", &["--out", out]).contains("Newton 5"));
+    picture("derivatives.svg");
+    assert!(prints("18_levenberg_marquardt", &["--out", out]).contains("mean squared error"));
+    picture("levenberg_marquardt.svg");
+    assert_eq!(prints("19_pinn", &["--out", out]).matches("relative error").count(), 4);
+    picture("pinn.svg");
+    for example in ["17_derivatives", "18_levenberg_marquardt", "19_pinn"] {
+        assert!(prints(example, &["--help"]).contains("--out"));
+    }
+}
+
+#[test]
 fn optimizers() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().to_str().unwrap();

@@ -50,8 +50,6 @@ impl<const N: usize> Default for CrossEntropy<N> {
     }
 }
 
-parameters!(@export CrossEntropy [const N: usize] (CrossEntropy<N>) [&N] [smoothing weights ignore]);
-
 impl<T: Number, const N: usize, B: BatchSize, Y: Classes<T, N, B> + ?Sized> MeanLoss<T, D1<N>, B, Y>
     for CrossEntropy<N>
 {

@@ -38,8 +38,6 @@ impl Default for Huber {
     }
 }
 
-parameters!(@export Huber [] (Huber) [] [delta]);
-
 impl<T: Number, S: Flat, B: BatchSize> MeanLoss<T, S, B, S::Batch<T, B>> for Huber {
     #[inline(always)]
     fn weighted(
