@@ -1,10 +1,11 @@
 //! Times of a training step and of a prediction of three convolutional nets, one line each: net, scalar, batch, what, and
-//! nanoseconds (the best of some). `benches/convnet.py` compares them with PyTorch's.
+//! nanoseconds of CPU time (the least of some). `benches/convnet.py` compares them with PyTorch's.
 
 use chainrule::{
     Affine, Conv2d, D1, Dense, Image, Images, Layer, MaxPool2d, Network, Number, Optimizer, Relu,
     Sgd, SoftmaxCrossEntropy, Zeros,
 };
+use cpu_time::ThreadTime;
 use nalgebra::Dyn;
 use rand::{SeedableRng, rngs::Xoshiro128PlusPlus};
 use std::time::{Duration, Instant};
@@ -44,12 +45,12 @@ type LeNet<T> = (
 
 type In = Image<1, 28, 28>;
 
-/// The best time of `f` in a fifth of a second, after a first call.
+/// The least CPU time of `f` in a fifth of a second, after a first call.
 fn best(mut f: impl FnMut()) -> u128 {
     f();
     let (begin, mut best) = (Instant::now(), Duration::MAX);
     while begin.elapsed() < Duration::from_millis(200) {
-        let start = Instant::now();
+        let start = ThreadTime::now();
         f();
         best = best.min(start.elapsed());
     }

@@ -2,10 +2,14 @@
 //! with a batch of 128, and `predict` of 10,000 samples at once by it and by 784-50-10. The last column is
 //! how many times as fast all threads are; that the bits are the same is asserted.
 //!
+//! With `RAYON_NUM_THREADS=1` it measures what the trainer's own threads gain instead: 784-512-256-10 in two parts of
+//! 128 samples, and a sweep of eight nets 784-50-10, by one thread and by two.
+//!
 //! `cargo bench --bench threads`, on an idle machine. `BENCH_ROUNDS`, 9.
 
 use chainrule::{
-    Affine, D1, Layer, Network, Number, Optimizer, Relu, Sgd, SoftmaxCrossEntropy, init,
+    Affine, D1, Layer, Network, Number, Optimizer, Parts, Relu, Sgd, SoftmaxCrossEntropy, Threads,
+    Trainer, data::Dataset, init,
 };
 use nalgebra::{Const, Dyn, OMatrix, SMatrix, convert};
 use rand::{SeedableRng, rngs::Xoshiro128PlusPlus};
@@ -85,7 +89,62 @@ fn predict<T: Number, L: Layer<T, D1<784>> + Sync>(name: &str, layers: L) {
     race(name, || drop(black_box(net.predict(black_box(&x)))));
 }
 
+/// 1,024 samples.
+fn samples() -> Dataset<Vec<[f32; 784]>, Vec<usize>> {
+    let row = |j| std::array::from_fn(|i| number(i, j) as f32);
+    Dataset::new((0..1024).map(row).collect(), (0..1024).map(|i| i % 10).collect())
+        .expect("samples")
+}
+
+/// Seconds by one thread and by two: medians of rounds by turns.
+fn scoped(name: &str, mut work: impl FnMut(usize)) {
+    let rounds = env::var("BENCH_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(9);
+    let mut times = [vec![], vec![]];
+    for _ in 0..rounds {
+        for (i, times) in times.iter_mut().enumerate() {
+            let start = Instant::now();
+            work(i + 1);
+            times.push(start.elapsed().as_secs_f64());
+        }
+    }
+    let [one, two] = times.map(|mut times| {
+        times.sort_by(f64::total_cmp);
+        times[rounds / 2]
+    });
+    println!("| {name} | {:.0} ms | {:.0} ms | {:.2} |", 1e3 * one, 1e3 * two, one / two);
+}
+
+fn trainers() {
+    let data = samples();
+    scoped("an epoch of 784-512-256-10 in parts, f32", |threads| {
+        let layers = (affine(), Relu, affine(), Relu, affine());
+        let mut net = Net::<f32, Wide<f32>>::new(layers, SoftmaxCrossEntropy);
+        let parts = Parts { count: 2, threads: Threads::Scoped(threads) };
+        let mut trainer = Trainer::new(Dyn(128), 4, 0);
+        let ended = trainer.fit_in_parts(parts, &mut net, &mut Sgd::new(0.1), &data, None, |_| ());
+        ended.expect("finite");
+    });
+    scoped("a sweep of eight nets 784-50-10, f32", |threads| {
+        let train = |seed| {
+            let layers = (affine(), Relu, affine());
+            let mut net = Net::<f32, Narrow<f32>>::new(layers, SoftmaxCrossEntropy);
+            let mut trainer = Trainer::new(Dyn(128), 8, seed);
+            trainer.fit(&mut net, &mut Sgd::new(0.1), &data, None, |_| ()).expect("finite");
+        };
+        let seeds: Vec<_> = (0..8).collect();
+        std::thread::scope(|scope| {
+            for part in seeds.chunks(8 / threads) {
+                scope.spawn(|| part.iter().copied().for_each(&train));
+            }
+        });
+    });
+}
+
 fn main() {
+    if rayon::current_num_threads() == 1 {
+        println!("| what | one thread | two | times |\n|---|---|---|---|");
+        return trainers();
+    }
     println!("| what | one thread | all {} | times |", rayon::current_num_threads());
     println!("|---|---|---|---|");
     train::<f32>("f32");

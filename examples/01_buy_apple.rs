@@ -7,6 +7,10 @@
 //! tax ───────────────────────┘
 //! ```
 
+#[macro_use]
+#[path = "common/print.rs"]
+mod print;
+
 use chainrule::node::Mul;
 
 fn main() {

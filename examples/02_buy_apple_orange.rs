@@ -10,6 +10,10 @@
 //! number ─┘                             tax ──┘
 //! ```
 
+#[macro_use]
+#[path = "common/print.rs"]
+mod print;
+
 use chainrule::node::{Add, Mul};
 
 fn main() {

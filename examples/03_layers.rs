@@ -3,6 +3,10 @@
 //!
 //! A sample is a column here, and a row in the book: each matrix is the book's, transposed.
 
+#[macro_use]
+#[path = "common/print.rs"]
+mod print;
+
 use chainrule::{Affine, ByValue, Loss, Relu, Sigmoid, Softmax, SoftmaxCrossEntropy};
 use nalgebra::{Matrix2, Matrix2x3, Matrix3x2, SMatrix, Vector2};
 

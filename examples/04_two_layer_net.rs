@@ -1,6 +1,10 @@
 //! Chapter 5.7.2: the two-layer net. Build it, predict, ask for loss and accuracy, and find the
 //! gradient of every parameter.
 
+#[macro_use]
+#[path = "common/print.rs"]
+mod print;
+
 use chainrule::{
     Affine, D1, Network, Optimizer, Parameters, Path, Relu, Sgd, SoftmaxCrossEntropy, StepError,
     TwoLayerNet,

@@ -1,6 +1,10 @@
 //! Chapter 5.7.3: backpropagation is fast and easily wrong, numerical differentiation slow and
 //! hardly wrong; so the one is checked by the other, parameter by parameter.
 
+#[macro_use]
+#[path = "common/print.rs"]
+mod print;
+
 use chainrule::gradcheck::{GradCheck, Mode};
 use chainrule::{Affine, D1, Parameters, Path, Relu, SoftmaxCrossEntropy, TwoLayerNet, data};
 use nalgebra::SMatrix;

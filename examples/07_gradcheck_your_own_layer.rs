@@ -4,6 +4,10 @@
 //! In the tests of a crate one line does it:
 //! `gradcheck_layer!(scale<T>: Scale<T, 4, 0>, D1<4>);`
 
+#[macro_use]
+#[path = "common/print.rs"]
+mod print;
+
 use chainrule::gradcheck::{Case, GradCheck};
 use chainrule::{
     Backward, BatchSize, D1, Destination, Forward, Grad, Layer, Number, Purpose, Zeros, parameters,

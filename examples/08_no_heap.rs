@@ -5,6 +5,10 @@
 //! `tests/bare_metal` is such a program without it.
 #![allow(unsafe_code)] // an allocator is
 
+#[macro_use]
+#[path = "common/print.rs"]
+mod print;
+
 use chainrule::{
     Affine, ConstZeros, D1, Fused, Memory, Network, Optimizer, Sgd, SumSquaredError, Tanh,
     Workspace,

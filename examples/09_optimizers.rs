@@ -3,7 +3,7 @@
 
 use chainrule::data::{Dataset, Pixels, read_labelled};
 use chainrule::{
-    AdaGrad, Adam, Affine, AmsGrad, D1, Momentum, NAdam, Network, Optimizer, Relu, RmsProp, Sgd,
+    AdaGrad, Adam, Affine, D1, Momentum, NAdam, Network, Optimizer, Relu, RmsProp, Sgd,
     SoftmaxCrossEntropy, StepError, Training,
 };
 use clap::{Parser, value_parser};
@@ -45,13 +45,16 @@ type Net = Network<f32, D1<64>, Layers, SoftmaxCrossEntropy>;
 type Digits = Dataset<Pixels<64>, Vec<usize>>;
 type Any<P, T> = Box<dyn Optimizer<T, P>>;
 
+/// The name of an optimizer, and its path.
+type Named = (&'static str, Vec<Vector2<f64>>);
+
 /// The book's function.
 fn f(at: &Vector2<f64>) -> f64 {
     at.x * at.x / 20.0 + at.y * at.y
 }
 
 /// The optimizers of the book with the rates that its pictures have, and 30 steps of each from (-7, 2).
-fn paths() -> Result<Vec<(&'static str, Vec<Vector2<f64>>)>, StepError> {
+fn paths() -> Result<Vec<Named>, StepError> {
     let optimizers: [(&str, Any<Vector2<f64>, f64>); 6] = [
         ("SGD, η = 0.95", Box::new(Sgd::new(0.95))),
         ("Momentum, η = 0.1", Box::new(Momentum::new(0.1, 0.9))),
@@ -76,7 +79,7 @@ fn paths() -> Result<Vec<(&'static str, Vec<Vector2<f64>>)>, StepError> {
 const LINE: RGBColor = RGBColor(31, 119, 180);
 const FAINT: RGBColor = RGBColor(205, 212, 220);
 
-fn draw_paths(file: &Path, paths: &[(&str, Vec<Vector2<f64>>)]) -> Result<(), Box<dyn Error>> {
+fn draw_paths(file: &Path, paths: &[Named]) -> Result<(), Box<dyn Error>> {
     let area = SVGBackend::new(file, (960, 560)).into_drawing_area();
     area.fill(&WHITE)?;
     let titled = area.titled("30 steps on x²/20 + y² from (-7, 2)", ("sans-serif", 20))?;
@@ -85,8 +88,8 @@ fn draw_paths(file: &Path, paths: &[(&str, Vec<Vector2<f64>>)]) -> Result<(), Bo
             .caption(name, ("sans-serif", 15))
             .margin(8)
             .x_label_area_size(30)
-            .y_label_area_size(34)
-            .build_cartesian_2d(-8.0..8.0, -4.0..4.0)?;
+            .y_label_area_size(52)
+            .build_cartesian_2d(-8.0..8.0, -3.0..3.0)?;
         let mut mesh = chart.configure_mesh();
         mesh.disable_mesh().x_labels(5).y_labels(5).x_desc("x").y_desc("y").draw()?;
         for level in [0.1, 0.5, 1.0, 2.0, 3.0] {
@@ -122,13 +125,12 @@ impl Learned {
 
 fn learn(options: &Options, [train, test]: &[Digits; 2]) -> Vec<Learned> {
     // Rates as in chapter 6.1.8, or PyTorch's defaults.
-    let optimizers: [(&str, Any<Layers, f32>); 7] = [
+    let optimizers: [(&str, Any<Layers, f32>); 6] = [
         ("SGD 0.01", Box::new(Sgd::new(0.01))),
         ("Momentum 0.01", Box::new(Momentum::new(0.01, 0.9))),
         ("AdaGrad 0.01", Box::new(AdaGrad::new(0.01))),
         ("RMSprop 0.001", Box::new(RmsProp::new(0.001))),
         ("Adam 0.001", Box::new(Adam::new(0.001))),
-        ("AMSGrad 0.001", Box::new(AmsGrad::new(0.001))),
         ("NAdam 0.002", Box::new(NAdam::new(0.002))),
     ];
     let training =
@@ -215,9 +217,9 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     }
     draw_paths(&plane, &paths)?;
     writeln!(out, "paths in {}\n", plane.display())?;
-    // What the book's picture shows: SGD turns round at each step, Adam's path is short, AdaGrad's goes straight.
+    // What the book's pictures show: SGD crosses the valley at each step, and all come near the minimum.
     assert!(paths[0].1.windows(2).all(|step| step[0].y * step[1].y < 0.0));
-    assert!(f(&paths[3].1[30]) < 1e-3 && f(&paths[5].1[30]) < 0.1);
+    assert!(paths.iter().all(|(_, path)| f(&path[30]) < 0.2));
 
     let digits = digits()?;
     writeln!(out, "{} mini-batches of 100 digits:", options.iterations)?;

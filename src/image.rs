@@ -62,6 +62,8 @@ pub trait Size: Extent {
     type Third: Size;
     /// A quarter, rounded up.
     type Quarter: Size;
+    /// The rows of places whose windows a convolution copies at the same time: 8, or half of fewer than 16.
+    type Band: Extent;
 }
 
 /// The table: 32 sizes for each number.
@@ -76,6 +78,7 @@ macro_rules! sizes {
             type Half = Px<{ (32 * $block + $n + 1) / 2 }>;
             type Third = Px<{ (32 * $block + $n + 2) / 3 }>;
             type Quarter = Px<{ (32 * $block + $n + 3) / 4 }>;
+            type Band = Px<{ if 32 * $block + $n < 16 { (32 * $block + $n + 1) / 2 } else { 8 } }>;
         }
     )* };
 }
@@ -294,7 +297,7 @@ where
     const ZEROS: Self = Images { samples: [ConstZeros::ZEROS; B], size: Const };
 }
 
-impl<const C: usize, H: Size, W: Size> Shape for Img<C, H, W> {
+impl<const C: usize, H: Extent, W: Extent> Shape for Img<C, H, W> {
     type Batch<T: Number, B: BatchSize> = Images<T, Self, B>;
 
     #[inline(always)]
@@ -303,7 +306,7 @@ impl<const C: usize, H: Size, W: Size> Shape for Img<C, H, W> {
     }
 }
 
-impl<const C: usize, H: Size, W: Size> Flat for Img<C, H, W> {
+impl<const C: usize, H: Extent, W: Extent> Flat for Img<C, H, W> {
     const LEN: usize = C * H::N * W::N;
 
     #[inline(always)]
@@ -318,7 +321,7 @@ impl<const C: usize, H: Size, W: Size> Flat for Img<C, H, W> {
 }
 
 #[diagnostic::do_not_recommend]
-impl<T: Number, const C: usize, H: Size, W: Size, B: BatchSize> AsBatch<T, Img<C, H, W>>
+impl<T: Number, const C: usize, H: Extent, W: Extent, B: BatchSize> AsBatch<T, Img<C, H, W>>
     for Images<T, Img<C, H, W>, B>
 {
     type Size = B;

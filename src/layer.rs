@@ -8,6 +8,7 @@ use crate::{
     pass::Pass,
     path::Path,
     shape::{Batch, BatchSize, Buffer, Number, Purpose, Shape, ToTrain},
+    summary::Part,
     zeros::Zeros,
 };
 #[cfg(feature = "alloc")]
@@ -68,6 +69,11 @@ pub trait Layer<T: Number, In: Shape>: Parameters<T> {
             }
         });
     }
+
+    /// Calls `f` with each layer for the table of a net: with this one, or with those of a sequence.
+    fn parts(&self, path: &Path, f: &mut dyn FnMut(Part)) {
+        f(Part::of(self, path));
+    }
 }
 
 /// What a forward pass reads and writes.
@@ -125,5 +131,9 @@ impl<T: Number, S: Shape, L: Layer<T, S>> Layer<T, S> for Box<L> {
 
     fn init<R: Rng + ?Sized>(&mut self, next: Gain, rng: &mut R) {
         (**self).init(next, rng);
+    }
+
+    fn parts(&self, path: &Path, f: &mut dyn FnMut(Part)) {
+        (**self).parts(path, f);
     }
 }

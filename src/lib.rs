@@ -1,4 +1,5 @@
 #![cfg_attr(not(any(feature = "std", test)), no_std)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 //! Neural-network layers whose shapes are types: *if it compiles, it fits; if it passes, the
 //! gradient is right; on a laptop or on a chip without a heap.*
 //!
@@ -61,20 +62,26 @@
 //! | put layers together | [`Residual`], [`Concat`], [`Repeat`] |
 //! | name its layers, or have more than 12 | [`named!`] |
 //! | give it first weights | [`Network::init`]; one layer at a time: [`Affine::he`], [`Affine::xavier`], [`Affine::normal`], [`init`] |
+//! | classify images | the page [`images`]; [`Conv2d`], [`MaxPool2d`], [`Dense`] |
 //! | choose a loss for classes | [`SoftmaxCrossEntropy`]; with settings, [`CrossEntropy`]; yes or no, [`BinaryCrossEntropy`] |
 //! | choose a loss for numbers | [`SumSquaredError`], [`MeanSquaredError`], [`AbsoluteError`], [`Huber`] |
 //! | give samples weights | [`Weighted`] |
 //! | choose an optimizer | [`optimizers`]: [`Sgd`], [`Momentum`], [`AdaGrad`], [`RmsProp`], [`Adam`], [`AmsGrad`], [`NAdam`]; at run time, a `Box<dyn `[`Optimizer`]`>` |
 //! | change its learning rate, decay weights, clip gradients | [`schedule`], [`Decay`], [`Descent::groups`], [`Descent::clip_norm`] |
-//! | train it | [`Training`] with a [`data::Dataset`]; by hand [`Optimizer::train_step`], or [`Network::backprop`] and [`Optimizer::step`] |
+//! | see a whole job: a table, a training, a test | `a_real_job` (feature `csv`) |
+//! | train it | [`Trainer`] with a [`data::Dataset`]: epochs, validation, early stopping; the book's loop [`Training`]; by hand [`Optimizer::train_step`], or [`Network::backprop`] and [`Optimizer::step`] |
+//! | train on several threads | [`Trainer::fit_in_parts`](struct.Trainer.html#method.fit_in_parts) |
 //! | predict | [`Network::predict`]; in memory that is reused, [`Network::predictor`] and [`Network::predict_into`] |
-//! | measure it | [`Network::loss`], [`Network::accuracy`]; on a data set [`Network::loss_on`], [`Network::accuracy_on`] |
-//! | take derivatives | [`Network::gradient`], [`Network::input_gradient`], [`Network::vjp`] |
+//! | measure it | [`Network::loss`], [`Network::accuracy`]; on a data set [`Network::loss_on`], [`Network::accuracy_on`], [`metrics`] |
+//! | take derivatives | [`Network::gradient`], [`Network::input_gradient`], [`Network::vjp`]; Jacobians and Hessians: [`derivatives`] |
+//! | train a small net to a very small error | [`LevenbergMarquardt`], [`LBfgs`]: [`second_order`] |
+//! | train on a differential equation | [`Network::physics`] |
 //! | see all of a net's methods | [`Network`], [`TwoLayerNet`] |
-//! | read MNIST, or a matrix of run-time size | [`data`] |
+//! | read CSV files, MNIST, or a matrix of run-time size | [`data`] |
+//! | split data, cross-validate | [`data::split`](fn@data::split), [`data::stratified_folds`](fn@data::stratified_folds), [`data::Dataset::select`] |
 //! | keep some layers unchanged in training | [`Frozen`] |
 //! | exchange weights with PyTorch | `Network::load_weights`, `Network::save_weights` in [`files`](files/index.html) |
-//! | continue a training later | `files::Checkpoint` |
+//! | continue a training later | `files::Checkpoint`, `TrainerState::save` |
 //! | put weights into flash | [`Network::export`]; as C, [`Network::export_c`] |
 //! | know the memory at compile time | [`Network::memory`], [`Network::predict_bytes`] |
 //! | put 64 MB of weights on the heap | [`Zeros`] |
@@ -100,7 +107,7 @@
 //!
 //! Nothing in the crate panics. A file or a data set that is wrong gives an error value. A label that is not a
 //! class, or a target with the wrong number of samples, makes the loss NaN. [`Optimizer::train_step`] and
-//! [`Training::run`] return an error if the loss is not finite, and such a step changes nothing.
+//! [`Trainer::fit`] return an error if the loss is not finite, and such a step changes nothing.
 //!
 //! # Features
 //!
@@ -108,6 +115,7 @@
 //! |---|---|
 //! | `std` (default) | files, and SIMD chosen by what the CPU has (x86-64: AVX2, AVX-512); contains `alloc` |
 //! | `alloc` | batches of run-time size, boxed layers, optimizers chosen at run time |
+//! | `csv` | tables from CSV files |
 //! | `gzip` | compressed data files |
 //! | `rayon` | large products on all threads, with the same bits (a zero may have the other sign); starting them may allocate; needs std |
 //! | `gradcheck` | gradient checks, for the tests of layers; needs std |
@@ -146,9 +154,14 @@ struct Readme;
 
 #[macro_use]
 mod macros;
+#[cfg(all(feature = "csv", feature = "std"))]
+#[doc = include_str!("a_real_job.md")]
+pub mod a_real_job {}
 mod calculus;
 mod chain;
 pub mod data;
+#[doc = include_str!("derivatives.md")]
+pub mod derivatives {}
 pub mod export;
 pub mod export_c;
 #[cfg(feature = "alloc")]
@@ -168,9 +181,13 @@ pub mod metrics;
 mod network;
 pub mod node;
 mod numerical;
+#[doc = include_str!("images.md")]
+pub mod images {}
 #[doc = include_str!("on_a_chip.md")]
 pub mod on_a_chip {}
 pub mod ops;
+#[doc = include_str!("second_order.md")]
+pub mod second_order {}
 #[doc = include_str!("optimizers.md")]
 pub mod optimizers {}
 #[doc = include_str!("speed.md")]
@@ -188,6 +205,7 @@ mod path;
 mod rule;
 mod shape;
 mod step;
+mod summary;
 mod trace;
 mod train;
 mod trainer;
@@ -206,19 +224,23 @@ pub mod __private {
 }
 
 pub use calculus::{
-    Fit, JacobianRows, LeastSquares, LevenbergMarquardt, Outcome, PerSample, SampleGradients, Stop,
-    SumOfSquares,
+    Derivatives, Fit, JacobianRows, Jet, LBfgs, LeastSquares, LevenbergMarquardt, Objective,
+    OnBatch, Outcome, PerSample, Physics, SampleGradients, Stop, SumOfSquares,
 };
 pub use filters::Filters;
+/// The matrices, and the traits of random numbers, under the names that this version of chainrule uses. A new 0.x version
+/// of either is a new 0.x version of chainrule.
+pub use {nalgebra, rand};
+
 pub use grad::{Destination, Grad, Nowhere, Tree, Update};
 pub use image::{Extent, Grid, Image, Images, Img, Px, Signal, Size, Window};
 pub use kernel::{Larger, Scratch};
 pub use layer::{Backward, Forward, Layer};
 pub use layers::{
-    Affine, AvgPool2d, BatchNorm, Concat, Conv2d, Dense, Dropout, Elu, Flatten, Frozen, Gelu,
-    GeluTanh, GlobalAvgPool2d, HardSigmoid, HardTanh, Identity, LayerNorm, LeakyRelu, LogSoftmax,
-    MaxPool2d, PRelu, Relu, Repeat, Residual, RmsNorm, Selu, Sigmoid, Silu, Softmax, Softplus,
-    Standardize, StandardizeError, Standardized, Tanh,
+    Affine, Augment, AvgPool2d, BatchNorm, Concat, Conv1d, Conv2d, Dense, DepthwiseConv2d, Dropout,
+    Elu, Flatten, Frozen, Gelu, GeluTanh, GlobalAvgPool2d, HardSigmoid, HardTanh, Identity,
+    LayerNorm, LeakyRelu, LogSoftmax, MaxPool2d, PRelu, Relu, Repeat, Residual, RmsNorm, Selu,
+    Sigmoid, Silu, Softmax, Softplus, Standardize, StandardizeError, Standardized, Tanh,
 };
 pub use loss::{
     AbsoluteError, BinaryCrossEntropy, Classes, CrossEntropy, Huber, Loss, MeanLoss,
@@ -241,6 +263,7 @@ pub use shape::{
     Scores, Shape, ToPredict, ToTrain,
 };
 pub use step::{Fused, Predictor, StepError, Way, Whole, Workspace};
+pub use summary::Part;
 pub use trace::{ByValue, Trace};
 pub use train::{Observation, Progress, Training, TrainingCause, TrainingError};
 pub use trainer::{Epoch, Trained, Trainer, TrainerState};

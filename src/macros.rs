@@ -377,6 +377,11 @@ macro_rules! __sequence {
             ) {
                 $crate::__sequence!(@init self next rng $first $l $($field $more)*);
             }
+
+            fn parts(&self, path: &$crate::Path, f: &mut dyn FnMut($crate::Part)) {
+                $crate::Layer::parts(&self.$first, &path.field(stringify!($first)), f);
+                $($crate::Layer::parts(&self.$field, &path.field(stringify!($field)), f);)*
+            }
         }
 
         $crate::__sequence!(@c [$self] [$first $($field)*] [] In, $l $($more)*);

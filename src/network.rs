@@ -8,9 +8,8 @@ use crate::{
     kernel,
     layer::Layer,
     loss::{Classes, Loss, argmax},
-    params::{self, Parameters, Role},
+    params::{self, Parameters},
     pass::Pass,
-    path::Path,
     shape::{
         AsBatch, Batch, BatchSize, Buffer, D1, Flat, Number, Scores, Shape, ToTrain, nan, number,
     },
@@ -385,58 +384,6 @@ impl<T: Clone, In, L: Clone, E: Clone> Clone for Network<T, In, L, E> {
     fn clone(&self) -> Self {
         let (layers, criterion) = (self.layers.clone(), self.criterion.clone());
         Network { layers, criterion, shape: PhantomData }
-    }
-}
-
-impl<T, In, L: fmt::Debug, E: fmt::Debug> fmt::Debug for Network<T, In, L, E> {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        let mut net = f.debug_struct("Network");
-        net.field("layers", &self.layers).field("criterion", &self.criterion).finish()
-    }
-}
-
-/// A table of the parameters: rows × columns, count, name. It marks frozen parameters and statistics, and counts
-/// them separately.
-///
-/// ```
-/// use chainrule::{Affine, D1, Frozen, Network, Relu, SoftmaxCrossEntropy, Zeros};
-/// let layers = (Frozen(Affine::<f32, 8, 16>::zeros()), Relu, Affine::<f32, 16, 4>::zeros());
-/// let net = Network::<f32, D1<8>, _, _>::new(layers, SoftmaxCrossEntropy);
-/// assert_eq!(net.to_string(), "  16 ×     8       128  0.weight (frozen)
-///   16 ×     1        16  0.bias (frozen)
-///    4 ×    16        64  2.weight
-///    4 ×     1         4  2.bias
-///                    212  in all, 848 bytes: 68 to train, 144 frozen");
-/// ```
-impl<T: Number, In, L: Parameters<T>, E> fmt::Display for Network<T, In, L, E> {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        let (mut written, mut counts) = (Ok(()), [0; 3]);
-        self.layers.visit(&Path::ROOT, &mut |leaf| {
-            let (path, (rows, columns), count) = (leaf.path, leaf.shape, leaf.values.len());
-            let (kind, mark) = match leaf.role {
-                Role::Weight => (0, ""),
-                Role::Frozen => (1, " (frozen)"),
-                Role::Statistic => (2, " (statistic)"),
-            };
-            if let Some(sum) = counts.get_mut(kind) {
-                *sum += count;
-            }
-            let row = format_args!("{rows:>4} × {columns:>5} {count:>9}  {path}{mark}");
-            written = written.and_then(|()| writeln!(f, "{row}"));
-        });
-        written?;
-        write!(f, "{:>22}  in all, {} bytes", L::COUNT, L::COUNT * size_of::<T>())?;
-        let [weights, frozen, statistics] = counts;
-        if frozen + statistics > 0 {
-            write!(f, ": {weights} to train")?;
-        }
-        if frozen > 0 {
-            write!(f, ", {frozen} frozen")?;
-        }
-        if statistics > 0 {
-            write!(f, ", {statistics} statistics")?;
-        }
-        Ok(())
     }
 }
 

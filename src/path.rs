@@ -46,7 +46,9 @@ impl<'a> Path<'a> {
     ///
     /// ```
     /// use chainrule::Path;
-    /// let path = Path::ROOT.field("encoder").index(1).field("bias");
+    /// let encoder = Path::ROOT.field("encoder");
+    /// let layer = encoder.index(1);
+    /// let path = layer.field("bias");
     /// assert!(path.starts_with("encoder") && path.starts_with("encoder.1"));
     /// assert!(!path.starts_with("enc") && !path.starts_with("encoder.10"));
     /// ```

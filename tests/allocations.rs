@@ -44,6 +44,33 @@ fn the_counter_counts() {
     assert_eq!(allocations(|| drop(std::hint::black_box(Box::new(1)))), 1);
 }
 
+/// Convolutions too: their working memory is lent, and does not grow with the batch.
+#[test]
+fn no_allocation_in_a_step_on_images() {
+    type Layers = (Conv2d<f32, 1, 4, 3, 1, 1>, Relu, MaxPool2d<2>, Dense<f32, Image<4, 4, 4>, 3>);
+    type Net = Network<f32, Image<1, 8, 8>, Layers, SoftmaxCrossEntropy>;
+    let mut net = Net::init(&mut Xoshiro128PlusPlus::seed_from_u64(0));
+    let x = Images::from_fn(Const::<4>, |sample, [_, row, column]| (sample + row * column) as f32);
+    let (mut work, mut adam) = (Net::workspace(Const::<4>), Adam::new(0.01));
+    let mut predictor = Net::predictor(Const::<4>);
+    let step = || {
+        adam.train_step(&mut net, &x, &[0, 1, 2, 0], &mut work).unwrap();
+        net.predict_into(&x, &mut predictor);
+        net.predict(&x);
+    };
+    assert_eq!(allocations(step), 0);
+    let activations = |memory: Memory| memory.activations;
+    let [one, two, three] = [
+        activations(Net::memory::<Sgd<f32>, _, 16>()),
+        activations(Net::memory::<Sgd<f32>, _, 32>()),
+        activations(Net::memory::<Sgd<f32>, _, 48>()),
+    ];
+    assert_eq!(two - one, three - two);
+    // What does not grow: the im2col of four rows of eight places.
+    let fixed = one - (two - one);
+    assert!((9 * 4 * 8 * 4..9 * 4 * 8 * 4 + 128).contains(&fixed), "{fixed}");
+}
+
 #[test]
 fn no_allocation_in_a_step() {
     let rng = &mut Xoshiro128PlusPlus::seed_from_u64(0);
@@ -70,6 +97,29 @@ fn no_allocation_in_a_step() {
     }
     check!(Identity, SoftmaxCrossEntropy, [1; 16]);
     check!(Softmax, SumSquaredError, SMatrix::<f32, 3, 16>::zeros());
+}
+
+#[test]
+fn no_allocation_in_derivatives_and_second_order() {
+    type Net = Network<f32, D1<2>, (Affine<f32, 2, 4>, Tanh, Affine<f32, 4, 1>), SumSquaredError>;
+    let mut net = Net::init(&mut Xoshiro128PlusPlus::seed_from_u64(0));
+    let (x, t) = (SMatrix::<f32, 2, 5>::repeat(0.5), SMatrix::<f32, 1, 5>::repeat(1.0));
+    let calculus = || {
+        std::hint::black_box(net.jacobians(&x));
+        std::hint::black_box(net.hessians(&x, 0));
+        std::hint::black_box(net.hessian_vector_product(&x, &x, 0));
+        std::hint::black_box(net.parameter_jacobian::<_, { Net::weight_count() }, _>(&x));
+        let mut memory = Net::sample_gradients::<17, 2>();
+        let outcome = LevenbergMarquardt::new().fit(&mut net, &x, &t, &mut memory, 3);
+        assert!(outcome.loss < 1e-3);
+        let mut work = Net::workspace(Const::<5>);
+        let problem = &mut OnBatch { net: &mut net, x: &x, target: &t, work: &mut work };
+        LBfgs::<f32, 17, 4>::new().solve(problem, 3);
+    };
+    assert_eq!(allocations(calculus), 0);
+    let bytes = Net::levenberg_marquardt_bytes::<17, 2>();
+    // 17² numbers, and a few times 17.
+    assert!(bytes >= 4 * 17 * 17 && bytes <= 4 * 17 * (17 + 12) + 512);
 }
 
 fn workspace<L: Layer<f32, D1<6>>, E, W: Way>(
@@ -147,4 +197,17 @@ fn memory_by_hand() {
     check::<Fused>(FUSED, 0);
     check::<Whole>(WHOLE, 4 * (8 * 2 + 2));
     assert_eq!(FUSED.total(), Net::train_bytes::<Nothing<Fused>, _, 4>());
+}
+
+/// With batches of constant size and without patience, a whole training allocates nothing: neither do its order, its
+/// validation, its short last batch.
+#[test]
+fn no_allocation_in_a_training() {
+    let rows: [[f32; 6]; 40] = std::array::from_fn(|i| [i as f32 / 40.0; 6]);
+    let data = data::Dataset::labelled(rows, [1; 40], 3).unwrap();
+    let mut net = TwoLayerNet::<f32, 6, 8, 3>::init(&mut Xoshiro128PlusPlus::seed_from_u64(0));
+    let (mut adam, mut trainer) = (Adam::new(0.01), Trainer::new(Const::<16>, 4, 0));
+    let train = || trainer.fit(&mut net, &mut adam, &data, Some(&data), |_| ()).unwrap();
+    assert_eq!(allocations(train), 0);
+    assert_eq!(trainer.state.updates, 10);
 }

@@ -2,10 +2,14 @@
 
 use std::process::{Command, Output};
 
-fn run(example: &str, arguments: &[&str]) -> Output {
+fn path(example: &str) -> std::path::PathBuf {
     // Tests lie in target/PROFILE/deps, examples beside that folder.
     let here = std::env::current_exe().unwrap();
-    let path = here.ancestors().nth(2).unwrap().join("examples").join(example);
+    here.ancestors().nth(2).unwrap().join("examples").join(example)
+}
+
+fn run(example: &str, arguments: &[&str]) -> Output {
+    let path = path(example);
     let output = Command::new(&path).args(arguments).output();
     output.unwrap_or_else(|error| panic!("{}: {error}; build the examples first", path.display()))
 }
@@ -45,6 +49,25 @@ fn no_heap() {
     let source = std::fs::read_to_string(file).unwrap();
     assert!(source.contains("pub static SINE: ::chainrule::Network<f32, ::chainrule::D1<1>, ("));
     assert!(said.contains(&format!("as Rust source: {} bytes, 1284 in flash", source.len())));
+}
+
+#[test]
+fn derivatives_and_second_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().to_str().unwrap();
+    let picture = |name: &str| {
+        let picture = std::fs::read_to_string(folder.path().join(name)).unwrap();
+        assert!(picture.starts_with("<svg") && picture.contains("</svg>"));
+    };
+    assert!(prints("17_derivatives", &["--out", out]).contains("Newton 5"));
+    picture("derivatives.svg");
+    assert!(prints("18_levenberg_marquardt", &["--out", out]).contains("mean squared error"));
+    picture("levenberg_marquardt.svg");
+    assert_eq!(prints("19_pinn", &["--out", out]).matches("relative error").count(), 4);
+    picture("pinn.svg");
+    for example in ["17_derivatives", "18_levenberg_marquardt", "19_pinn"] {
+        assert!(prints(example, &["--help"]).contains("--out"));
+    }
 }
 
 #[test]
@@ -112,7 +135,9 @@ fn training() {
     let accuracy: f64 = last.rsplit(' ').next().unwrap().parse().unwrap();
     assert!(accuracy >= 0.95, "{last}");
     let picture = std::fs::read_to_string(folder.path().join("train_neuralnet.svg")).unwrap();
-    assert!(picture.starts_with("<svg") && picture.contains("Accuracy"));
+    assert!(picture.starts_with("<svg") && picture.contains("Accuracy: 64-100-10, seed 0"));
+    let mistakes = std::fs::read_to_string(folder.path().join("mistakes.svg")).unwrap();
+    assert!(mistakes.contains("taken for") && log.contains(" mistakes; the worst:\ntest image "));
 
     let quick = ["--scalar", "f64", "--hidden", "20", "--iterations", "3", "--out", out];
     assert!(prints("06_train_neuralnet", &quick).contains("64-20-10 on 28740 images"));
@@ -128,6 +153,87 @@ fn training() {
     let Output { status, stderr, .. } = run("06_train_neuralnet", &["--resume", "--out", out]);
     let said = String::from_utf8(stderr).unwrap();
     assert!(!status.success() && said.contains("net.2.bias: expected F32, found F64"), "{said}");
+}
+
+#[test]
+fn training_with_patience() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().to_str().unwrap();
+    let log = prints(
+        "06_train_neuralnet",
+        &[
+            "--optimizer",
+            "adam",
+            "--patience",
+            "2",
+            "--hidden",
+            "20",
+            "--iterations",
+            "800",
+            "--out",
+            out,
+        ],
+    );
+    assert!(log.contains("epoch 1: loss ") && log.contains("(lowest)"), "{log}");
+}
+
+#[test]
+fn tables() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().to_str().unwrap();
+    // Each asserts what it promises.
+    let log = prints("12_tabular", &["--out", out]);
+    assert!(log.contains("actual \\ predicted  benign  malignant\n"), "{log}");
+    assert_eq!(log, prints("12_tabular", &["--out", out, "--threads", "3"]));
+    prints("12_tabular", &["--out", out, "--table", "wine"]);
+    let log = prints("13_regression", &["--out", out]);
+    assert!(log.contains("\nf32  0.9"), "{log}");
+    for (picture, axis) in [("tabular", "epoch"), ("regression", "prediction")] {
+        let picture = std::fs::read_to_string(folder.path().join(picture).with_extension("svg"));
+        assert!(picture.unwrap().contains(axis));
+    }
+    for example in ["06_train_neuralnet", "12_tabular", "13_regression"] {
+        let Output { status, stdout, stderr } = run(example, &["--out", "Cargo.toml/x"]);
+        let said = String::from_utf8(stderr).unwrap();
+        // Nothing was trained before.
+        assert!(
+            !status.success() && stdout.is_empty() && said.contains("Cargo.toml/x: "),
+            "{said}"
+        );
+    }
+    let Output { status, stderr, .. } = run("12_tabular", &["--folds", "600", "--out", out]);
+    let said = String::from_utf8(stderr).unwrap();
+    assert!(
+        !status.success() && said.contains("expected at least 600 samples of class 0, found 357")
+    );
+}
+
+/// `program | head -1`: the program ends well, and writes nothing to its standard error.
+#[test]
+fn a_closed_pipe() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().to_str().unwrap();
+    let (some, none) = (&["--out", out][..], &[][..]);
+    let training = &["--iterations", "30", "--out", out][..];
+    for (example, arguments) in [
+        ("01_buy_apple", none),
+        ("02_buy_apple_orange", none),
+        ("03_layers", none),
+        ("04_two_layer_net", none),
+        ("05_gradient_check", none),
+        ("06_train_neuralnet", training),
+        ("07_gradcheck_your_own_layer", none),
+        ("08_no_heap", none),
+        ("12_tabular", some),
+        ("13_regression", some),
+    ] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut program = Command::new(path(example));
+        let ended = program.args(arguments).stdout(writer).output().unwrap();
+        let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+        assert!(ended.status.success() && said.is_empty(), "{example}: {said}");
+    }
 }
 
 #[test]
@@ -148,4 +254,25 @@ fn training_refuses_what_cannot_be() {
     refused(&["--iterations", "1", "--out", "Cargo.toml"], "Cargo.toml: ");
     let help = prints("06_train_neuralnet", &["--help"]);
     assert!(["--mnist", "--scalar", "--seed", "--out"].iter().all(|option| help.contains(option)));
+}
+
+#[test]
+fn convolution() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().to_str().unwrap();
+    let log = prints("14_convnet", &["--out", out]);
+    let accuracy: f64 =
+        log.lines().find_map(|line| line.split("s, test acc ").nth(1)).unwrap().parse().unwrap();
+    assert!(accuracy >= 0.97, "{log}");
+    for (file, text) in [
+        ("filters.svg", "First filters before training"),
+        ("mistakes.svg", "The worst of "),
+        ("confusion.svg", "what the net says"),
+    ] {
+        let picture = std::fs::read_to_string(folder.path().join(file)).unwrap();
+        assert!(picture.starts_with("<svg") && picture.contains(text), "{file}");
+    }
+    let lenet = prints("14_convnet", &["--net", "lenet", "--epochs", "0", "--out", out]);
+    assert!(lenet.contains("0 iterations of 100"), "{lenet}");
+    assert!(prints("14_convnet", &["--help"]).contains("--mnist"));
 }

@@ -7,8 +7,9 @@
 #![allow(unsafe_code)] // an allocator is
 
 use chainrule::{
-    Adam, Affine, D1, Frozen, Network, Optimizer, Parameters, Path, Relu, Sgd, Sigmoid, Statistic,
-    SumSquaredError, Tanh, Training, TwoLayerNet,
+    Adam, Affine, BatchNorm, Buffer, Conv2d, D1, Dense, Flatten, Frozen, Image, Images, LayerNorm,
+    LeakyRelu, MaxPool2d, Network, Optimizer, Parameters, Path, Relu, Sgd, Sigmoid, Statistic,
+    SumSquaredError, Tanh, Trainer, TrainerState, Training, TwoLayerNet,
     data::Dataset,
     files::{self, Checkpoint, LoadErrorKind, Loading, Stored},
     named, parameters,
@@ -20,6 +21,7 @@ use std::{
     cell::Cell,
     env, fs,
     io::Write,
+    ops::ControlFlow,
     path::{self, PathBuf},
     process::{Command, Stdio},
     thread,
@@ -68,8 +70,39 @@ parameters!(Case<T: scalar, const I: usize, const O: usize> { x: [4, I], y: [4, 
 
 named!(Named { first: Affine<f32, 3, 5>, act: Relu, last: Affine<f32, 5, 2> });
 type Mlp<T> = (Affine<T, 3, 5>, Relu, Affine<T, 5, 2>);
+type Norms =
+    (Affine<f32, 3, 5>, BatchNorm<f32, 5>, LeakyRelu, LayerNorm<f32, 5>, Affine<f32, 5, 2>);
 type Thin = (Affine<f32, 1, 4>, Tanh, Affine<f32, 4, 1>);
 type Nested = ((Affine<f64, 3, 4>, Sigmoid), Affine<f64, 4, 2>);
+/// PyTorch's `Sequential(Conv2d, ReLU, MaxPool2d, Flatten, Linear)`, index for index.
+type Conv =
+    (Conv2d<f32, 2, 3, 3, 1, 1>, Relu, MaxPool2d<2>, Flatten, Dense<f32, Image<3, 3, 3>, 2>);
+type ConvNet = Network<f32, Image<2, 6, 6>, Conv, SumSquaredError>;
+
+#[test]
+fn a_convnet_from_pytorch() {
+    let path = goldens().join("pytorch/conv_f32.safetensors");
+    let mut net = ConvNet::init(&mut rng());
+    let loading = Loading { prefix: "net.", ..Loading::default() };
+    net.load_weights_as(&path, &loading).unwrap();
+    let mut case = Case { x: SMatrix::<f32, 4, 72>::zeros(), y: SMatrix::<f32, 4, 2>::zeros() };
+    let loading = Loading { prefix: "case.", ..Loading::default() };
+    files::load(&mut case, &fs::read(&path).unwrap(), &loading).unwrap();
+    let mut x: Images<f32, Image<2, 6, 6>, Const<4>> = Buffer::new(Const::<4>);
+    x.as_mut_slice().copy_from_slice(case.x.transpose().as_slice());
+    // Sums of at most 28 numbers below 4, each rounded to 2⁻²⁴, in two layers.
+    assert!((net.predict(&x) - case.y.transpose()).amax() < 1e-6);
+    // The same tensors go back.
+    let bytes = fs::read(&path).unwrap();
+    let (theirs, ours) =
+        (safetensors::SafeTensors::deserialize(&bytes).unwrap(), files::save(&net.layers));
+    let ours = safetensors::SafeTensors::deserialize(&ours).unwrap();
+    assert_eq!(ours.len() + 2, theirs.len());
+    for (name, tensor) in ours.iter() {
+        assert!(theirs.tensor(&format!("net.{name}")).unwrap() == tensor, "{name}");
+    }
+}
+
 type Net<T, const I: usize, L> = Network<T, D1<I>, L, SumSquaredError>;
 
 /// The file gives PyTorch's outputs here, and what we save is the tensors of the file. f32: sums of at most 6
@@ -135,6 +168,11 @@ fn from_pytorch_and_back() {
         folder.path(),
     );
     to_check(
+        "norms_f32",
+        &from_pytorch!("norms_f32", f32, 3, 2, Net<f32, 3, Norms>),
+        folder.path(),
+    );
+    to_check(
         "nested_f64",
         &from_pytorch!("nested_f64", f64, 3, 2, Net<f64, 3, Nested>),
         folder.path(),
@@ -151,7 +189,7 @@ fn from_pytorch_and_back() {
     let output = Command::new(python).arg(script).arg("check").arg(folder.path()).output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
-    assert_eq!(said.matches(": strict, outputs within").count(), 5, "{said}");
+    assert_eq!(said.matches(": strict, outputs within").count(), 6, "{said}");
 }
 
 /// Frozen layers and statistics are loaded and saved as others.
@@ -308,7 +346,7 @@ fn broken_files_are_refused() {
         ),
         (file("", &[]), "byte 8: expected `{`"),
         (file("[]", &[]), "byte 8: expected `{`"),
-        (file("{\"a", &[]), "byte 11: expected the end of a text in quotes"),
+        (file("{\"a", &[]), "byte 9: expected a text in quotes"),
         (
             file(&"{\"a\":".repeat(100_000), &[]),
             "byte 18: expected `dtype`, `shape` and `data_offsets`, each once",
@@ -369,10 +407,6 @@ fn broken_files_are_refused() {
             "byte 8: expected a header in which no two names are the same",
         ),
         (
-            file(&format!("{{{one},{}}}", one.replace('a', "\\u0061")), &[0; 4]),
-            "byte 8: expected a header in which no two names are the same",
-        ),
-        (
             file(&format!("{{{one},{}}}", one.replace("\"a", "\"b")), &[0; 4]),
             "byte 119: expected a tensor that begins where the one before it ends",
         ),
@@ -385,7 +419,7 @@ fn broken_files_are_refused() {
             file(r#"{"__metadata__":{},"__metadata__":{}}"#, &[]),
             "byte 42: expected one `__metadata__`",
         ),
-        (file(r#"{"\ud800":"#, &[]), "byte 10: expected an escape of JSON"),
+        (file(r#"{"\q":"#, &[]), "byte 9: expected a text in quotes"),
         ([&[2; 1][..], &[0; 7], b"{\xff"].concat(), "byte 9: expected a header in UTF-8"),
     ];
     for (bytes, expected) in cases {
@@ -415,14 +449,14 @@ fn mutated_files() {
     let good = files::save(&layers);
     let header = good.len() - 4 * <FourKilobytes as Parameters<f32>>::COUNT;
     assert!((3_500..4_200).contains(&good.len()), "{}", good.len());
-    let mut tree = layers.clone();
+    let mut tree = layers;
     let mut loads = |bytes: &[u8]| {
         LARGEST.set(0);
         let loaded = files::load(&mut tree, bytes, &Loading::default());
         assert!(LARGEST.get() <= bytes.len().max(1024), "{} bytes at once", LARGEST.get());
         if loaded.is_ok() {
             assert!(safetensors::SafeTensors::deserialize(bytes).is_ok());
-            tree.clone_from(&layers);
+            tree = layers;
         }
         assert!(tree == layers, "a net that is half loaded");
         loaded.is_ok()
@@ -497,15 +531,56 @@ fn checkpoints_of_other_nets_are_refused() {
 
 const ITERATIONS: usize = 800;
 
+/// 64 samples of four classes.
+fn data(rng: &mut impl Rng) -> Dataset<Vec<[f32; 8]>, Vec<usize>> {
+    let mut input = || std::array::from_fn(|_| rng.next_u32() as f32 / 4e9);
+    let inputs: Vec<[f32; 8]> = (0..64).map(|_| input()).collect();
+    let labels = inputs.iter().map(|x| (x[0] * 4.0) as usize % 4).collect();
+    Dataset::labelled(inputs, labels, 4).unwrap()
+}
+
+/// A trainer with patience, stopped within an epoch and continued by another program.
+#[test]
+fn a_trainer_continues_to_the_bit() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("checkpoint");
+    let start = || {
+        let mut rng = rng();
+        let mut trainer = Trainer::new(Const::<16>, 20, 3);
+        trainer.patience = Some(10);
+        (Trained::init(&mut rng), Adam::new(0.01), trainer, data(&mut rng))
+    };
+    let (mut whole, mut adam, mut trainer, data) = start();
+    trainer.fit(&mut whole, &mut adam, &data, Some(&data), |_| ()).unwrap();
+
+    let (mut net, mut other, mut stopped, _) = start();
+    stopped
+        .fit(&mut net, &mut other, &data, Some(&data), |at| {
+            if at.state.updates < 37 {
+                return ControlFlow::Continue(());
+            }
+            at.state.save(&path, at.net, at.optimizer).unwrap();
+            ControlFlow::Break(())
+        })
+        .unwrap();
+    let (mut net, mut adam, mut continued, _) = start();
+    continued.state = TrainerState::load(&path, &mut net, &mut adam).unwrap();
+    assert_eq!(continued.state.updates, 37);
+    assert!(continued.state.best.is_some() && !continued.state.best_parameters.is_empty());
+    continued.fit(&mut net, &mut adam, &data, Some(&data), |_| ()).unwrap();
+    assert!(files::save(&net.layers) == files::save(&whole.layers));
+    assert_eq!(continued.state, trainer.state);
+
+    let error = Checkpoint::load(&path, &mut net, &mut adam).unwrap_err();
+    assert_eq!(error.kind.to_string(), "expected a checkpoint of this kind of training");
+}
+
 /// Trains, and saves a checkpoint every 16 iterations and all losses, from where the last run ended.
 fn train(folder: &path::Path) {
     let mut rng = rng();
     let mut net = Trained::init(&mut rng);
     let mut adam = Adam::new(0.01);
-    let inputs: Vec<[f32; 8]> =
-        (0..64).map(|_| std::array::from_fn(|_| rng.next_u32() as f32 / 4e9)).collect();
-    let labels = inputs.iter().map(|x| (x[0] * 4.0) as usize % 4).collect::<Vec<_>>();
-    let data = Dataset::labelled(inputs, labels, 4).unwrap();
+    let data = data(&mut rng);
     let (path, losses) = (folder.join("checkpoint"), folder.join("losses"));
     let mut at = Checkpoint { iteration: 0, seed: 5 };
     if path.exists() {

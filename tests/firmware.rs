@@ -1,10 +1,12 @@
 //! Nets as C99: the header compiles without a warning, and computes what the crate computes.
 
 use chainrule::{
-    Affine, D1, Flat, Frozen, Gelu, Identity, Layer, Network, Relu, Sigmoid, Softmax, Softplus,
-    SumSquaredError, Tanh, named,
+    Affine, BatchNorm, Buffer, Conv2d, D1, Dense, Elu, Flat, Flatten, Frozen, Gelu, GeluTanh,
+    HardSigmoid, HardTanh, Identity, Image, Images, Layer, LayerNorm, LeakyRelu, MaxPool2d,
+    Network, PRelu, Relu, Repeat, RmsNorm, Selu, Sigmoid, Silu, Softmax, Softplus, Standardize,
+    Statistic, SumSquaredError, Tanh, named,
 };
-use nalgebra::{SMatrix, SVector};
+use nalgebra::{Const, SMatrix, SVector};
 use num_dual::{Dual32, Dual64};
 use rand::{Rng, SeedableRng, rngs::Xoshiro128PlusPlus};
 use std::{
@@ -17,6 +19,16 @@ use std::{
 const SAMPLES: usize = 64;
 named!(Named { first: Affine<f32, 7, 33>, act: Relu, last: Frozen<Affine<f32, 33, 5>>, end: Identity });
 type Wide = ((Affine<f64, 7, 20>, Relu), Box<Affine<f64, 20, 24>>, Relu, Affine<f64, 24, 3>);
+/// Padding, stride, windows that overlap, and a vector at the end.
+type Conv = (
+    Conv2d<f32, 2, 4, 3, 2, 1>,
+    Relu,
+    MaxPool2d<3, 1, 1>,
+    Flatten,
+    Dense<f32, Image<4, 4, 3>, 20>,
+    Relu,
+    Affine<f32, 20, 3>,
+);
 type Net<T, const N: usize, L> = Network<T, D1<N>, L, SumSquaredError>;
 
 /// Numbers from -`size` to `size`, the same on every machine.
@@ -41,7 +53,7 @@ impl Program {
         (real, inputs, outputs): (&str, usize, usize),
         input: Vec<u8>,
     ) {
-        let fread = format!("fread(x, sizeof x, 1, stdin) == 1");
+        let fread = "fread(x, sizeof x, 1, stdin) == 1";
         write!(
             self.calls,
             "    for (int n = 0; n < {SAMPLES}; n++) {{
@@ -127,12 +139,57 @@ fn c_computes_the_same() {
         3.0,
         plainly!(Dual64 f64 Wide)
     );
+    let conv = Network::<f32, Image<2, 7, 6>, Conv, SumSquaredError>::init(&mut rng);
+    case!(
+        program,
+        exact,
+        "conv",
+        f32,
+        84,
+        conv,
+        3.0,
+        |net: &Network<f32, Image<2, 7, 6>, Conv, SumSquaredError>,
+         x: &SMatrix<f32, 84, SAMPLES>| {
+            let mut images: Images<Dual32, Image<2, 7, 6>, Const<SAMPLES>> = Buffer::new(Const);
+            let numbers = images.as_mut_slice().iter_mut().zip(x.iter());
+            numbers.for_each(|(to, from)| *to = Dual32::from_re(*from));
+            net.map(Dual32::from_re).predict(&images).map(|y| y.re)
+        }
+    );
     // By the functions of math.h.
     macro_rules! curves {
         ($($layer:ident $single:literal $double:literal;)*) => { $(
             case!(program, close, $single, f32, 4, net::<f32, 4, _>($layer), 20.0, Network::predict);
             case!(program, close, $double, f64, 4, net::<f64, 4, _>($layer), 20.0, Network::predict);
         )* };
+    }
+    macro_rules! single {
+        ($($list:ident $name:literal $layer:expr;)*) => { $(
+            case!(program, $list, $name, f32, 4, net::<f32, 4, _>($layer), 6.0, Network::predict);
+        )* };
+    }
+    let vector = |first: f32| SVector::<f32, 4>::new(first, 0.5, -0.75, 1.25);
+    single! {
+        exact "leaky_relu" LeakyRelu { slope: Some(0.3) };
+        exact "prelu" PRelu { weight: SVector::<f32, 1>::new(0.2) };
+        exact "hard_tanh" HardTanh;
+        exact "hard_sigmoid" HardSigmoid;
+        exact "standardize" Standardize { mean: Frozen(vector(0.1)), std: Frozen(vector(0.3).abs()) };
+        exact "repeat" Repeat { layers: [HardTanh, HardTanh] };
+        close "elu" Elu { alpha: Some(0.7) };
+        close "selu" Selu;
+        close "silu" Silu;
+        close "gelu_tanh" GeluTanh;
+        close "norm_batch" BatchNorm {
+            weight: vector(0.9),
+            bias: vector(0.2),
+            running_mean: Statistic(vector(0.3)),
+            running_var: Statistic(vector(2.0).abs()),
+            eps: None,
+            momentum: None,
+        };
+        close "norm_layer" LayerNorm { weight: vector(0.8), bias: vector(-0.3), eps: Some(1e-3) };
+        close "norm_rms" RmsNorm { weight: vector(0.7), eps: None };
     }
     curves! {
         Sigmoid "sigmoid_f" "sigmoid_d";
@@ -163,7 +220,12 @@ fn c_computes_the_same() {
             if same {
                 assert_eq!(found.to_bits(), expected.to_bits(), "{name} {i}");
             }
-            let scale = if name.starts_with("gelu") { x[i].abs() } else { expected.abs() };
+            let scale = match *name {
+                _ if name.starts_with("gelu") => x[i].abs(),
+                // The terms of the sums are about 1.
+                _ if name.starts_with("norm") => expected.abs().max(1.0),
+                _ => expected.abs(),
+            };
             let ulp = 2_f64.powi((scale.log2().floor() as i32).max(-126) - bits);
             worst = worst.max((found - expected).abs() / ulp);
         }

@@ -1,15 +1,18 @@
 //! Layers on images: gradients, PyTorch's numbers, memory.
 
-use chainrule::*;
+use chainrule::{gradcheck::GradCheck, *};
 use nalgebra::{Const, Dyn, SVector};
 use std::collections::HashMap;
 
 gradcheck_layer!(conv<T>: Conv2d<T, 2, 3, 3>, Image<2, 5, 4>);
 gradcheck_layer!(conv_stride_padding_dilation<T>: Conv2d<T, 1, 2, 3, 2, 2, 2>, Image<1, 5, 6>);
+gradcheck_layer!(depthwise<T>: DepthwiseConv2d<T, 3, 2>, Image<3, 4, 3>);
 gradcheck_layer!(max_pool<T>: MaxPool2d<2>, Image<2, 4, 6>);
 gradcheck_layer!(max_pool_overlapping<T>: MaxPool2d<3, 2, 1>, Image<1, 5, 6>);
 gradcheck_layer!(avg_pool_overlapping<T>: AvgPool2d<3, 2, 1>, Image<1, 5, 6>);
 gradcheck_layer!(global_avg_pool<T>: GlobalAvgPool2d, Image<2, 3, 4>);
+gradcheck_layer!(augment<T>: Augment, Image<2, 3, 4>, GradCheck::new().pass(Pass::train(1, 2, 3)),
+    start: Augment { shift: 1, flip: true });
 gradcheck_layer!(dense<T>: Dense<T, Image<2, 3, 2>, 3>, Image<2, 3, 2>);
 
 /// The arrays of one case of the goldens, by name.
@@ -99,6 +102,16 @@ fn pytorch_parity() {
     conv::<2, 3, 3, 2, 1, 1, Px<5>, Px<6>>("conv-stride-padding");
     conv::<3, 2, 3, 1, 2, 2, Px<7>, Px<6>>("conv-dilation");
     conv::<1, 2, 2, 3, 0, 1, Px<7>, Px<8>>("conv-leaves-pixels");
+    let (weight, bias) = filters("depthwise");
+    let layer = DepthwiseConv2d::<f64, 3, 3, 2, 1> { weight, bias };
+    parity::<3, Px<6>, Px<5>, _>("depthwise", &layer, |tree| {
+        [torch(&tree.weight), tree.bias.as_slice().to_vec()]
+    });
+    let (weight, bias) = filters("conv1d");
+    let layer = Conv1d::<f64, 2, 3, 4, 2, 1, 2> { weight, bias };
+    parity::<2, Px<1>, Px<11>, _>("conv1d", &layer, |tree| {
+        [torch(&tree.weight), tree.bias.as_slice().to_vec()]
+    });
     parity::<2, Px<6>, Px<7>, _>("max-2", &MaxPool2d::<2>, |()| [vec![], vec![]]);
     parity::<2, Px<6>, Px<7>, _>("max-3-2-1", &MaxPool2d::<3, 2, 1>, |()| [vec![], vec![]]);
     parity::<2, Px<6>, Px<7>, _>("avg-2", &AvgPool2d::<2>, |()| [vec![], vec![]]);
@@ -109,6 +122,35 @@ fn pytorch_parity() {
     parity::<2, Px<3>, Px<4>, _>("dense", &dense, |tree| {
         [torch(&tree.weight), tree.bias.as_slice().to_vec()]
     });
+}
+
+/// In training each image is one of the moved and mirrored ones, and all of these occur; a prediction changes nothing.
+#[test]
+fn augmentation_moves_and_mirrors() {
+    type In = Image<1, 3, 4>;
+    let number = |row: usize, column: usize| (10 * row + column + 1) as f32;
+    let x = Images::<f32, In, _>::from_fn(Dyn(500), |_, [_, row, column]| number(row, column));
+    let layer = Augment { shift: 1, flip: true };
+    let mut all = vec![];
+    for flip in [false, true] {
+        for down in 0..3 {
+            for right in 0..3 {
+                let moved = |i: usize| {
+                    let (row, column) =
+                        ((i / 4 + 1).checked_sub(down)?, (i % 4 + 1).checked_sub(right)?);
+                    (row < 3 && column < 4)
+                        .then(|| number(row, if flip { 3 - column } else { column }))
+                };
+                all.push((0..12).map(|i| moved(i).unwrap_or(0.0)).collect::<Vec<_>>());
+            }
+        }
+    }
+    let pass = Trace::<f32, In, _, _>::new(&layer, &x, &mut Pass::train(5, 0, 0));
+    let found: Vec<_> = pass.y.as_slice().chunks(12).collect();
+    assert!(found.iter().all(|image| all.iter().any(|of| of == image)));
+    assert!(all.iter().all(|image| found.contains(&&image[..])));
+    let pass = Trace::<f32, In, _, _>::new(&layer, &x, &mut Pass::Predict);
+    assert_eq!(pass.y.as_slice(), x.as_slice());
 }
 
 #[test]

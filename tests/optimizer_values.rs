@@ -35,6 +35,10 @@ impl<const N: usize, B: BatchSize> Loss<f64, D1<N>, B, ()> for Total {
 type Layers = (Affine<f64, 2, 3>, Sigmoid, Affine<f64, 3, 1>, Sigmoid);
 type Net = Network<f64, D1<2>, Layers, Total>;
 type Any = Box<dyn Optimizer<f64, Layers>>;
+type Plane = dyn Optimizer<f64, Vector2<f64>>;
+
+type Gradient = <Layers as Parameters<f64>>::Gradient;
+type Falling<R, const N: usize> = Descent<Scheduled<R, fn(u64) -> f64>, Gradient, N>;
 
 /// With the decay of all parameters, as in PyTorch.
 fn with<R, G, const N: usize>(
@@ -115,7 +119,7 @@ fn the_baseline_of_pytorch() {
 /// three roundings, each of 1.1e-16.
 #[test]
 fn the_paths_of_the_book() {
-    let cases: [(&str, Box<dyn Optimizer<f64, Vector2<f64>>>); 6] = [
+    let cases: [(&str, Box<Plane>); 6] = [
         ("sgd", Box::new(Sgd::new(0.95))),
         ("momentum", Box::new(Momentum::new(0.1, 0.9))),
         ("nesterov", Box::new(Momentum::book_nesterov(0.1))),
@@ -169,16 +173,13 @@ fn rates_follow_pytorch() {
 /// fast way too.
 #[test]
 fn a_schedule_changes_the_rate() {
-    fn check<R, W, const N: usize>(
-        scheduled: Descent<Scheduled<R, fn(u64) -> f64>, <Layers as Parameters<f64>>::Gradient, N>,
-    ) where
+    fn check<R, W, const N: usize>(mut scheduled: Falling<R, N>)
+    where
         W: Way,
         R: Rule<f64, N, Way = W> + Rate<f64>,
-        Descent<R, <Layers as Parameters<f64>>::Gradient, N>: Optimizer<f64, Layers, Way = W>,
-        Descent<Scheduled<R, fn(u64) -> f64>, <Layers as Parameters<f64>>::Gradient, N>:
-            Optimizer<f64, Layers, Way = W>,
+        Descent<R, Gradient, N>: Optimizer<f64, Layers, Way = W>,
+        Falling<R, N>: Optimizer<f64, Layers, Way = W>,
     {
-        let mut scheduled = scheduled;
         let mut by_hand = Descent::new(scheduled.rule.rule.clone());
         let rate = *by_hand.rule.rate();
         let layers = (Affine::zeros(), Sigmoid, Affine::zeros(), Sigmoid);
@@ -265,6 +266,52 @@ fn clipping() {
     let mut weight = Vector2::new(1.0, 2.0);
     Sgd::new(1.0).clip_norm(1.0).step(&mut weight, &Vector2::zeros()).unwrap();
     assert_eq!(weight, Vector2::new(1.0, 2.0));
+}
+
+/// Wrong in one of three ways.
+#[derive(Clone)]
+struct Wrong {
+    /// Takes the mean of a piece, which is another one in a whole step.
+    depends_on_the_piece: bool,
+    /// Counts steps by itself, so that a restored optimizer begins again.
+    counts: Option<f64>,
+    rate: f64,
+}
+
+impl Rule<f64, 1> for Wrong {
+    type Way = Fused;
+
+    fn begin(&mut self, _: u64) -> Result<(), BadSetting> {
+        self.counts = self.counts.map(|count| count + 1.0);
+        Ok(())
+    }
+
+    fn update(&self, piece: Piece<f64, 1>) {
+        let mean = piece.gradient.iter().sum::<f64>() / piece.gradient.len() as f64;
+        let shift = if self.depends_on_the_piece { mean } else { 0.0 };
+        for (w, dw) in piece.values.iter_mut().zip(piece.gradient) {
+            *w -= self.rate * (dw + shift) / self.counts.unwrap_or(1.0);
+        }
+    }
+}
+
+/// The optimizer check finds what is wrong, and names it.
+#[test]
+fn wrong_optimizers_are_found() {
+    let right = Wrong { depends_on_the_piece: false, counts: None, rate: 0.01 };
+    let check = |rule: &Wrong| {
+        let bad = Wrong { rate: -1.0, ..right.clone() };
+        let fault = check_optimizer(|| Descent::new(rule.clone()), [("rate", Descent::new(bad))]);
+        fault.unwrap_err().to_string()
+    };
+    let said = check(&Wrong { depends_on_the_piece: true, ..right.clone() });
+    let found = "train_step has the bits of backprop and step; found: number 0 of 1.weight differs";
+    assert_eq!(said, format!("expected: {found}"));
+    let said = check(&Wrong { counts: Some(0.0), ..right.clone() });
+    let property = "expected: a restored optimizer continues with the same bits; ";
+    assert!(said.starts_with(property), "{said}");
+    let said = check(&right);
+    assert!(said.starts_with("expected: a bad setting is refused and changes nothing; "), "{said}");
 }
 
 macro_rules! check {

@@ -311,7 +311,7 @@ fn frozen_weights_and_statistics_are_no_business_of_a_rule() {
     let rule = || Decaying { rate: 0.1, decay: 1.0 };
     // With steps too small to change a weight, only statistics change.
     let [start, still] = train(Sgd { rate: 1e-300 });
-    assert_eq!((start.3, start.1.scale), (still.3, still.1.scale));
+    assert_eq!((start.3.weight, start.1.scale), (still.3.weight, still.1.scale));
     assert_ne!(start.1.mean, still.1.mean);
     for [start, end] in [train(rule()), train(Unfused(rule()))] {
         assert_eq!((end.0, end.2), (start.0, start.2));

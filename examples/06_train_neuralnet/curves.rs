@@ -1,11 +1,7 @@
 //! The picture of a training: its loss, and its accuracies.
 
-use plotters::prelude::*;
-use std::{
-    error::Error,
-    fs,
-    path::{Path, PathBuf},
-};
+use super::common::{self, Area, BLUE, FAINT, Failure, ORANGE, Series};
+use std::path::{Path, PathBuf};
 
 #[derive(Default)]
 pub struct Curves {
@@ -17,77 +13,34 @@ pub struct Curves {
     pub accuracies: Vec<(usize, f64, f64)>,
 }
 
-const TRAIN: RGBColor = RGBColor(31, 119, 180);
-const TEST: RGBColor = RGBColor(214, 90, 20);
-const FAINT: RGBColor = RGBColor(190, 205, 220);
-
 impl Curves {
     /// Draws both curves into a file of `folder`.
-    pub fn draw(&self, folder: &Path) -> Result<PathBuf, Box<dyn Error>> {
-        let said = |error| format!("{}: {error}", folder.display());
-        fs::create_dir_all(folder).map_err(said)?;
-        let path = folder.join("train_neuralnet.svg");
-        let area = SVGBackend::new(&path, (900, 420)).into_drawing_area();
-        area.fill(&WHITE)?;
-        let (left, right) = area.split_horizontally(450);
-        self.draw_loss(&left)?;
-        self.draw_accuracy(&right)?;
-        area.present().map_err(|error| format!("{}: {error}", path.display()))?;
-        drop((left, right, area));
-        Ok(path)
-    }
-
-    fn range(&self) -> std::ops::Range<usize> {
-        self.first..self.first + self.losses.len().max(1)
-    }
-
-    fn draw_loss(&self, area: &Area) -> Result<(), Box<dyn Error>> {
-        let top = self.losses.iter().copied().filter(|loss| loss.is_finite()).fold(0.1, f64::max);
-        let mut chart = ChartBuilder::on(area)
-            .caption("Loss of the mini-batch", ("sans-serif", 18))
-            .margin(12)
-            .margin_right(28)
-            .x_label_area_size(36)
-            .y_label_area_size(44)
-            .build_cartesian_2d(self.range(), 0.0..1.05 * top)?;
-        chart.configure_mesh().light_line_style(TRANSPARENT).x_desc("iteration").draw()?;
-        let losses = (self.first..).zip(self.losses.iter().copied());
-        chart.draw_series(LineSeries::new(losses, FAINT))?;
-
+    pub fn draw(&self, folder: &Path, net: &str) -> Result<PathBuf, Failure> {
+        let losses = (self.first..).zip(&self.losses).map(|(i, &loss)| (i as f64, loss));
         // What a reader looks for is the trend: the mean of the last fiftieth of the run.
         let window = (self.losses.len() / 50).max(1);
-        let means = (self.first..).zip(self.losses.windows(window));
-        let trend = means.map(|(i, part)| (i + window, part.iter().sum::<f64>() / window as f64));
-        let name = format!("mean of {window}");
-        let series = chart.draw_series(LineSeries::new(trend, TRAIN.stroke_width(2)))?;
-        series.label(name).legend(|(x, y)| line(x, y, TRAIN));
-        chart.configure_series_labels().background_style(WHITE).draw()?;
-        Ok(())
-    }
-
-    fn draw_accuracy(&self, area: &Area) -> Result<(), Box<dyn Error>> {
-        let mut chart = ChartBuilder::on(area)
-            .caption("Accuracy", ("sans-serif", 18))
-            .margin(12)
-            .margin_right(28)
-            .x_label_area_size(36)
-            .y_label_area_size(44)
-            .build_cartesian_2d(self.range(), 0.0..1.0)?;
-        chart.configure_mesh().light_line_style(TRANSPARENT).x_desc("iteration").draw()?;
-        let train = self.accuracies.iter().map(|&(i, train, _)| (i, train));
-        let test = self.accuracies.iter().map(|&(i, _, test)| (i, test));
-        let series = chart.draw_series(LineSeries::new(train, TRAIN.stroke_width(2)))?;
-        series.label("train").legend(|(x, y)| line(x, y, TRAIN));
-        let series = chart.draw_series(LineSeries::new(test, TEST.stroke_width(2)))?;
-        series.label("test").legend(|(x, y)| line(x, y, TEST));
-        let mut labels = chart.configure_series_labels();
-        labels.background_style(WHITE).position(SeriesLabelPosition::LowerRight).draw()?;
-        Ok(())
+        let means =
+            self.losses.windows(window).map(|part| part.iter().sum::<f64>() / window as f64);
+        let means = (self.first + window..).zip(means).map(|(i, mean)| (i as f64, mean));
+        let mean = format!("mean of {window}");
+        let loss = [line("mini-batch", FAINT, losses), line(&mean, BLUE, means)];
+        let train = self.accuracies.iter().map(|&(i, train, _)| (i as f64, train));
+        let test = self.accuracies.iter().map(|&(i, _, test)| (i as f64, test));
+        let accuracy = [line("train", BLUE, train), line("test", ORANGE, test)];
+        let left = |area: &Area| {
+            common::chart(area, &format!("Loss: {net}"), ["iteration", "cross entropy"], &loss)
+        };
+        let right = |area: &Area| {
+            common::chart(area, &format!("Accuracy: {net}"), ["iteration", "accuracy"], &accuracy)
+        };
+        common::picture(folder, "train_neuralnet.svg", [&left, &right])
     }
 }
 
-type Area<'a> = DrawingArea<SVGBackend<'a>, plotters::coord::Shift>;
-
-fn line(x: i32, y: i32, colour: RGBColor) -> PathElement<(i32, i32)> {
-    PathElement::new([(x, y), (x + 16, y)], colour.stroke_width(2))
+fn line<'a>(
+    name: &'a str,
+    colour: plotters::style::RGBColor,
+    points: impl Iterator<Item = (f64, f64)>,
+) -> Series<'a> {
+    Series { name, colour, points: points.collect(), dots: false }
 }

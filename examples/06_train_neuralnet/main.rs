@@ -1,19 +1,26 @@
 //! Chapter 5.7.4, learning by backpropagation: the four steps, on the handwritten digits that are
 //! embedded here, or with `--mnist DIR` on MNIST. `--help` lists the options.
 
+#[macro_use]
+#[path = "../common/mod.rs"]
+mod common;
 mod curves;
 mod digits;
+mod mistakes;
 mod options;
 
-use chainrule::data::{Dataset, Pixels, read_mnist};
+use chainrule::data::{Dataset, Pixels, read_mnist, stratified_split};
 use chainrule::files::{Checkpoint, Stored};
-use chainrule::{Progress, Sgd, Training, TwoLayerNet};
+use chainrule::schedule::{Cosine, Schedule};
+use chainrule::{Adam, Affine, Optimizer, Progress, Relu, Sgd, Trainer, Training, TwoLayerNet};
 use clap::Parser;
+use common::Failure;
 use curves::Curves;
-use nalgebra::Dyn;
-use options::{Options, Precision};
+use mistakes::Mistake;
+use nalgebra::{Dyn, convert};
+use options::{Choice, Options, Precision};
 use rand::{SeedableRng, rngs::Xoshiro128PlusPlus};
-use std::{error::Error, fs, process::ExitCode, time::Instant};
+use std::{process::ExitCode, time::Instant};
 
 /// The net: `IN` pixels, `HIDDEN` units with ReLU, 10 digits.
 type Net<T, const IN: usize, const HIDDEN: usize> = TwoLayerNet<T, IN, HIDDEN, 10>;
@@ -21,13 +28,38 @@ type Digits<const IN: usize> = Dataset<Pixels<IN>, Vec<usize>>;
 
 fn train<T: Stored, const IN: usize, const HIDDEN: usize>(
     options: &Options,
+    data: &[Digits<IN>; 2],
+) -> Result<f64, Failure>
+where
+    f64: From<T>,
+{
+    let rate = convert(options.rate());
+    let cosine = Cosine { steps: options.iterations() as u64, last: T::zero() };
+    let falls = options.cosine;
+    let schedule = move |step| if falls { cosine.factor(step) } else { T::one() };
+    // An optimizer that is chosen at run time is a `Box<dyn Optimizer<T, Layers<T, IN, HIDDEN>>>`. Here each choice is a
+    // type, so that it changes the weights during the backward pass.
+    match options.optimizer {
+        Choice::Sgd => train_by::<T, IN, HIDDEN>(Sgd::new(rate).schedule(schedule), options, data),
+        Choice::Adam => {
+            train_by::<T, IN, HIDDEN>(Adam::new(rate).schedule(schedule), options, data)
+        }
+    }
+}
+
+type Layers<T, const IN: usize, const HIDDEN: usize> =
+    (Affine<T, IN, HIDDEN>, Relu, Affine<T, HIDDEN, 10>);
+
+fn train_by<T: Stored, const IN: usize, const HIDDEN: usize>(
+    mut optimizer: impl Optimizer<T, Layers<T, IN, HIDDEN>>,
+    options: &Options,
     [train, test]: &[Digits<IN>; 2],
-) -> Result<f64, Box<dyn Error>>
+) -> Result<f64, Failure>
 where
     f64: From<T>,
 {
     let mut rng = Xoshiro128PlusPlus::seed_from_u64(options.seed);
-    let mut net = Net::<T, IN, HIDDEN>::normal(nalgebra::convert(options.deviation()), &mut rng);
+    let mut net = Net::<T, IN, HIDDEN>::normal(convert(options.deviation()), &mut rng);
     println!("{IN}-{HIDDEN}-10 on {} images, {} to test on", train.len(), test.len());
     println!("{net}\n");
 
@@ -35,58 +67,92 @@ where
     let accuracies = |net: &Net<T, IN, HIDDEN>| {
         [train, test].map(|data| f64::from(net.accuracy_on(data, Dyn(256))))
     };
-
-    // Steps 1 to 4: draw a mini-batch, find its gradient, update the parameters, repeat.
-    let mut training = Training { batch: Dyn(options.batch()), iterations: 0, seed: options.seed };
-    let mut sgd = Sgd::new(nalgebra::convert(options.rate()));
-    fs::create_dir_all(&options.out)
-        .map_err(|error| format!("{}: {error}", options.out.display()))?;
-    let file = options.out.join("checkpoint.safetensors");
-    let mut at = Checkpoint { iteration: 0, seed: options.seed };
-    if options.resume && file.exists() {
-        at = Checkpoint::load(&file, &mut net, &mut sgd)?;
-        (training.seed, curves.first) = (at.seed, at.iteration);
-        println!("continued from iteration {}", at.iteration);
-    }
     let bar = options.progress_bar();
-    bar.set_position(at.iteration as u64);
+    let report = |curves: &mut Curves, net: &Net<T, IN, HIDDEN>, iteration| {
+        let [train, test] = accuracies(net);
+        curves.accuracies.push((iteration, train, test));
+        bar.suspend(|| println!("train acc, test acc | {train:.6}, {test:.4}"));
+    };
     let start = Instant::now();
-    let mut ended = Ok(());
-    while at.iteration < options.iterations() && ended.is_ok() {
-        training.iterations = options.iterations().min(at.iteration + 1000);
-        let observer = |Progress { net, iteration, loss, epoch }: Progress<_, T>| {
-            curves.losses.push(loss.into());
-            if epoch.is_some() {
-                let [train, test] = accuracies(net);
-                curves.accuracies.push((iteration, train, test));
-                bar.suspend(|| println!("train acc, test acc | {train:.6}, {test:.4}"));
+    let ended = match options.patience {
+        // Steps 1 to 4: draw a mini-batch, find its gradient, update the parameters, repeat. After every thousand the
+        // training is saved.
+        None => {
+            let file = options.out.join("checkpoint.safetensors");
+            let mut at = Checkpoint { iteration: 0, seed: options.seed };
+            if options.resume && file.exists() {
+                at = Checkpoint::load(&file, &mut net, &mut optimizer)?;
+                curves.first = at.iteration;
+                bar.set_position(at.iteration as u64);
+                println!("continued from iteration {}", at.iteration);
             }
-            bar.inc(1);
-        };
-        ended = training.run_from(at.iteration, &mut net, &mut sgd, train, observer);
-        at.iteration = training.iterations;
-        if ended.is_ok() {
-            at.save(&file, &net, &sgd)?;
+            let mut ended = Ok(());
+            while at.iteration < options.iterations() && ended.is_ok() {
+                let iterations = options.iterations().min(at.iteration + 1000);
+                let training = Training { batch: Dyn(options.batch()), iterations, seed: at.seed };
+                ended = training.run_from(at.iteration, &mut net, &mut optimizer, train, |at| {
+                    let Progress { net, iteration, loss, epoch } = at;
+                    curves.losses.push(loss.into());
+                    if epoch.is_some() {
+                        report(&mut curves, net, iteration);
+                    }
+                    bar.inc(1);
+                });
+                at.iteration = iterations;
+                if ended.is_ok() {
+                    at.save(&file, &net, &optimizer)?;
+                }
+            }
+            ended
         }
-    }
+        // The same by epochs. A tenth of the images is held out and says when to stop.
+        Some(patience) => {
+            let held_out = stratified_split(train.targets(), train.len() / 10, options.seed)?;
+            let (part, valid) = (train.select(&held_out.train)?, train.select(&held_out.test)?);
+            let epochs = options.iterations().div_ceil(part.len().div_ceil(options.batch()));
+            let mut trainer = Trainer::new(Dyn(options.batch()), epochs as u64, options.seed);
+            trainer.patience = Some(patience);
+            trainer.fit(&mut net, &mut optimizer, &part, Some(&valid), |at| {
+                curves.losses.push(at.loss.into());
+                if let Some(epoch) = at.epoch {
+                    bar.suspend(|| println!("{epoch}"));
+                    report(&mut curves, at.net, at.state.updates as usize);
+                }
+                bar.inc(1);
+            })
+        }
+    };
     bar.finish_and_clear();
     let seconds = start.elapsed().as_secs_f64();
 
     if let Err(error) = ended {
         eprintln!("warning: {error}; try a smaller --rate");
     }
-    let [train, test] = accuracies(&net);
+    let [train_accuracy, accuracy] = accuracies(&net);
     println!("\n{} iterations in {seconds:.2} s", curves.losses.len());
-    println!("train acc, test acc | {train:.6}, {test:.4}");
-    curves.accuracies.push((curves.first + curves.losses.len(), train, test));
-    println!("curves in {}", curves.draw(&options.out)?.display());
-    Ok(test)
+    println!("train acc, test acc | {train_accuracy:.6}, {accuracy:.4}");
+    let last = curves.first + curves.losses.len();
+    curves.accuracies.push((last, train_accuracy, accuracy));
+
+    let mistakes = mistakes::find(&net, test)?;
+    println!("\n{} mistakes; the worst:", mistakes.len());
+    for Mistake { image, digit, taken_for, probabilities: [wrong, right] } in
+        mistakes.iter().take(8)
+    {
+        println!(
+            "test image {image}: {digit}, taken for {taken_for} ({wrong:.4} against {right:.4})"
+        );
+    }
+    let name = format!("{IN}-{HIDDEN}-10, seed {}", options.seed);
+    println!("curves in {}", curves.draw(&options.out, &name)?.display());
+    println!("mistakes in {}", mistakes::draw(&mistakes, test, &options.out)?.display());
+    Ok(accuracy)
 }
 
 fn with_hidden<T: Stored, const IN: usize>(
     options: &Options,
     data: &[Digits<IN>; 2],
-) -> Result<f64, Box<dyn Error>>
+) -> Result<f64, Failure>
 where
     f64: From<T>,
 {
@@ -98,17 +164,15 @@ where
     }
 }
 
-fn with_scalar<const IN: usize>(
-    options: &Options,
-    data: &[Digits<IN>; 2],
-) -> Result<f64, Box<dyn Error>> {
+fn with_scalar<const IN: usize>(options: &Options, data: &[Digits<IN>; 2]) -> Result<f64, Failure> {
     match options.scalar {
         Precision::F32 => with_hidden::<f32, IN>(options, data),
         Precision::F64 => with_hidden::<f64, IN>(options, data),
     }
 }
 
-fn run(options: &Options) -> Result<(), Box<dyn Error>> {
+fn run(options: &Options) -> Result<(), Failure> {
+    common::writable(&options.out)?;
     match &options.mnist {
         Some(folder) => {
             with_scalar(options, &read_mnist::<784, 10>(folder)?)?;
@@ -126,11 +190,5 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
 }
 
 fn main() -> ExitCode {
-    match run(&Options::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    common::exit(run(&Options::parse()))
 }

@@ -25,16 +25,25 @@ pub struct Options {
     /// Samples in a mini-batch
     #[arg(long, default_value_t = 100, value_parser = value_parser!(u32).range(1..=100_000))]
     batch: u32,
-    /// Learning rate [default: 0.1 for MNIST, 0.5 for the embedded digits]
+    /// What changes the weights
+    #[arg(long, value_enum, default_value = "sgd")]
+    pub optimizer: Choice,
+    /// Let the learning rate fall to 0 along half a cosine
+    #[arg(long)]
+    pub cosine: bool,
+    /// Hold out a tenth of the images, and stop when their loss has not fallen for so many epochs
+    #[arg(long, value_name = "EPOCHS", value_parser = value_parser!(u64).range(1..))]
+    pub patience: Option<u64>,
+    /// Learning rate [default: 0.1 for MNIST, 0.5 for the embedded digits; 0.001 for Adam]
     #[arg(long, value_parser = positive, allow_negative_numbers = true)]
     rate: Option<f64>,
     /// Seed of the first weights and of the mini-batches
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
     /// Continue from the last checkpoint in the folder of --out, if there is one
-    #[arg(long)]
+    #[arg(long, conflicts_with = "patience")]
     pub resume: bool,
-    /// Folder for the picture of the curves and the checkpoint; made if it is not there
+    /// Folder for the checkpoint and the pictures of curves and mistakes; made if it is not there
     #[arg(long, value_name = "DIR", default_value = "out")]
     pub out: PathBuf,
 }
@@ -43,6 +52,12 @@ pub struct Options {
 pub enum Precision {
     F32,
     F64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Choice {
+    Sgd,
+    Adam,
 }
 
 impl Options {
@@ -59,7 +74,12 @@ impl Options {
     }
 
     pub fn rate(&self) -> f64 {
-        self.rate.unwrap_or(if self.mnist.is_some() { 0.1 } else { 0.5 })
+        let usual = match (self.optimizer, &self.mnist) {
+            (Choice::Adam, _) => 0.001,
+            (Choice::Sgd, Some(_)) => 0.1,
+            (Choice::Sgd, None) => 0.5,
+        };
+        self.rate.unwrap_or(usual)
     }
 
     /// The standard deviation of the first weights: the book's 0.01 or, on so few digits better,
@@ -72,6 +92,9 @@ impl Options {
     pub fn untouched(&self) -> bool {
         self.hidden.is_none()
             && self.rate.is_none()
+            && self.patience.is_none()
+            && !self.cosine
+            && self.optimizer == Choice::Sgd
             && self.iterations == 10_000
             && self.batch == 100
             && self.seed == 0

@@ -91,7 +91,6 @@ impl<X: Samples, Y: Samples> Dataset<X, Y> {
     /// assert_eq!((x.as_slice(), labels), (&[0.0, 2.0][..], [0, 2]));
     /// # Ok::<_, chainrule::data::DataError>(())
     /// ```
-    #[expect(clippy::type_complexity, reason = "a data set of two views")]
     pub fn select<'a>(
         &'a self,
         indices: &'a [usize],

@@ -266,6 +266,18 @@ impl<S: ?Sized> Clone for Subset<'_, S> {
 
 impl<S: ?Sized> Copy for Subset<'_, S> {}
 
+#[cfg(feature = "alloc")]
+impl<S: ?Sized> Subset<'_, S> {
+    /// Copies of the samples: rows, class numbers or numbers.
+    pub fn to_vec<V: Copy>(&self) -> Vec<V>
+    where
+        S: AsRef<[V]>,
+    {
+        let samples = self.samples.as_ref();
+        self.indices.iter().filter_map(|&index| samples.get(index).copied()).collect()
+    }
+}
+
 #[diagnostic::do_not_recommend]
 impl<S: ?Sized> Samples for Subset<'_, S> {
     fn count(&self) -> usize {

@@ -3,23 +3,24 @@
 use super::{
     disk,
     error::{LoadError, LoadErrorKind},
-    safetensors::Writer,
+    safetensors::{self, Item, Writer},
     stored::Stored,
     weights::{self, Loading, Wanted},
 };
 use crate::{
     network::Network,
     optim::Optimizer,
-    params::{Leaf, LeafMut, Parameters},
+    params::{Leaf, LeafMut, Parameters, Role},
     path::Path,
+    trainer::{Epoch, TrainerState},
 };
-use alloc::{format, vec::Vec};
-use std::io;
+use alloc::{format, vec, vec::Vec};
+use std::{io, path::Path as File};
 
 /// The version of the files.
 const VERSION: u64 = 1;
 
-/// A place in a training. Saved together with the net and the state of its optimizer, it continues the training with
+/// A place in a [`Training`](crate::Training); the state of a [`Trainer`](crate::Trainer) has the same two functions. Saved together with the net and the state of its optimizer, it continues the training with
 /// the bits of an uninterrupted one.
 ///
 /// The file holds the parameters as `net.0.weight`, and the state of the optimizer as `optimizer.0.0.weight`: first
@@ -66,7 +67,7 @@ impl Checkpoint {
     /// The folder cannot be written to.
     pub fn save<T, In, L, E, O>(
         &self,
-        path: impl AsRef<std::path::Path>,
+        path: impl AsRef<File>,
         net: &Network<T, In, L, E>,
         optimizer: &O,
     ) -> io::Result<()>
@@ -75,18 +76,8 @@ impl Checkpoint {
         L: Parameters<T>,
         O: Optimizer<T, L> + ?Sized,
     {
-        let mut writer = Writer::default();
-        weights::add_tree(&mut writer, "net.", &net.layers);
-        optimizer.visit_state(&mut |tree, leaf| {
-            weights::add(&mut writer, format_args!("optimizer.{tree}.{}", leaf.path), &leaf);
-        });
-        let bytes = writer.finish(&[
-            ("chainrule.checkpoint", VERSION),
-            ("iteration", self.iteration as u64),
-            ("seed", self.seed),
-            ("steps", optimizer.steps()),
-        ]);
-        disk::write(path.as_ref(), &bytes)
+        let numbers = [("iteration", self.iteration as u64), ("seed", self.seed)];
+        write(path.as_ref(), net, optimizer, &numbers, &[])
     }
 
     /// Sets the net and the optimizer to what the file holds. It checks everything first. If it returns an error,
@@ -96,7 +87,7 @@ impl Checkpoint {
     /// [`LoadErrorKind`] lists them. A checkpoint of another net or of another kind of optimizer is refused with all
     /// differences.
     pub fn load<T, In, L, E, O>(
-        path: impl AsRef<std::path::Path>,
+        path: impl AsRef<File>,
         net: &mut Network<T, In, L, E>,
         optimizer: &mut O,
     ) -> Result<Self, LoadError>
@@ -105,41 +96,135 @@ impl Checkpoint {
         L: Parameters<T>,
         O: Optimizer<T, L> + ?Sized,
     {
-        let path = path.as_ref();
-        let bytes = disk::read(path)?;
+        read(path.as_ref(), net, optimizer, |number, _| {
+            let iteration = usize::try_from(number("iteration")?).ok()?;
+            Some(Checkpoint { iteration, seed: number("seed")? })
+        })
+    }
+}
+
+impl<T: Stored> TrainerState<T> {
+    /// Saves this state with a net and an optimizer, as [`Checkpoint::save`] does.
+    ///
+    /// # Errors
+    /// The folder cannot be written to.
+    pub fn save<In, L: Parameters<T>, E, O: Optimizer<T, L> + ?Sized>(
+        &self,
+        path: impl AsRef<File>,
+        net: &Network<T, In, L, E>,
+        optimizer: &O,
+    ) -> io::Result<()> {
+        let mut numbers = vec![
+            ("seed", self.seed),
+            ("updates", self.updates),
+            ("samples", self.samples),
+            ("loss_sum", self.loss_sum.to_bits()),
+            ("loss_samples", self.loss_samples),
+        ];
+        if let Some(Epoch { number, loss, validation, best }) = self.best {
+            numbers.extend([("epoch", number), ("epoch_loss", loss.to_bits())]);
+            numbers.push(("epoch_best", best.into()));
+            numbers.extend(validation.map(|loss| ("epoch_validation", loss.to_bits())));
+        }
+        write(path.as_ref(), net, optimizer, &numbers, &self.best_parameters)
+    }
+
+    /// Sets the net and the optimizer to what the file holds, as [`Checkpoint::load`] does, and returns the state:
+    /// `trainer.state = TrainerState::load(path, &mut net, &mut optimizer)?`.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::load`].
+    pub fn load<In, L: Parameters<T>, E, O: Optimizer<T, L> + ?Sized>(
+        path: impl AsRef<File>,
+        net: &mut Network<T, In, L, E>,
+        optimizer: &mut O,
+    ) -> Result<Self, LoadError> {
+        read(path.as_ref(), net, optimizer, |number, best_parameters| {
+            let epoch = |epoch| {
+                let validation = number("epoch_validation").map(f64::from_bits);
+                let (loss, best) = (number("epoch_loss")?, number("epoch_best")? != 0);
+                Some(Epoch { number: epoch, loss: f64::from_bits(loss), validation, best })
+            };
+            Some(TrainerState {
+                updates: number("updates")?,
+                samples: number("samples")?,
+                loss_sum: f64::from_bits(number("loss_sum")?),
+                loss_samples: number("loss_samples")?,
+                best: number("epoch").and_then(epoch),
+                best_parameters,
+                seed: number("seed")?,
+            })
+        })
+    }
+}
+
+const BEST: &str = "trainer.best_parameters";
+
+/// Saves a training: its numbers, and other parameters of the same net.
+fn write<T: Stored, In, L: Parameters<T>, E, O: Optimizer<T, L> + ?Sized>(
+    path: &File,
+    net: &Network<T, In, L, E>,
+    optimizer: &O,
+    numbers: &[(&str, u64)],
+    best: &[T],
+) -> io::Result<()> {
+    let mut writer = Writer::default();
+    weights::add_tree(&mut writer, "net.", &net.layers);
+    optimizer.visit_state(&mut |tree, leaf| {
+        weights::add(&mut writer, format_args!("optimizer.{tree}.{}", leaf.path), &leaf);
+    });
+    if !best.is_empty() {
+        let (path, role) = (&Path::ROOT, Role::Weight);
+        let leaf = Leaf { path, role, shape: (best.len(), 1), dims: &[best.len()], values: best };
+        weights::add(&mut writer, format_args!("{BEST}"), &leaf);
+    }
+    let own = [("chainrule.checkpoint", VERSION), ("steps", optimizer.steps())];
+    disk::write(path, &writer.finish(&[&own, numbers].concat()))
+}
+
+/// Loads a training. `state` makes its state from the numbers by their names, and from the other parameters.
+fn read<T: Stored, In, L: Parameters<T>, E, O: Optimizer<T, L> + ?Sized, S>(
+    path: &File,
+    net: &mut Network<T, In, L, E>,
+    optimizer: &mut O,
+    state: impl FnOnce(&dyn Fn(&str) -> Option<u64>, Vec<T>) -> Option<S>,
+) -> Result<S, LoadError> {
+    let bytes = disk::read(path)?;
+    let (mut texts, mut best) = (Vec::new(), Vec::new());
+    let read = safetensors::read(&bytes, &mut |item| match item {
+        Item::Text(key, text) => texts.push((key, text)),
+        Item::Tensor(tensor) if tensor.name == BEST => best = vec![T::zero(); L::COUNT],
+        Item::Tensor(_) => {}
+    });
+    let loaded = || {
+        read?;
+        let number = |name: &str| texts.iter().find(|(key, _)| *key == name)?.1.parse::<u64>().ok();
+        let version = number("chainrule.checkpoint");
+        let refused = || LoadErrorKind::Version { found: version };
+        let steps = number("steps").filter(|_| version == Some(VERSION)).ok_or_else(refused)?;
         let mut wanted = Vec::new();
         net.layers.visit(&Path::ROOT, &mut |leaf: Leaf<T>| {
-            wanted.push(Wanted::new(format!("net.{}", leaf.path), &leaf));
+            wanted.push(Wanted::new(format!("net.{}", leaf.path), leaf.dims));
         });
         optimizer.visit_state(&mut |tree, leaf| {
-            wanted.push(Wanted::new(format!("optimizer.{tree}.{}", leaf.path), &leaf));
+            wanted.push(Wanted::new(format!("optimizer.{tree}.{}", leaf.path), leaf.dims));
         });
-        let mut numbers = [None; 4];
-        let found =
-            weights::find::<T>(&mut wanted, &bytes, &Loading::default(), &mut |key, value| {
-                let keys = ["chainrule.checkpoint", "iteration", "seed", "steps"];
-                let place = keys.iter().zip(&mut numbers).find(|(name, _)| **name == key);
-                if let Some((_, number)) = place {
-                    *number = value.parse::<u64>().ok();
-                }
-            });
-        let [version, iteration, seed, steps] = numbers;
-        let iteration = iteration.and_then(|iteration| usize::try_from(iteration).ok());
-        let position = match found {
-            Err(error @ LoadErrorKind::Format(_)) => Err(error),
-            found => match (version, iteration, seed, steps) {
-                (Some(VERSION), Some(iteration), Some(seed), Some(steps)) => {
-                    found.map(|_| (Checkpoint { iteration, seed }, steps))
-                }
-                _ => Err(LoadErrorKind::Version { found: version }),
-            },
-        };
-        let (checkpoint, steps) = position.map_err(|kind| kind.of(path))?;
+        if !best.is_empty() {
+            wanted.push(Wanted::new(BEST.into(), &[L::COUNT]));
+        }
+        weights::find::<T>(&mut wanted, &bytes, &Loading::default())?;
+        if !best.is_empty() {
+            weights::fill(&mut best, (L::COUNT, 1), wanted.pop(), false);
+        }
+        let state = state(&number, best).ok_or_else(refused)?;
         let mut wanted = wanted.into_iter();
         net.layers.visit_mut(None, [], &Path::ROOT, &mut |leaf: LeafMut<T, 0>| {
-            weights::set(leaf, wanted.next(), false);
+            weights::fill(leaf.values, leaf.shape, wanted.next(), false);
         });
-        optimizer.restore(steps, &mut |_, leaf| weights::set(leaf, wanted.next(), false));
-        Ok(checkpoint)
-    }
+        optimizer.restore(steps, &mut |_, leaf| {
+            weights::fill(leaf.values, leaf.shape, wanted.next(), false);
+        });
+        Ok(state)
+    };
+    loaded().map_err(|kind: LoadErrorKind| kind.of(path))
 }

@@ -24,7 +24,7 @@ pub enum LoadErrorKind {
     Format(FormatError),
     /// It holds another net.
     Mismatch(Mismatch),
-    /// It is no checkpoint, or a later version of the crate wrote it.
+    /// It is no checkpoint of such a training, or a later version of the crate wrote it.
     #[cfg(feature = "std")]
     Version {
         /// The version of checkpoints in the file, if there is one.
@@ -75,7 +75,7 @@ pub enum DifferenceKind {
         /// The type in the net.
         expected: &'static str,
         /// The type in the file.
-        found: &'static str,
+        found: String,
     },
 }
 
@@ -94,6 +94,10 @@ impl fmt::Display for LoadErrorKind {
             LoadErrorKind::Mismatch(mismatch) => mismatch.fmt(f),
             #[cfg(feature = "std")]
             LoadErrorKind::Version { found: None } => write!(f, "expected a checkpoint"),
+            #[cfg(feature = "std")]
+            LoadErrorKind::Version { found: Some(1) } => {
+                write!(f, "expected a checkpoint of this kind of training")
+            }
             #[cfg(feature = "std")]
             LoadErrorKind::Version { found: Some(found) } => {
                 write!(f, "expected a checkpoint of version 1, found version {found}")
@@ -116,7 +120,7 @@ impl fmt::Display for Mismatch {
                 }
                 DifferenceKind::Type { expected, found } => {
                     write!(f, "expected {expected}, found {found}")?;
-                    f.write_str(if *found == "F64" { " (`narrow` rounds it)" } else { "" })?;
+                    f.write_str(if found == "F64" { " (`narrow` rounds it)" } else { "" })?;
                 }
             }
         }

@@ -61,8 +61,8 @@ pub(super) struct Wanted<'a> {
 }
 
 impl Wanted<'_> {
-    pub fn new<T>(name: String, leaf: &Leaf<T>) -> Self {
-        Wanted { name, dims: leaf.dims.to_vec(), found: None }
+    pub fn new(name: String, dims: &[usize]) -> Self {
+        Wanted { name, dims: dims.to_vec(), found: None }
     }
 }
 
@@ -71,20 +71,17 @@ pub(super) fn find<'a, T: Stored>(
     wanted: &mut [Wanted<'a>],
     file: &'a [u8],
     loading: &Loading,
-    text: &mut dyn FnMut(&str, &str),
 ) -> Result<Mismatch, LoadErrorKind> {
     let mut unexpected = Vec::new();
-    safetensors::read(file, &mut |item| match item {
-        Item::Text(key, value) => text(&key, &value),
-        Item::Tensor(tensor) => {
-            let Some(name) = loading.name(&tensor.name) else { return };
-            let leaf = wanted.iter_mut().find(|leaf| leaf.name == *name);
-            // By renaming, two tensors may have one name.
-            if let Some(leaf) = leaf.filter(|leaf| leaf.found.is_none()) {
-                leaf.found = Some(tensor);
-            } else if !is_count(wanted, &name, &tensor) {
-                unexpected.push(tensor.name.into_owned());
-            }
+    safetensors::read(file, &mut |item| {
+        let Item::Tensor(tensor) = item else { return };
+        let Some(name) = loading.name(tensor.name) else { return };
+        let leaf = wanted.iter_mut().find(|leaf| leaf.name == *name);
+        // By renaming, two tensors may have one name.
+        if let Some(leaf) = leaf.filter(|leaf| leaf.found.is_none()) {
+            leaf.found = Some(tensor);
+        } else if !is_count(wanted, &name, &tensor) {
+            unexpected.push(tensor.name.into());
         }
     })?;
     let mut differences = Vec::new();
@@ -95,7 +92,7 @@ pub(super) fn find<'a, T: Stored>(
                 DifferenceKind::Shape { expected: leaf.dims.clone(), found: tensor.dims().to_vec() }
             }
             Some(tensor) if T::reader(tensor.dtype, loading.narrow).is_none() => {
-                DifferenceKind::Type { expected: T::DTYPE, found: tensor.dtype }
+                DifferenceKind::Type { expected: T::DTYPE, found: tensor.dtype.into() }
             }
             Some(_) => continue,
         };
@@ -117,19 +114,19 @@ fn is_count(wanted: &[Wanted], name: &str, tensor: &Tensor) -> bool {
     tensor.dtype == "I64" && tensor.dims().is_empty() && wanted.iter().any(is_mean)
 }
 
-/// Sets a leaf to what was found for it.
-pub(super) fn set<T: Stored, const N: usize>(
-    leaf: LeafMut<T, N>,
+/// Sets a matrix to what was found for it.
+pub(super) fn fill<T: Stored>(
+    values: &mut [T],
+    (rows, columns): (usize, usize),
     wanted: Option<Wanted>,
     narrow: bool,
 ) {
     let Some(tensor) = wanted.and_then(|wanted| wanted.found) else { return };
     let Some((size, read)) = T::reader(tensor.dtype, narrow) else { return };
     // The file has row after row, the leaf column after column.
-    let (rows, columns) = leaf.shape;
     let mut numbers = tensor.data.chunks_exact(size).map(read);
     for row in 0..rows {
-        let row = leaf.values.iter_mut().skip(row).step_by(rows.max(1)).take(columns);
+        let row = values.iter_mut().skip(row).step_by(rows.max(1)).take(columns);
         row.zip(&mut numbers).for_each(|(value, number)| *value = number);
     }
 }
@@ -157,12 +154,12 @@ pub fn load<T: Stored, L: Parameters<T>>(
 ) -> Result<Mismatch, LoadErrorKind> {
     let mut wanted = Vec::new();
     tree.visit(&Path::ROOT, &mut |leaf: Leaf<T>| {
-        wanted.push(Wanted::new(leaf.path.to_string(), &leaf));
+        wanted.push(Wanted::new(leaf.path.to_string(), leaf.dims));
     });
-    let mismatch = find::<T>(&mut wanted, file, loading, &mut |_, _| ())?;
+    let mismatch = find::<T>(&mut wanted, file, loading)?;
     let mut wanted = wanted.into_iter();
     tree.visit_mut(None, [], &Path::ROOT, &mut |leaf: LeafMut<T, 0>| {
-        set(leaf, wanted.next(), loading.narrow);
+        fill(leaf.values, leaf.shape, wanted.next(), loading.narrow);
     });
     Ok(mismatch)
 }

@@ -30,13 +30,13 @@ use rand::{SeedableRng, rngs::Xoshiro128PlusPlus};
 pub struct OptimizerFault {
     /// What must hold.
     pub property: &'static str,
-    /// Where it does not.
+    /// What was found in its place.
     pub found: String,
 }
 
 impl fmt::Display for OptimizerFault {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        write!(f, "{}; {}", self.property, self.found)
+        write!(f, "expected: {}; found: {}", self.property, self.found)
     }
 }
 
@@ -115,7 +115,7 @@ where
 
     let (x, t) = batch();
     let property = "a gradient that is not finite is refused and changes nothing";
-    whole.grad.3.bias[1] = T::zero() / T::zero();
+    whole.grad.3.bias.fill(T::zero() / T::zero());
     let refused = other.step(&mut by_gradient.layers, &whole.grad).is_err();
     same(property, &net, &by_gradient, |_| true)?;
     if !refused || other.steps() != optimizer.steps() {
@@ -126,7 +126,7 @@ where
         let found = bad.train_step(&mut net, &x, &t, &mut work);
         same(property, &net, &by_gradient, |_| true)?;
         if !matches!(found, Err(StepError::Setting(setting)) if setting.name == name) {
-            return Err(fault(property, format!("`{name}` was not: {found:?}")));
+            return Err(fault(property, format!("with a bad `{name}`: {found:?}")));
         }
     }
     Ok(())
@@ -162,7 +162,7 @@ fn same<T: Number>(
     for (a, b) in a.iter().zip(&b).filter(|(a, _)| which(a.role)) {
         let different = a.values.iter().zip(&b.values).position(|(a, b)| a != b);
         if let Some(at) = different {
-            return Err(fault(property, format!("number {at} of {} does", a.name)));
+            return Err(fault(property, format!("number {at} of {} differs", a.name)));
         }
     }
     Ok(())

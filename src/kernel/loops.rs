@@ -1,7 +1,7 @@
 //! The kernels in plain loops: for every scalar, on every machine.
 
 use super::{
-    Size, is_product, same_batch,
+    Size, is_product, pairs, same_batch,
     sum::{BLOCK, LEVELS, SHORT, carry, total},
 };
 use crate::shape::{Number, nan};
@@ -300,16 +300,6 @@ pub fn from_bytes<T: Number>(bytes: &[u8], x: &mut [T]) {
     for (x, &byte) in x.iter_mut().zip(bytes) {
         *x = nalgebra::convert::<f32, T>(f32::from(byte)) / full;
     }
-}
-
-/// `zip` asks how many chunks there are, which divides by their size and so may panic as far as the
-/// linker knows.
-fn pairs<A, B>(
-    a: impl IntoIterator<Item = A>,
-    b: impl IntoIterator<Item = B>,
-) -> impl Iterator<Item = (A, B)> {
-    let (mut a, mut b) = (a.into_iter(), b.into_iter());
-    core::iter::from_fn(move || Some((a.next()?, b.next()?)))
 }
 
 /// w ← w + factor·g.

@@ -187,6 +187,17 @@ pub fn gemm<T: Number>(
     }
 }
 
+/// `zip` asks how many chunks there are, which divides by their size and so may panic as far as the
+/// linker knows.
+#[inline(always)]
+pub fn pairs<A, B>(
+    a: impl IntoIterator<Item = A>,
+    b: impl IntoIterator<Item = B>,
+) -> impl Iterator<Item = (A, B)> {
+    let (mut a, mut b) = (a.into_iter(), b.into_iter());
+    core::iter::from_fn(move || Some((a.next()?, b.next()?)))
+}
+
 /// The length of the slice that a matrix with these strides needs. `None` if it does not fit a `usize`.
 #[inline(always)]
 fn reach((rows, columns): Size, (row, column): (usize, usize)) -> Option<usize> {

@@ -3,7 +3,7 @@
 //! All functions are `inline(always)`, so that in a net the sizes are constants and the loops use the CPU's
 //! instructions.
 
-use super::Sum;
+use super::{Sum, pairs};
 use crate::shape::{Number, number};
 use core::ops::Range;
 
@@ -36,8 +36,8 @@ impl Axis {
     #[inline(always)]
     fn inside(&self, tap: usize) -> Range<usize> {
         let (at, end) = (tap * self.dilation, self.input + self.padding);
-        let first = self.padding.saturating_sub(at).div_ceil(self.stride);
-        let last = end.saturating_sub(at).div_ceil(self.stride).min(self.output);
+        let first = self.padding.saturating_sub(at).div_ceil(self.stride.max(1));
+        let last = end.saturating_sub(at).div_ceil(self.stride.max(1)).min(self.output);
         first.min(last)..last
     }
 }
@@ -56,32 +56,27 @@ impl Windows {
         [self.rows.input * self.columns.input, self.rows.output * self.columns.output]
     }
 
-    /// Calls `f` for each number of the windows at the places in some `rows`, and each row of places: with the range of
-    /// places in a row that are inside the image, and the range of pixels from the first to the last of them.
+    /// Calls `f` for each number of the windows, and each row of places in `rows`: with the range of places in the row
+    /// that are inside the image, and the index of the first pixel, if there is one.
     #[inline(always)]
     fn each_run<R>(
         &self,
         rows: Range<usize>,
         taps: Range<usize>,
-        runs: impl Iterator<Item = R>,
-        mut f: impl FnMut(R, Range<usize>, Option<Range<usize>>),
+        mut runs: impl Iterator<Item = R>,
+        mut f: impl FnMut(R, Range<usize>, Option<usize>),
     ) {
         let (down, right) = (self.rows, self.columns);
-        let mut runs = runs;
         for tap in taps {
-            let (channel, tap) =
-                (tap / (down.kernel * right.kernel), tap % (down.kernel * right.kernel));
-            let (i, j) = (tap / right.kernel, tap % right.kernel);
+            let (line, j) = (tap / right.kernel.max(1), tap % right.kernel.max(1));
+            let (channel, i) = (line / down.kernel.max(1), line % down.kernel.max(1));
             let places = right.inside(j);
-            let first =
-                (places.start * right.stride + j * right.dilation).saturating_sub(right.padding);
+            let x = (places.start * right.stride + j * right.dilation).checked_sub(right.padding);
             for row in rows.clone() {
                 let Some(run) = runs.next() else { return };
-                let pixels = down.pixel(row, i).filter(|_| !places.is_empty()).map(|y| {
-                    let line = (channel * down.input + y) * right.input;
-                    line + first..line + first + (places.len() - 1) * right.stride + 1
-                });
-                f(run, places.clone(), pixels);
+                let y = down.pixel(row, i).filter(|_| !places.is_empty());
+                let first = y.zip(x).map(|(y, x)| (channel * down.input + y) * right.input + x);
+                f(run, places.clone(), first);
             }
         }
     }
@@ -97,39 +92,34 @@ impl Windows {
         col: &mut [T],
     ) {
         let (width, stride) = (self.columns.output, self.columns.stride);
-        self.each_run(
-            rows,
-            taps,
-            col.chunks_exact_mut(width.max(1)),
-            |run: &mut [T], places, pixels| {
-                if places.len() < width || pixels.is_none() {
-                    run.fill(T::zero());
-                }
-                let from = pixels.and_then(|pixels| x.get(pixels));
-                let (Some(from), Some(to)) = (from, run.get_mut(places)) else { return };
-                if stride == 1 {
-                    to.iter_mut().zip(from).for_each(|(to, &from)| *to = from);
-                } else {
-                    to.iter_mut()
-                        .zip(from.iter().step_by(stride))
-                        .for_each(|(to, &from)| *to = from);
-                }
-            },
-        );
+        let runs = col.chunks_exact_mut(width.max(1));
+        self.each_run(rows, taps, runs, |run: &mut [T], places, first| {
+            let Some(from) = first.and_then(|first| x.get(first..)) else {
+                return run.fill(T::zero());
+            };
+            if stride == 1 && places.len() == width {
+                // The length is a constant of the layer.
+                return from.iter().zip(run).take(width).for_each(|(&from, to)| *to = from);
+            }
+            for (place, to) in run.iter_mut().enumerate() {
+                let at = place.checked_sub(places.start).filter(|_| place < places.end);
+                *to = at.and_then(|at| from.get(at * stride).copied()).unwrap_or_else(T::zero);
+            }
+        });
     }
 
     /// The way back of [`unfold`](Self::unfold): adds each number of `col` to the pixel that it came from.
     #[inline(always)]
     pub fn fold<T: Number>(&self, col: &[T], rows: Range<usize>, taps: Range<usize>, dx: &mut [T]) {
         let (width, stride) = (self.columns.output, self.columns.stride);
-        self.each_run(rows, taps, col.chunks_exact(width.max(1)), |run: &[T], places, pixels| {
-            let to = pixels.and_then(|pixels| dx.get_mut(pixels));
-            let (Some(to), Some(from)) = (to, run.get(places)) else { return };
-            if stride == 1 {
-                to.iter_mut().zip(from).for_each(|(to, &from)| *to += from);
-            } else {
-                to.iter_mut().step_by(stride).zip(from).for_each(|(to, &from)| *to += from);
+        let runs = col.chunks_exact(width.max(1));
+        self.each_run(rows, taps, runs, |run: &[T], places, first| {
+            let Some(to) = first.and_then(|first| dx.get_mut(first..)) else { return };
+            if stride == 1 && places.len() == width {
+                return to.iter_mut().zip(run).take(width).for_each(|(to, &from)| *to += from);
             }
+            let from = run.get(places).unwrap_or_default();
+            to.iter_mut().step_by(stride.max(1)).zip(from).for_each(|(to, &from)| *to += from);
         });
     }
 
@@ -137,34 +127,33 @@ impl Windows {
     #[inline(always)]
     fn pixels(&self, place: usize) -> impl Iterator<Item = usize> {
         let (down, right) = (self.rows, self.columns);
-        let (row, column) = (place / right.output, place % right.output);
+        let (row, column) = (place / right.output.max(1), place % right.output.max(1));
         (0..down.kernel).filter_map(move |i| down.pixel(row, i)).flat_map(move |y| {
             (0..right.kernel).filter_map(move |j| Some(y * right.input + right.pixel(column, j)?))
         })
     }
 
-    /// Whether the windows are pairs of pixels side by side.
+    /// Whether the windows are squares of two pixels side by side.
     #[inline(always)]
-    const fn pairs(&self) -> bool {
-        const fn pairs(axis: Axis) -> bool {
+    const fn halves(&self) -> bool {
+        const fn halves(axis: Axis) -> bool {
             axis.kernel == 2 && axis.stride == 2 && axis.padding == 0
         }
-        pairs(self.rows) && pairs(self.columns)
+        halves(self.rows) && halves(self.columns)
     }
 
     /// The largest number of each window, or NaN. `x` and `y` are planes one after the other.
     #[inline(always)]
     pub fn max<T: Number>(&self, x: &[T], y: &mut [T]) {
         let ([input, output], width) = (self.planes(), self.columns.input);
-        for (x, y) in x.chunks_exact(input.max(1)).zip(y.chunks_exact_mut(output.max(1))) {
-            if self.pairs() {
-                let rows =
-                    y.chunks_exact_mut(self.columns.output.max(1)).zip(x.chunks_exact(2 * width));
-                for (y, x) in rows {
-                    let (top, bottom) = x.split_at(width);
-                    let pairs = top.as_chunks::<2>().0.iter().zip(bottom.as_chunks::<2>().0);
-                    for (y, (&[a, b], &[c, d])) in y.iter_mut().zip(pairs) {
-                        *y = larger(larger(a, b), larger(c, d));
+        for (x, y) in pairs(x.chunks_exact(input.max(1)), y.chunks_exact_mut(output.max(1))) {
+            if self.halves() {
+                let places = y.chunks_exact_mut(self.columns.output.max(1));
+                for (y, x) in pairs(places, x.chunks_exact((2 * width).max(1))) {
+                    let Some((top, bottom)) = x.split_at_checked(width) else { continue };
+                    let rows = pairs(top.chunks(EIGHT), bottom.chunks(EIGHT));
+                    for (y, (top, bottom)) in pairs(y.chunks_mut(EIGHT / 2), rows) {
+                        max_of_pairs(top, bottom, y);
                     }
                 }
                 continue;
@@ -183,21 +172,29 @@ impl Windows {
     pub fn max_back<T: Number>(&self, x: &[T], y: &[T], dy: &[T], dx: &mut [T]) {
         let ([input, output], width) = (self.planes(), self.columns.input);
         dx.fill(T::zero());
-        let planes = x.chunks_exact(input.max(1)).zip(dx.chunks_exact_mut(input.max(1)));
-        let outputs = y.chunks_exact(output.max(1)).zip(dy.chunks_exact(output.max(1)));
-        for ((x, dx), (y, dy)) in planes.zip(outputs) {
-            if self.pairs() {
+        let planes = pairs(x.chunks_exact(input.max(1)), dx.chunks_exact_mut(input.max(1)));
+        let outputs = pairs(y.chunks_exact(output.max(1)), dy.chunks_exact(output.max(1)));
+        for ((x, dx), (y, dy)) in pairs(planes, outputs) {
+            if self.halves() {
                 let places = self.columns.output.max(1);
-                let from = y.chunks_exact(places).zip(dy.chunks_exact(places));
-                let to = x.chunks_exact(2 * width).zip(dx.chunks_exact_mut(2 * width));
-                for ((x, dx), (y, dy)) in to.zip(from) {
-                    let ((top, bottom), (dtop, dbottom)) =
-                        (x.split_at(width), dx.split_at_mut(width));
-                    let pairs = top.as_chunks::<2>().0.iter().zip(bottom.as_chunks::<2>().0);
-                    let dpairs = dtop.as_chunks_mut::<2>().0.iter_mut();
-                    let dpairs = dpairs.zip(dbottom.as_chunks_mut::<2>().0);
-                    for ((pair, (dab, dcd)), (&y, &dy)) in pairs.zip(dpairs).zip(y.iter().zip(dy)) {
-                        let (&[a, b], &[c, _]) = pair;
+                let from = pairs(y.chunks_exact(places), dy.chunks_exact(places));
+                let to = pairs(
+                    x.chunks_exact((2 * width).max(1)),
+                    dx.chunks_exact_mut((2 * width).max(1)),
+                );
+                for ((x, dx), (y, dy)) in pairs(to, from) {
+                    let (Some((top, bottom)), Some((dtop, dbottom))) =
+                        (x.split_at_checked(width), dx.split_at_mut_checked(width))
+                    else {
+                        continue;
+                    };
+                    let squares = top.as_chunks::<2>().0.iter().zip(bottom.as_chunks::<2>().0);
+                    let slopes = dtop.as_chunks_mut::<2>().0.iter_mut();
+                    let slopes = slopes.zip(dbottom.as_chunks_mut::<2>().0);
+                    for ((square, (dab, dcd)), (&y, &dy)) in
+                        squares.zip(slopes).zip(y.iter().zip(dy))
+                    {
+                        let (&[a, b], &[c, _]) = square;
                         let (a, b, c) = (is_largest(a, y), is_largest(b, y), is_largest(c, y));
                         let only = |here: bool| if here { dy } else { T::zero() };
                         *dab = [only(a), only(!a & b)];
@@ -219,7 +216,7 @@ impl Windows {
     #[inline(always)]
     pub fn mean<T: Number>(&self, x: &[T], y: &mut [T]) {
         let ([input, output], share) = (self.planes(), self.share::<T>());
-        for (x, y) in x.chunks_exact(input.max(1)).zip(y.chunks_exact_mut(output.max(1))) {
+        for (x, y) in pairs(x.chunks_exact(input.max(1)), y.chunks_exact_mut(output.max(1))) {
             for (place, y) in y.iter_mut().enumerate() {
                 let under = self.pixels(place).filter_map(|pixel| x.get(pixel));
                 *y = under.fold(T::zero(), |sum, &x| sum + x) * share;
@@ -232,7 +229,7 @@ impl Windows {
     pub fn mean_back<T: Number>(&self, dy: &[T], dx: &mut [T]) {
         let ([input, output], share) = (self.planes(), self.share::<T>());
         dx.fill(T::zero());
-        for (dx, dy) in dx.chunks_exact_mut(input.max(1)).zip(dy.chunks_exact(output.max(1))) {
+        for (dx, dy) in pairs(dx.chunks_exact_mut(input.max(1)), dy.chunks_exact(output.max(1))) {
             for (place, &dy) in dy.iter().enumerate() {
                 for pixel in self.pixels(place) {
                     dx.get_mut(pixel).into_iter().for_each(|dx| *dx += dy * share);
@@ -247,16 +244,29 @@ impl Windows {
     }
 }
 
-/// The larger; NaN if one is NaN.
+/// So many numbers of two rows at a time.
+const EIGHT: usize = 8;
+
+/// The largest number of each square of two rows: first of each column, then of each two of these.
+#[inline(always)]
+fn max_of_pairs<T: Number>(top: &[T], bottom: &[T], y: &mut [T]) {
+    let mut columns = [T::zero(); EIGHT];
+    let rows = top.iter().zip(bottom);
+    columns.iter_mut().zip(rows).for_each(|(to, (&a, &b))| *to = larger(a, b));
+    let twos = columns.as_chunks::<2>().0;
+    y.iter_mut().zip(twos).for_each(|(y, &[a, b])| *y = larger(a, b));
+}
+
+/// The larger; NaN if one is NaN. Without a branch, so that the compiler uses SIMD.
 #[inline(always)]
 fn larger<T: Number>(a: T, b: T) -> T {
-    if b > a || is_nan(b) { b } else { a }
+    if (b > a) | is_nan(b) { b } else { a }
 }
 
 /// Whether `x` is the largest number `y` of its window.
 #[inline(always)]
 fn is_largest<T: Number>(x: T, y: T) -> bool {
-    x >= y || is_nan(x)
+    (x >= y) | is_nan(x)
 }
 
 #[expect(clippy::eq_op, reason = "only NaN differs from itself")]

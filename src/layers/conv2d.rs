@@ -5,7 +5,7 @@ use super::convolution::{Band, Convolution, Unfolded, axis, convolution, unfolde
 use crate::{
     filters::Filters,
     grad::{Destination, Grad},
-    image::{Extent, Image, Img, Window},
+    image::{Extent, Image, Img, Size, Window},
     kernel::Windows,
     layer::{Backward, Forward, Layer},
     part,
@@ -65,7 +65,7 @@ parameters!(Conv2d<T: scalar, const C: usize, const O: usize, const K: usize, co
 
 convolution!(
     [const C: usize, const O: usize, const K: usize, const S: usize, const P: usize, const D: usize,
-     H: Window<K, S, P, D>, W: Window<K, S, P, D>]
+     H: Size + Window<K, S, P, D>, W: Size + Window<K, S, P, D>]
     Conv2d<T, C, O, K, S, P, D>, Img<C, H, W> => Img<O, H::Out, W::Out>, Image<C, K, K>, H::Out, W::Out,
     Convolution {
         windows: Windows { rows: axis::<H, H::Out>(K, S, P, D), columns: axis::<W, W::Out>(K, S, P, D) },

@@ -11,10 +11,10 @@ use core::ops::Range;
 #[path = "../../tests/unit/windows.rs"]
 mod tests;
 
-/// The rows of places whose im2col is in memory at the same time. With std as many as are fast. Without std one, so that
-/// a chip needs little memory.
+/// The rows of places whose im2col is in memory at the same time. Without std one, so that a chip needs little
+/// memory.
 #[cfg(feature = "std")]
-pub(super) type Band<H> = <H as Size>::Third;
+pub(super) type Band<H> = <H as Size>::Band;
 #[cfg(not(feature = "std"))]
 pub(super) type Band<H> = <H as Only>::One;
 
@@ -75,18 +75,19 @@ impl Convolution {
     #[inline(always)]
     fn fits<T>(&self, x: &[T], y: &[T]) -> bool {
         let [plane, places] = self.windows.planes();
-        x.len() / (plane * self.channels) == y.len() / (places * self.outputs)
+        let samples = |numbers: &[T], size| numbers.len().checked_div(size);
+        samples(x, plane * self.channels) == samples(y, places * self.outputs)
     }
 
-    /// Calls `f` with each band of rows, and the index of its first place.
+    /// The bands of rows.
     #[inline(always)]
-    fn bands(&self, mut f: impl FnMut(Range<usize>, usize)) {
-        let mut first = 0;
-        while first < self.windows.rows.output {
-            let last = self.windows.rows.output.min(first + self.band.max(1));
-            f(first..last, first * self.windows.columns.output);
-            first = last;
-        }
+    fn bands(&self) -> impl Iterator<Item = Range<usize>> {
+        let (rows, band, mut first) = (self.windows.rows.output, self.band.max(1), 0);
+        core::iter::from_fn(move || {
+            let from = first;
+            first = rows.min(first + band);
+            (from < first).then_some(from..first)
+        })
     }
 
     /// y = x ⋆ W + b.
@@ -98,12 +99,13 @@ impl Convolution {
         let ([plane, places], taps) = (self.windows.planes(), self.taps());
         let outputs = self.groups * self.outputs;
         y.chunks_exact_mut(places).zip(b.iter().cycle()).for_each(|(y, &b)| y.fill(b));
-        let samples =
-            x.chunks_exact(plane * self.channels).zip(y.chunks_exact_mut(places * self.outputs));
+        let y = y.chunks_exact_mut((places * self.outputs).max(1));
+        let samples = kernel::pairs(x.chunks_exact((plane * self.channels).max(1)), y);
         for (group, (x, y)) in samples.enumerate() {
-            let w = w.get(group % self.groups * self.outputs..).unwrap_or_default();
-            self.bands(|rows, first| {
-                let m = rows.len() * self.windows.columns.output;
+            let w = w.get(group % self.groups.max(1) * self.outputs..).unwrap_or_default();
+            for rows in self.bands() {
+                let width = self.windows.columns.output;
+                let (first, m) = (rows.start * width, rows.len() * width);
                 self.windows.unfold(x, rows, 0..taps, col);
                 let y = y.get_mut(first..).unwrap_or_default();
                 kernel::gemm(
@@ -116,7 +118,7 @@ impl Convolution {
                     places,
                     false,
                 );
-            });
+            }
         }
     }
 
@@ -129,12 +131,13 @@ impl Convolution {
         let ([plane, places], taps) = (self.windows.planes(), self.taps());
         let outputs = self.groups * self.outputs;
         dx.fill(T::zero());
-        let samples =
-            dx.chunks_exact_mut(plane * self.channels).zip(dy.chunks_exact(places * self.outputs));
+        let dy = dy.chunks_exact((places * self.outputs).max(1));
+        let samples = kernel::pairs(dx.chunks_exact_mut((plane * self.channels).max(1)), dy);
         for (group, (dx, dy)) in samples.enumerate() {
-            let w = w.get(group % self.groups * self.outputs..).unwrap_or_default();
-            self.bands(|rows, first| {
-                let m = rows.len() * self.windows.columns.output;
+            let w = w.get(group % self.groups.max(1) * self.outputs..).unwrap_or_default();
+            for rows in self.bands() {
+                let width = self.windows.columns.output;
+                let (first, m) = (rows.start * width, rows.len() * width);
                 let dy = dy.get(first..).unwrap_or_default();
                 kernel::gemm(
                     [m, self.outputs, taps],
@@ -147,7 +150,7 @@ impl Convolution {
                     true,
                 );
                 self.windows.fold(col, rows, 0..taps, dx);
-            });
+            }
         }
     }
 
@@ -166,17 +169,18 @@ impl Convolution {
         }
         let [plane, places] = self.windows.planes();
         let outputs = self.groups * self.outputs;
-        let samples =
-            x.chunks_exact(plane * self.channels).zip(dy.chunks_exact(places * self.outputs));
+        let dy = dy.chunks_exact((places * self.outputs).max(1));
+        let samples = kernel::pairs(x.chunks_exact((plane * self.channels).max(1)), dy);
         for (group, (x, dy)) in samples.enumerate() {
-            let dw = dw.get_mut(group % self.groups * self.outputs..).unwrap_or_default();
-            self.bands(|rows, first| {
-                let m = rows.len() * self.windows.columns.output;
+            let dw = dw.get_mut(group % self.groups.max(1) * self.outputs..).unwrap_or_default();
+            for rows in self.bands() {
+                let width = self.windows.columns.output;
+                let (first, m) = (rows.start * width, rows.len() * width);
                 self.windows.unfold(x, rows, taps.clone(), col);
                 let dy = dy.get(first..).unwrap_or_default();
                 let size = [self.outputs, m, taps.len()];
                 kernel::gemm(size, dy, (places, 1), col, (1, m), dw, outputs, false);
-            });
+            }
         }
     }
 
@@ -184,8 +188,9 @@ impl Convolution {
     #[inline(always)]
     pub fn bias<T: Number>(&self, dy: &[T], db: &mut [T]) {
         let [_, places] = self.windows.planes();
-        for dy in dy.chunks_exact(places * db.len()) {
-            db.iter_mut().zip(dy.chunks_exact(places)).for_each(|(db, dy)| *db += kernel::sum(dy));
+        for dy in dy.chunks_exact((places * db.len()).max(1)) {
+            kernel::pairs(db.iter_mut(), dy.chunks_exact(places))
+                .for_each(|(db, dy)| *db += kernel::sum(dy));
         }
     }
 }

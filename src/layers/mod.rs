@@ -4,11 +4,14 @@
 #[macro_use]
 mod activation;
 mod affine;
+mod augment;
 mod batch_norm;
 mod concat;
+mod conv1d;
 mod conv2d;
 mod convolution;
 mod dense;
+mod depthwise_conv2d;
 mod dropout;
 mod elu;
 mod frozen;
@@ -26,10 +29,13 @@ pub use activation::{
     Flatten, Gelu, GeluTanh, HardSigmoid, HardTanh, Identity, Relu, Sigmoid, Silu, Softplus, Tanh,
 };
 pub use affine::Affine;
+pub use augment::Augment;
 pub use batch_norm::BatchNorm;
 pub use concat::Concat;
+pub use conv1d::Conv1d;
 pub use conv2d::Conv2d;
 pub use dense::Dense;
+pub use depthwise_conv2d::DepthwiseConv2d;
 pub use dropout::Dropout;
 pub use elu::{Elu, Selu};
 pub use frozen::Frozen;

@@ -18,8 +18,8 @@ macro_rules! pool {
         impl<T: Number, const C: usize, const K: usize, const S: usize, const P: usize, H, W>
             Layer<T, Img<C, H, W>> for $name<K, S, P>
         where
-            H: Window<K, S, P, 1>,
-            W: Window<K, S, P, 1>,
+            H: Size + Window<K, S, P, 1>,
+            W: Size + Window<K, S, P, 1>,
         {
             type Out = Img<C, H::Out, W::Out>;
             type Cache<B: BatchSize, Q: Purpose> = ();
@@ -130,7 +130,8 @@ impl<T: Number, const C: usize, H: Size, W: Size> Layer<T, Img<C, H, W>> for Glo
         if planes.len() != y.len() {
             return y.fill(nan());
         }
-        y.iter_mut().zip(planes).for_each(|(y, x)| *y = kernel::sum(x) / number(H::N * W::N));
+        kernel::pairs(y.iter_mut(), planes)
+            .for_each(|(y, x)| *y = kernel::sum(x) / number(H::N * W::N));
     }
 
     #[inline(always)]
@@ -144,6 +145,6 @@ impl<T: Number, const C: usize, H: Size, W: Size> Layer<T, Img<C, H, W>> for Glo
             return dx.fill(nan());
         }
         let planes = dx.chunks_exact_mut(H::N * W::N);
-        planes.zip(dy).for_each(|(dx, &dy)| dx.fill(dy / number(H::N * W::N)));
+        kernel::pairs(planes, dy).for_each(|(dx, &dy)| dx.fill(dy / number(H::N * W::N)));
     }
 }

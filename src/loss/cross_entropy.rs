@@ -42,13 +42,13 @@ pub struct CrossEntropy<const N: usize> {
     pub ignore: Option<usize>,
 }
 
+parameters!(@export CrossEntropy [const N: usize] (CrossEntropy<N>) [&N] [smoothing weights ignore]);
+
 impl<const N: usize> Default for CrossEntropy<N> {
     fn default() -> Self {
         CrossEntropy { smoothing: 0.0, weights: [1.0; N], ignore: None }
     }
 }
-
-parameters!(@export CrossEntropy [const N: usize] (CrossEntropy<N>) [&N] [smoothing weights ignore]);
 
 impl<T: Number, const N: usize, B: BatchSize, Y: Classes<T, N, B> + ?Sized> MeanLoss<T, D1<N>, B, Y>
     for CrossEntropy<N>

@@ -30,13 +30,13 @@ pub struct Huber {
     pub delta: f64,
 }
 
+parameters!(@export Huber [] (Huber) [] [delta]);
+
 impl Default for Huber {
     fn default() -> Self {
         Huber { delta: 1.0 }
     }
 }
-
-parameters!(@export Huber [] (Huber) [] [delta]);
 
 impl<T: Number, S: Flat, B: BatchSize> MeanLoss<T, S, B, S::Batch<T, B>> for Huber {
     #[inline(always)]

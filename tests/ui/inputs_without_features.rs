@@ -1,6 +1,6 @@
 use chainrule::data::{Dataset, DataError};
 
-fn numbers(values: Vec<f32>, labels: Vec<usize>) -> Result<(), DataError> {
+fn numbers(values: Vec<i32>, labels: Vec<usize>) -> Result<(), DataError> {
     Dataset::labelled(values, labels, 10)?;
     Ok(())
 }

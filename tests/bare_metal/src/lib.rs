@@ -14,6 +14,24 @@ mod sine;
 #[cfg(feature = "sine")]
 pub use sine::Sine as Program;
 
+#[cfg(feature = "digits")]
+mod digits;
+#[cfg(feature = "digits")]
+pub use digits::Digits as Program;
+
+#[cfg(feature = "lenet")]
+mod lenet;
+#[cfg(feature = "lenet")]
+pub use lenet::LeNet as Program;
+
+#[cfg(any(feature = "digits", feature = "lenet"))]
+mod pictures;
+
+#[cfg(feature = "fit")]
+mod fit;
+#[cfg(feature = "fit")]
+pub use fit::Fitting as Program;
+
 #[cfg(feature = "predict")]
 mod predict;
 #[cfg(feature = "predict")]

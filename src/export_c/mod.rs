@@ -17,14 +17,22 @@
 //!
 //! The C code adds in the order of the crate's plain loops. So a net of [`Affine`] layers, [`Relu`] and other functions
 //! without curves gives the same bits as the crate without SIMD, if the C compiler does not fuse multiplications and
-//! additions (`-ffp-contract=off`). With other functions a layer differs by at most 4 units in the last place, because
-//! they are those of `math.h`. For [`Gelu`] these are units of the input.
+//! additions (`-ffp-contract=off`), and if windows of convolutions have at most 128 numbers, from where on the crate adds
+//! in blocks. With other functions a layer differs by at most 4 units in the last place, because
+//! they are those of `math.h`. For [`Gelu`] and [`GeluTanh`] these are units of
+//! the input, and for normalisations units of the terms of their sum.
 //!
 //! A layer of your own implements [`ExportC`].
 
+mod images;
+mod norms;
+
 use crate::{
     layer::Layer,
-    layers::{Affine, Frozen, Gelu, Identity, Relu, Sigmoid, Softmax, Softplus, Tanh},
+    layers::{
+        Affine, Dropout, Flatten, Frozen, Gelu, GeluTanh, HardSigmoid, HardTanh, Identity, Relu,
+        Selu, Sigmoid, Silu, Softmax, Softplus, Tanh,
+    },
     network::Network,
     shape::{D1, Flat, Number, Shape},
 };
@@ -88,6 +96,11 @@ pub struct Writer<'a> {
 }
 
 impl Writer<'_> {
+    /// The array with the input of this layer.
+    pub const fn input(&self) -> &'static str {
+        self.now
+    }
+
     /// The array with the input of this layer, and an array for its output of `size` numbers. They differ. The next layer
     /// takes the output.
     pub fn arrays(&mut self, size: usize) -> (&'static str, &'static str) {
@@ -137,16 +150,21 @@ impl Writer<'_> {
 
 impl<T: Real, const I: usize, const O: usize> ExportC<T, D1<I>> for Affine<T, I, O> {
     fn c(&self, to: &mut Writer) -> fmt::Result {
-        let (x, y) = to.arrays(O);
-        to.line(format_args!("{{"))?;
-        to.constants("weight", self.weight.as_slice())?;
-        to.constants("bias", self.bias.as_slice())?;
-        to.line(format_args!("for (int i = 0; i < {O}; i++) {y}[i] = bias[i];"))?;
-        let add = format_args!("{y}[i] += weight[j * {O} + i] * {x}[j];");
-        let rows = format_args!("for (int i = 0; i < {O}; i++) {add}");
-        to.line(format_args!("for (int j = 0; j < {I}; j++) {rows}"))?;
-        to.line(format_args!("}}"))
+        affine(to, I, self.weight.as_slice(), self.bias.as_slice())
     }
+}
+
+fn affine<T: Real>(to: &mut Writer, inputs: usize, weight: &[T], bias: &[T]) -> fmt::Result {
+    let outputs = bias.len();
+    let (x, y) = to.arrays(outputs);
+    to.line(format_args!("{{"))?;
+    to.constants("weight", weight)?;
+    to.constants("bias", bias)?;
+    to.line(format_args!("for (int i = 0; i < {outputs}; i++) {y}[i] = bias[i];"))?;
+    let add = format_args!("{y}[i] += weight[j * {outputs} + i] * {x}[j];");
+    let rows = format_args!("for (int i = 0; i < {outputs}; i++) {add}");
+    to.line(format_args!("for (int j = 0; j < {inputs}; j++) {rows}"))?;
+    to.line(format_args!("}}"))
 }
 
 /// Functions of one number `v`: `{0}` is the suffix of functions and constants.
@@ -164,14 +182,25 @@ functions! {
     Sigmoid "v >= 0.0{0} ? 1.0{0} / (1.0{0} + exp{0}(-v)) : exp{0}(v) / (1.0{0} + exp{0}(v))";
     Tanh "tanh{0}(v)";
     Gelu "0.5{0} * v * erfc{0}(-0.7071067811865476{0} * v)";
+    Silu "v >= 0.0{0} ? v / (1.0{0} + exp{0}(-v)) : v * exp{0}(v) / (1.0{0} + exp{0}(v))";
+    GeluTanh "v / (1.0{0} + exp{0}(-1.5957691216057308{0} * (v + 0.044715{0} * v * v * v)))";
+    HardTanh "v < -1.0{0} ? -1.0{0} : v > 1.0{0} ? 1.0{0} : v";
+    HardSigmoid "v <= -3.0{0} ? 0.0{0} : v >= 3.0{0} ? 1.0{0} : (v + 3.0{0}) / 6.0{0}";
+    Selu "v > 0.0{0} ? 1.0507009873554805{0} * v : 1.7580993408473768{0} * expm1{0}(v)";
     Softplus "(v > 0.0{0} ? v : 0.0{0}) + log1p{0}(exp{0}(-fabs{0}(v)))";
 }
 
-impl<T: Real, S: Flat> ExportC<T, S> for Identity {
-    fn c(&self, _: &mut Writer) -> fmt::Result {
-        Ok(())
-    }
+/// Layers that do nothing in a prediction.
+macro_rules! nothing {
+    ($($layer:ident)*) => { $(
+        impl<T: Real, S: Flat> ExportC<T, S> for $layer {
+            fn c(&self, _: &mut Writer) -> fmt::Result {
+                Ok(())
+            }
+        }
+    )* };
 }
+nothing!(Identity Flatten Dropout);
 
 impl<T: Real, const N: usize> ExportC<T, D1<N>> for Softmax {
     fn c(&self, to: &mut Writer) -> fmt::Result {

@@ -1,0 +1,193 @@
+//! A table of measurements becomes a classifier, and a cross validation says how good it is: CSV, folds with the same
+//! share of each class, standardised features, early stopping, confusion matrix.
+//!
+//! `tests/goldens/tabular.py` prints what scikit-learn's `MLPClassifier` of the same size reaches on the same folds.
+
+#[macro_use]
+mod common;
+
+use chainrule::{
+    Adam, Affine, D1, Epoch, Network, Relu, SoftmaxCrossEntropy, Standardize, Trainer,
+    data::{Dataset, Split, Table, stratified_folds, stratified_split},
+    metrics::Confusion,
+};
+use clap::{Parser, ValueEnum, value_parser};
+use common::{BLUE, Failure, ORANGE, Series};
+use nalgebra::Dyn;
+use rand::{SeedableRng, rngs::Xoshiro128PlusPlus};
+use std::{path::PathBuf, process::ExitCode, thread};
+
+/// `N` measurements, 16 hidden units, `C` classes. The first layer holds mean and standard deviation of the samples that
+/// it was trained on.
+type Layers<const N: usize, const C: usize> =
+    (Standardize<f32, N>, Affine<f32, N, 16>, Relu, Affine<f32, 16, C>);
+type Net<const N: usize, const C: usize> = Network<f32, D1<N>, Layers<N, C>, SoftmaxCrossEntropy>;
+
+/// Cross-validates a classifier on a table that is embedded in this program.
+#[derive(Parser, Debug)]
+struct Options {
+    /// The table
+    #[arg(long, value_enum, default_value = "breast-cancer")]
+    table: Choice,
+    /// Folds
+    #[arg(long, default_value_t = 5)]
+    folds: usize,
+    /// Runs, each with its own folds and first weights
+    #[arg(long, default_value_t = 5, value_parser = value_parser!(u64).range(1..=1000))]
+    runs: u64,
+    /// Threads; the result does not depend on them
+    #[arg(long, default_value_t = 2, value_parser = value_parser!(u16).range(1..=256))]
+    threads: u16,
+    /// Seed of the first run
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Folder for the picture of the curves; made if it is not there
+    #[arg(long, value_name = "DIR", default_value = "out")]
+    out: PathBuf,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Choice {
+    BreastCancer,
+    Wine,
+}
+
+/// What one fold yields.
+struct Fold<const C: usize> {
+    confusion: Confusion<C>,
+    curve: Vec<Epoch>,
+    best: u64,
+}
+
+/// Trains on one part of the table and tests on the other.
+fn fold<const N: usize, const C: usize>(
+    rows: &[[f32; N]],
+    labels: &[usize],
+    Split { train, test }: &Split,
+    seed: u64,
+) -> Result<Fold<C>, Failure> {
+    let data = Dataset::labelled(rows, labels, C)?;
+    let (train, test) = (data.select(train)?, data.select(test)?);
+    // A tenth of the samples to train on says when to stop.
+    let inner = stratified_split(&train.targets().to_vec(), train.len() / 10, seed)?;
+    let (part, valid) = (train.select(&inner.train)?, train.select(&inner.test)?);
+
+    let mut net = Net::<N, C>::init(&mut Xoshiro128PlusPlus::seed_from_u64(seed));
+    net.layers.0 = Standardize::fit(&train.inputs().to_vec())?;
+    let (mut trainer, mut curve) = (Trainer::new(Dyn(32), 400, seed), Vec::new());
+    trainer.patience = Some(40);
+    let mut adam = Adam::decoupled(2e-3, 1.0);
+    trainer.fit(&mut net, &mut adam, &part, Some(&valid), |at| curve.extend(at.epoch))?;
+    let confusion = net.measure(&test, Dyn(64), Confusion::new())?;
+    let best = trainer.state.best.map_or(0, |epoch| epoch.number);
+    Ok(Fold { confusion, curve, best })
+}
+
+fn validate<const N: usize, const C: usize>(
+    options: &Options,
+    name: &str,
+    file: &str,
+    least: f64,
+) -> Result<(), Failure> {
+    let table = Table::read(name, file.as_bytes())?;
+    let rows = table.numbers::<f32, N>(table.columns_except(&["class"]))?;
+    let (labels, names) = table.classes("class")?;
+    println!("{name}: {} rows, {N}-16-{C}, {} folds", table.len(), options.folds);
+
+    // All folds of all runs are independent: each thread trains a share of them.
+    let mut jobs = Vec::new();
+    for seed in (options.seed..).take(options.runs as usize) {
+        for split in stratified_folds(&labels, options.folds, seed)? {
+            jobs.push((seed, split, None));
+        }
+    }
+    let share = jobs.len().div_ceil(options.threads.into());
+    thread::scope(|scope| {
+        for jobs in jobs.chunks_mut(share) {
+            scope.spawn(|| {
+                for (seed, split, done) in jobs {
+                    *done = Some(fold::<N, C>(&rows, &labels, split, *seed));
+                }
+            });
+        }
+    });
+    let mut folds = Vec::new();
+    for (.., done) in jobs {
+        folds.push(done.ok_or("a thread failed")??);
+    }
+
+    let mut all = Confusion::<C>::new();
+    for (i, Fold { confusion, curve, best }) in folds.iter().enumerate() {
+        let (run, fold) = (i / options.folds, i % options.folds + 1);
+        let accuracy = confusion.accuracy();
+        println!(
+            "run {run} fold {fold}: accuracy {accuracy:.4}, best of {} epochs: {best}",
+            curve.len()
+        );
+        for (sum, counts) in all.counts.iter_mut().zip(confusion.counts) {
+            sum.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
+        }
+    }
+    let names: Vec<_> = names.iter().map(String::as_str).collect();
+    println!("\n{}", all.named(&names));
+    for (class, name) in names.iter().enumerate() {
+        let [precision, recall, f1] = [all.precision(class), all.recall(class), all.f1(class)];
+        println!("{name:>10}: precision {precision:.4}, recall {recall:.4}, F1 {f1:.4}");
+    }
+    let ours = options.folds == 5 && options.runs == 5 && options.seed == 0;
+    let accuracies: Vec<f64> = folds.iter().map(|fold| fold.confusion.accuracy()).collect();
+    let mean = accuracies.iter().sum::<f64>() / accuracies.len() as f64;
+    let variance = accuracies.iter().map(|a| (a - mean).powi(2)).sum::<f64>();
+    let error = (variance / (accuracies.len() - 1) as f64 / options.folds as f64).sqrt();
+    println!("mean accuracy {mean:.4}, standard error of one run {error:.4}");
+    if ours {
+        println!("MLPClassifier {least:.4} (tests/goldens/tabular.py)");
+    }
+
+    let curve = |of: fn(&Epoch) -> f64| {
+        let first = folds.first().into_iter().flat_map(|fold| &fold.curve);
+        first.map(|epoch| (epoch.number as f64, of(epoch))).collect()
+    };
+    let series = [
+        Series { name: "train", colour: BLUE, points: curve(|epoch| epoch.loss), dots: false },
+        Series {
+            name: "validation",
+            colour: ORANGE,
+            points: curve(|epoch| epoch.validation.unwrap_or(f64::NAN)),
+            dots: false,
+        },
+    ];
+    let title = format!("First fold: {N}-16-{C}, seed {}", options.seed);
+    let draw =
+        |area: &common::Area| common::chart(area, &title, ["epoch", "cross entropy"], &series);
+    let picture = common::picture(&options.out, "tabular.svg", [&draw])?;
+    println!("curves in {}", picture.display());
+    if ours && mean < least {
+        return Err(format!("expected a mean accuracy of at least {least}").into());
+    }
+    Ok(())
+}
+
+fn run(options: &Options) -> Result<(), Failure> {
+    common::writable(&options.out)?;
+    macro_rules! table {
+        ($name:literal) => {
+            ($name, include_str!(concat!("data/tables/", $name)))
+        };
+    }
+    // The mean of scikit-learn's MLPClassifier of the same size on the same 25 folds.
+    match options.table {
+        Choice::BreastCancer => {
+            let (name, file) = table!("breast_cancer.csv");
+            validate::<30, 2>(options, name, file, 0.974)
+        }
+        Choice::Wine => {
+            let (name, file) = table!("wine.csv");
+            validate::<13, 3>(options, name, file, 0.9753)
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    common::exit(run(&Options::parse()))
+}

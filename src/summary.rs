@@ -1,0 +1,141 @@
+//! A net as text: a table of its parameters, or of its layers.
+
+use crate::{
+    layer::Layer,
+    network::Network,
+    params::{Leaf, Role},
+    path::Path,
+    shape::{Batch, Number, Shape},
+};
+use core::{any::type_name, fmt};
+use nalgebra::Const;
+
+/// A layer in the table of a net.
+#[derive(Clone, Copy, Debug)]
+pub struct Part<'a> {
+    /// Its place in the net.
+    pub path: &'a Path<'a>,
+    /// Its type.
+    pub name: &'static str,
+    /// The type of its output's shape.
+    pub out: &'static str,
+    /// The number of its weights, frozen parameters and statistics.
+    pub counts: [usize; 3],
+    /// The multiplications of its matrix products for one sample.
+    pub multiplications: usize,
+}
+
+impl<'a> Part<'a> {
+    /// A layer with all that is in it.
+    pub fn of<T: Number, In: Shape, L: Layer<T, In>>(layer: &L, path: &'a Path) -> Self {
+        let outputs = size_of::<Batch<T, L::Out, Const<1>>>() / size_of::<T>().max(1);
+        let (mut counts, mut multiplications) = ([0; 3], 0);
+        layer.visit(&Path::ROOT, &mut |leaf: Leaf<T>| {
+            let (rows, columns) = leaf.shape;
+            let [weights, frozen, statistics] = &mut counts;
+            *match leaf.role {
+                Role::Weight => weights,
+                Role::Frozen => frozen,
+                Role::Statistic => statistics,
+            } += leaf.values.len();
+            // A matrix that PyTorch has too: each of its rows gives one output, or one for each place in an image.
+            if leaf.dims.len() > 1 {
+                multiplications += columns * rows * (outputs / rows.max(1));
+            }
+        });
+        Part { path, name: type_name::<L>(), out: type_name::<L::Out>(), counts, multiplications }
+    }
+}
+
+/// The name of a type without the modules in it.
+struct Short(&'static str);
+
+impl fmt::Display for Short {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let ends = |c: char| !c.is_alphanumeric() && c != '_' && c != ':';
+        let parts = self.0.split_inclusive(ends).filter_map(|part| part.rsplit("::").next());
+        parts.into_iter().try_for_each(|part| f.write_str(part))
+    }
+}
+
+/// A table of the parameters: rows × columns, count, name. It marks frozen parameters and statistics, and counts
+/// them separately. `{net:#}` is a table of the layers, with their outputs. [`Network::memory`] prints the memory of a
+/// training.
+///
+/// ```
+/// use chainrule::{Affine, D1, Frozen, Network, Relu, SoftmaxCrossEntropy, Zeros};
+/// let layers = (Frozen(Affine::<f32, 8, 16>::zeros()), Relu, Affine::<f32, 16, 4>::zeros());
+/// let net = Network::<f32, D1<8>, _, _>::new(layers, SoftmaxCrossEntropy);
+/// assert_eq!(net.to_string(), "  16 ×     8       128  0.weight (frozen)
+///   16 ×     1        16  0.bias (frozen)
+///    4 ×    16        64  2.weight
+///    4 ×     1         4  2.bias
+///                    212  in all, 848 bytes: 68 to train, 144 frozen");
+/// assert_eq!(format!("{net:#}"), "
+///  to train    frozen statistics     bytes products  layer
+///         0       144          0       576      128  0: Frozen<Affine<f32, 8, 16>> → D1<16>
+///         0         0          0         0        0  1: Relu → D1<16>
+///        68         0          0       272       64  2: Affine<f32, 16, 4> → D1<4>
+///        68       144          0       848      192  in all".trim_start_matches('\n'));
+/// ```
+impl<T: Number, In: Shape, L: Layer<T, In>, E> fmt::Display for Network<T, In, L, E> {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        if f.alternate() {
+            return self.by_layers(f);
+        }
+        let mut written = Ok(());
+        self.layers.visit(&Path::ROOT, &mut |leaf: Leaf<T>| {
+            let (path, (rows, columns), count) = (leaf.path, leaf.shape, leaf.values.len());
+            let mark = match leaf.role {
+                Role::Weight => "",
+                Role::Frozen => " (frozen)",
+                Role::Statistic => " (statistic)",
+            };
+            let row = format_args!("{rows:>4} × {columns:>5} {count:>9}  {path}{mark}");
+            written = written.and_then(|()| writeln!(f, "{row}"));
+        });
+        written?;
+        write!(f, "{:>22}  in all, {} bytes", L::COUNT, L::COUNT * size_of::<T>())?;
+        let [weights, frozen, statistics] = Part::of(&self.layers, &Path::ROOT).counts;
+        if frozen + statistics > 0 {
+            write!(f, ": {weights} to train")?;
+        }
+        if frozen > 0 {
+            write!(f, ", {frozen} frozen")?;
+        }
+        if statistics > 0 {
+            write!(f, ", {statistics} statistics")?;
+        }
+        Ok(())
+    }
+}
+
+impl<T: Number, In: Shape, L: Layer<T, In>, E> Network<T, In, L, E> {
+    fn by_layers(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        writeln!(f, " to train    frozen statistics     bytes products  layer")?;
+        let (mut written, mut all) = (Ok(()), [0; 4]);
+        let row = |[weights, frozen, statistics, products]: [usize; 4], f: &mut fmt::Formatter| {
+            let bytes = (weights + frozen + statistics) * size_of::<T>();
+            write!(f, "{weights:>9} {frozen:>9} {statistics:>10} {bytes:>9} {products:>8}  ")
+        };
+        self.layers.parts(&Path::ROOT, &mut |part| {
+            let Part { path, name, out, counts: [weights, frozen, statistics], .. } = part;
+            let numbers = [weights, frozen, statistics, part.multiplications];
+            all.iter_mut().zip(numbers).for_each(|(sum, number)| *sum += number);
+            written = written.and_then(|()| {
+                row(numbers, f)?;
+                writeln!(f, "{path}: {} → {}", Short(name), Short(out))
+            });
+        });
+        written?;
+        row(all, f)?;
+        f.write_str("in all")
+    }
+}
+
+/// As `{}`: names and sizes, and not all numbers.
+impl<T: Number, In: Shape, L: Layer<T, In>, E> fmt::Debug for Network<T, In, L, E> {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
