@@ -7,7 +7,7 @@
 mod common;
 
 use chainrule::{
-    Adam, Affine, D1, Epoch, Network, Relu, SoftmaxCrossEntropy, Trainer,
+    Adam, Affine, D1, Epoch, Network, Relu, SoftmaxCrossEntropy, Standardize, Trainer,
     data::{Dataset, Split, Table, stratified_folds, stratified_split},
     metrics::Confusion,
 };
@@ -15,10 +15,12 @@ use clap::{Parser, ValueEnum, value_parser};
 use common::{BLUE, Failure, ORANGE, Series};
 use nalgebra::Dyn;
 use rand::{SeedableRng, rngs::Xoshiro128PlusPlus};
-use std::{array, path::PathBuf, process::ExitCode, thread};
+use std::{path::PathBuf, process::ExitCode, thread};
 
-/// `N` measurements, 16 hidden units, `C` classes.
-type Layers<const N: usize, const C: usize> = (Affine<f32, N, 16>, Relu, Affine<f32, 16, C>);
+/// `N` measurements, 16 hidden units, `C` classes. The first layer holds mean and standard deviation of the samples that
+/// it was trained on.
+type Layers<const N: usize, const C: usize> =
+    (Standardize<f32, N>, Affine<f32, N, 16>, Relu, Affine<f32, 16, C>);
 type Net<const N: usize, const C: usize> = Network<f32, D1<N>, Layers<N, C>, SoftmaxCrossEntropy>;
 
 /// Cross-validates a classifier on a table that is embedded in this program.
@@ -64,15 +66,14 @@ fn fold<const N: usize, const C: usize>(
     Split { train, test }: &Split,
     seed: u64,
 ) -> Result<Fold<C>, Failure> {
-    let rows = standardised(rows, train);
-    let data = Dataset::labelled(&rows[..], labels, C)?;
+    let data = Dataset::labelled(rows, labels, C)?;
     let (train, test) = (data.select(train)?, data.select(test)?);
     // A tenth of the samples to train on says when to stop.
-    let own: Vec<_> = train.targets().to_vec();
-    let inner = stratified_split(&own, train.len() / 10, seed)?;
+    let inner = stratified_split(&train.targets().to_vec(), train.len() / 10, seed)?;
     let (part, valid) = (train.select(&inner.train)?, train.select(&inner.test)?);
 
     let mut net = Net::<N, C>::init(&mut Xoshiro128PlusPlus::seed_from_u64(seed));
+    net.layers.0 = Standardize::fit(&train.inputs().to_vec())?;
     let (mut trainer, mut curve) = (Trainer::new(Dyn(32), 400, seed), Vec::new());
     trainer.patience = Some(40);
     let mut adam = Adam::decoupled(2e-3, 1.0);
@@ -80,18 +81,6 @@ fn fold<const N: usize, const C: usize>(
     let confusion = net.measure(&test, Dyn(64), Confusion::new())?;
     let best = trainer.state.best.map_or(0, |epoch| epoch.number);
     Ok(Fold { confusion, curve, best })
-}
-
-/// The rows with mean 0 and standard deviation 1 in the rows to train on.
-fn standardised<const N: usize>(rows: &[[f32; N]], train: &[usize]) -> Vec<[f32; N]> {
-    let column = |feature: usize| train.iter().map(move |&i| f64::from(rows[i][feature]));
-    let moments: [_; N] = array::from_fn(|feature| {
-        let mean = column(feature).sum::<f64>() / train.len() as f64;
-        let squares = column(feature).map(|x| (x - mean).powi(2)).sum::<f64>();
-        (mean as f32, (squares / train.len() as f64).sqrt() as f32)
-    });
-    let scaled = |row: &[f32; N]| array::from_fn(|i| (row[i] - moments[i].0) / moments[i].1);
-    rows.iter().map(scaled).collect()
 }
 
 fn validate<const N: usize, const C: usize>(

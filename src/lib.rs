@@ -68,11 +68,14 @@
 //! | give samples weights | [`Weighted`] |
 //! | choose an optimizer | [`optimizers`]: [`Sgd`], [`Momentum`], [`AdaGrad`], [`RmsProp`], [`Adam`], [`AmsGrad`], [`NAdam`]; at run time, a `Box<dyn `[`Optimizer`]`>` |
 //! | change its learning rate, decay weights, clip gradients | [`schedule`], [`Decay`], [`Descent::groups`], [`Descent::clip_norm`] |
+//! | see a whole job: a table, a training, a test | `a_real_job` (feature `csv`) |
 //! | train it | [`Trainer`] with a [`data::Dataset`]: epochs, validation, early stopping; the book's loop [`Training`]; by hand [`Optimizer::train_step`], or [`Network::backprop`] and [`Optimizer::step`] |
 //! | train on several threads | [`Trainer::fit_in_parts`](struct.Trainer.html#method.fit_in_parts) |
 //! | predict | [`Network::predict`]; in memory that is reused, [`Network::predictor`] and [`Network::predict_into`] |
 //! | measure it | [`Network::loss`], [`Network::accuracy`]; on a data set [`Network::loss_on`], [`Network::accuracy_on`], [`metrics`] |
-//! | take derivatives | [`Network::gradient`], [`Network::input_gradient`], [`Network::vjp`] |
+//! | take derivatives | [`Network::gradient`], [`Network::input_gradient`], [`Network::vjp`]; Jacobians and Hessians: [`derivatives`] |
+//! | train a small net to a very small error | [`LevenbergMarquardt`], [`LBfgs`]: [`second_order`] |
+//! | train on a differential equation | [`Network::physics`] |
 //! | see all of a net's methods | [`Network`], [`TwoLayerNet`] |
 //! | read CSV files, MNIST, or a matrix of run-time size | [`data`] |
 //! | split data, cross-validate | [`data::split`](fn@data::split), [`data::stratified_folds`](fn@data::stratified_folds), [`data::Dataset::select`] |
@@ -151,9 +154,14 @@ struct Readme;
 
 #[macro_use]
 mod macros;
+#[cfg(all(feature = "csv", feature = "std"))]
+#[doc = include_str!("a_real_job.md")]
+pub mod a_real_job {}
 mod calculus;
 mod chain;
 pub mod data;
+#[doc = include_str!("derivatives.md")]
+pub mod derivatives {}
 pub mod export;
 pub mod export_c;
 #[cfg(feature = "alloc")]
@@ -178,6 +186,8 @@ pub mod images {}
 #[doc = include_str!("on_a_chip.md")]
 pub mod on_a_chip {}
 pub mod ops;
+#[doc = include_str!("second_order.md")]
+pub mod second_order {}
 #[doc = include_str!("optimizers.md")]
 pub mod optimizers {}
 #[doc = include_str!("speed.md")]
@@ -214,8 +224,8 @@ pub mod __private {
 }
 
 pub use calculus::{
-    Fit, JacobianRows, LeastSquares, LevenbergMarquardt, Outcome, PerSample, SampleGradients, Stop,
-    SumOfSquares,
+    Derivatives, Fit, JacobianRows, Jet, LBfgs, LeastSquares, LevenbergMarquardt, Objective,
+    OnBatch, Outcome, PerSample, Physics, SampleGradients, Stop, SumOfSquares,
 };
 pub use filters::Filters;
 /// The matrices, and the traits of random numbers, under the names that this version of chainrule uses. A new 0.x version
@@ -227,10 +237,10 @@ pub use image::{Extent, Grid, Image, Images, Img, Px, Signal, Size, Window};
 pub use kernel::{Larger, Scratch};
 pub use layer::{Backward, Forward, Layer};
 pub use layers::{
-    Affine, AvgPool2d, BatchNorm, Concat, Conv1d, Conv2d, Dense, DepthwiseConv2d, Dropout, Elu,
-    Flatten, Frozen, Gelu, GeluTanh, GlobalAvgPool2d, HardSigmoid, HardTanh, Identity, LayerNorm,
-    LeakyRelu, LogSoftmax, MaxPool2d, PRelu, Relu, Repeat, Residual, RmsNorm, Selu, Sigmoid, Silu,
-    Softmax, Softplus, Standardize, StandardizeError, Standardized, Tanh,
+    Affine, Augment, AvgPool2d, BatchNorm, Concat, Conv1d, Conv2d, Dense, DepthwiseConv2d, Dropout,
+    Elu, Flatten, Frozen, Gelu, GeluTanh, GlobalAvgPool2d, HardSigmoid, HardTanh, Identity,
+    LayerNorm, LeakyRelu, LogSoftmax, MaxPool2d, PRelu, Relu, Repeat, Residual, RmsNorm, Selu,
+    Sigmoid, Silu, Softmax, Softplus, Standardize, StandardizeError, Standardized, Tanh,
 };
 pub use loss::{
     AbsoluteError, BinaryCrossEntropy, Classes, CrossEntropy, Huber, Loss, MeanLoss,

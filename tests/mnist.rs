@@ -1,7 +1,10 @@
 //! The chapter's training on MNIST, where the files are; see the README for how to get them. The
 //! folder is that of the variable `CHAINRULE_MNIST`, or one beside the checkout.
 
-use chainrule::{Number, Sgd, Training, TwoLayerNet, data::read_mnist};
+use chainrule::{
+    Adam, Affine, D1, Dropout, Network, Number, Relu, Sgd, SoftmaxCrossEntropy, Trainer, Training,
+    TwoLayerNet, data::read_mnist,
+};
 use nalgebra::Dyn;
 use rand::{SeedableRng, rngs::Xoshiro128PlusPlus};
 use std::path::PathBuf;
@@ -35,6 +38,25 @@ fn ends_where_the_book_does() {
         let accuracies = [run::<f32>(&folder, seed).into(), run::<f64>(&folder, seed)];
         println!("seed {seed}: {accuracies:?}");
         assert!(accuracies.iter().all(|accuracy| (0.965..0.976).contains(accuracy)));
+    }
+}
+
+/// 784-256-10 with Adam and dropout; `cargo test --release --test mnist -- --ignored dropout`.
+#[test]
+#[ignore = "takes a minute"]
+fn dropout_and_ten_epochs() {
+    type Layers = (Affine<f32, 784, 256>, Relu, Dropout, Affine<f32, 256, 10>);
+    type Net = Network<f32, D1<784>, Box<Layers>, SoftmaxCrossEntropy>;
+    let Some(folder) = folder() else { return };
+    let [train, test] = read_mnist::<784, 10>(folder).unwrap();
+    for seed in 0..3 {
+        let mut net = Net::init(&mut Xoshiro128PlusPlus::seed_from_u64(seed));
+        net.layers.2 = Dropout::new(0.3);
+        let mut trainer = Trainer::new(Dyn(100), 10, seed);
+        trainer.fit(&mut net, &mut Adam::new(0.001), &train, None, |_| ()).unwrap();
+        let accuracy = net.accuracy_on(&test, Dyn(256));
+        println!("seed {seed}: {accuracy}");
+        assert!(accuracy >= 0.982, "{accuracy}");
     }
 }
 
