@@ -115,6 +115,7 @@ fn draw(file: &Path, seed: u64, all: &[(Scheme, Vec<Values>)]) -> Result<(), Box
             let mut chart = ChartBuilder::on(part)
                 .caption(format!("{}: layer {}", scheme.name, i + 1), ("sans-serif", 13))
                 .margin(5)
+                .margin_right(14)
                 .x_label_area_size(30)
                 .y_label_area_size(40)
                 .build_cartesian_2d(0.0..top, 0.0..HIGHEST)?;

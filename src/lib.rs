@@ -1,4 +1,5 @@
 #![cfg_attr(not(any(feature = "std", test)), no_std)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 //! Neural-network layers whose shapes are types: *if it compiles, it fits; if it passes, the
 //! gradient is right; on a laptop or on a chip without a heap.*
 //!
@@ -72,13 +73,15 @@
 //! | train on several threads | [`Trainer::fit_in_parts`](struct.Trainer.html#method.fit_in_parts) |
 //! | predict | [`Network::predict`]; in memory that is reused, [`Network::predictor`] and [`Network::predict_into`] |
 //! | measure it | [`Network::loss`], [`Network::accuracy`]; on a data set [`Network::loss_on`], [`Network::accuracy_on`], [`metrics`] |
-//! | take derivatives | [`Network::gradient`], [`Network::input_gradient`], [`Network::vjp`] |
+//! | take derivatives | [`Network::gradient`], [`Network::input_gradient`], [`Network::vjp`]; Jacobians and Hessians: [`derivatives`] |
+//! | train a small net to a very small error | [`LevenbergMarquardt`], [`LBfgs`]: [`second_order`] |
+//! | train on a differential equation | [`Network::physics`] |
 //! | see all of a net's methods | [`Network`], [`TwoLayerNet`] |
 //! | read CSV files, MNIST, or a matrix of run-time size | [`data`] |
 //! | split data, cross-validate | [`data::split`](fn@data::split), [`data::stratified_folds`](fn@data::stratified_folds), [`data::Dataset::select`] |
 //! | keep some layers unchanged in training | [`Frozen`] |
 //! | exchange weights with PyTorch | `Network::load_weights`, `Network::save_weights` in [`files`](files/index.html) |
-//! | continue a training later | `files::Checkpoint` |
+//! | continue a training later | `files::Checkpoint`, `TrainerState::save` |
 //! | put weights into flash | [`Network::export`]; as C, [`Network::export_c`] |
 //! | know the memory at compile time | [`Network::memory`], [`Network::predict_bytes`] |
 //! | put 64 MB of weights on the heap | [`Zeros`] |
@@ -157,6 +160,8 @@ pub mod a_real_job {}
 mod calculus;
 mod chain;
 pub mod data;
+#[doc = include_str!("derivatives.md")]
+pub mod derivatives {}
 pub mod export;
 pub mod export_c;
 #[cfg(feature = "alloc")]
@@ -181,6 +186,8 @@ pub mod images {}
 #[doc = include_str!("on_a_chip.md")]
 pub mod on_a_chip {}
 pub mod ops;
+#[doc = include_str!("second_order.md")]
+pub mod second_order {}
 #[doc = include_str!("optimizers.md")]
 pub mod optimizers {}
 #[doc = include_str!("speed.md")]
@@ -217,19 +224,23 @@ pub mod __private {
 }
 
 pub use calculus::{
-    Fit, JacobianRows, LeastSquares, LevenbergMarquardt, Outcome, PerSample, SampleGradients, Stop,
-    SumOfSquares,
+    Derivatives, Fit, JacobianRows, Jet, LBfgs, LeastSquares, LevenbergMarquardt, Objective,
+    OnBatch, Outcome, PerSample, Physics, SampleGradients, Stop, SumOfSquares,
 };
 pub use filters::Filters;
+/// The matrices, and the traits of random numbers, under the names that this version of chainrule uses. A new 0.x version
+/// of either is a new 0.x version of chainrule.
+pub use {nalgebra, rand};
+
 pub use grad::{Destination, Grad, Nowhere, Tree, Update};
 pub use image::{Extent, Grid, Image, Images, Img, Px, Signal, Size, Window};
 pub use kernel::{Larger, Scratch};
 pub use layer::{Backward, Forward, Layer};
 pub use layers::{
-    Affine, AvgPool2d, BatchNorm, Concat, Conv1d, Conv2d, Dense, DepthwiseConv2d, Dropout, Elu,
-    Flatten, Frozen, Gelu, GeluTanh, GlobalAvgPool2d, HardSigmoid, HardTanh, Identity, LayerNorm,
-    LeakyRelu, LogSoftmax, MaxPool2d, PRelu, Relu, Repeat, Residual, RmsNorm, Selu, Sigmoid, Silu,
-    Softmax, Softplus, Standardize, StandardizeError, Standardized, Tanh,
+    Affine, Augment, AvgPool2d, BatchNorm, Concat, Conv1d, Conv2d, Dense, DepthwiseConv2d, Dropout,
+    Elu, Flatten, Frozen, Gelu, GeluTanh, GlobalAvgPool2d, HardSigmoid, HardTanh, Identity,
+    LayerNorm, LeakyRelu, LogSoftmax, MaxPool2d, PRelu, Relu, Repeat, Residual, RmsNorm, Selu,
+    Sigmoid, Silu, Softmax, Softplus, Standardize, StandardizeError, Standardized, Tanh,
 };
 pub use loss::{
     AbsoluteError, BinaryCrossEntropy, Classes, CrossEntropy, Huber, Loss, MeanLoss,

@@ -99,6 +99,29 @@ fn no_allocation_in_a_step() {
     check!(Softmax, SumSquaredError, SMatrix::<f32, 3, 16>::zeros());
 }
 
+#[test]
+fn no_allocation_in_derivatives_and_second_order() {
+    type Net = Network<f32, D1<2>, (Affine<f32, 2, 4>, Tanh, Affine<f32, 4, 1>), SumSquaredError>;
+    let mut net = Net::init(&mut Xoshiro128PlusPlus::seed_from_u64(0));
+    let (x, t) = (SMatrix::<f32, 2, 5>::repeat(0.5), SMatrix::<f32, 1, 5>::repeat(1.0));
+    let calculus = || {
+        std::hint::black_box(net.jacobians(&x));
+        std::hint::black_box(net.hessians(&x, 0));
+        std::hint::black_box(net.hessian_vector_product(&x, &x, 0));
+        std::hint::black_box(net.parameter_jacobian::<_, { Net::weight_count() }, _>(&x));
+        let mut memory = Net::sample_gradients::<17, 2>();
+        let outcome = LevenbergMarquardt::new().fit(&mut net, &x, &t, &mut memory, 3);
+        assert!(outcome.loss < 1e-3);
+        let mut work = Net::workspace(Const::<5>);
+        let problem = &mut OnBatch { net: &mut net, x: &x, target: &t, work: &mut work };
+        LBfgs::<f32, 17, 4>::new().solve(problem, 3);
+    };
+    assert_eq!(allocations(calculus), 0);
+    let bytes = Net::levenberg_marquardt_bytes::<17, 2>();
+    // 17² numbers, and a few times 17.
+    assert!(bytes >= 4 * 17 * 17 && bytes <= 4 * 17 * (17 + 12) + 512);
+}
+
 fn workspace<L: Layer<f32, D1<6>>, E, W: Way>(
     _: &Network<f32, D1<6>, L, E>,
 ) -> Workspace<f32, D1<6>, L, Const<16>, W> {

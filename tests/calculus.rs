@@ -2,7 +2,8 @@
 //! the documentation's tables.
 
 use chainrule::*;
-use nalgebra::SMatrix;
+use nalgebra::{ComplexField, Const, RealField, SMatrix, SVector, Vector2, Vector3};
+use num_dual::{Dual64, HyperDual64};
 use rand::{RngExt, SeedableRng, rngs::Xoshiro128PlusPlus};
 use std::f64::consts::PI;
 
@@ -151,4 +152,476 @@ fn sinc() {
         reached.push(outcome.loss / 2000.0);
     }
     assert!(reached.iter().all(|&mse| mse <= 5e-8));
+}
+
+/// Its tanh has a backward pass that is right if the factor is 1.
+type Deep = (A<3, 6>, Slope, A<6, 2>);
+
+fn deep(factor: f64) -> DeepNet {
+    let rng = &mut Xoshiro128PlusPlus::seed_from_u64(1);
+    DeepNet::new((A::xavier(rng), Slope { factor }, A::xavier(rng)), SumSquaredError)
+}
+
+/// Jacobian and Hessian by the scalars of num-dual, which knows nothing of this crate.
+#[test]
+fn derivatives_equal_those_of_dual_numbers() {
+    let net = deep(1.0);
+    let x = Vector3::new(0.3, -0.8, 1.2);
+    let (y, jacobian) = net.jacobian(&x);
+    assert_eq!(y, net.predict(&x));
+    let dual = net.map(Dual64::from);
+    for i in 0..3 {
+        let mut x = x.map(Dual64::from);
+        x[i].eps = 1.0;
+        let y = dual.predict(&x);
+        for o in 0..2 {
+            assert!((jacobian[(o, i)] - y[o].eps).abs() < 1e-14);
+        }
+    }
+    let hyper = net.map(HyperDual64::from);
+    let (gradient, hessian) = net.hessian(&x, 1);
+    assert!((gradient.transpose() - jacobian.row(1)).amax() < 1e-15);
+    for i in 0..3 {
+        for j in 0..3 {
+            let mut x = x.map(HyperDual64::from);
+            x[i].eps1 = 1.0;
+            x[j].eps2 = 1.0;
+            // Sums of some tens of terms of size 1.
+            assert!((hessian[(i, j)] - hyper.predict(&x)[1].eps1eps2).abs() < 1e-13);
+        }
+    }
+    let v = Vector3::new(1.0, -2.0, 0.5);
+    assert!((net.hessian_vector_product(&x, &v, 1) - hessian * v).amax() < 1e-14);
+    assert!((net.jvp(&x, &v).1 - jacobian * v).amax() < 1e-14);
+    let rows: Vec<_> = net.jacobian_rows(&x).collect();
+    assert_eq!(rows, [jacobian.row(0).transpose(), jacobian.row(1).transpose()]);
+    assert!(net.hessian(&x, 2).1.iter().all(|h: &f64| h.is_nan()));
+    assert!(net.hessian_vector_product(&x, &v, 2).iter().all(|h: &f64| h.is_nan()));
+}
+
+/// Each sample of a batch, of constant size and of run-time size, is as if alone.
+#[test]
+fn batches() {
+    let net = deep(1.0);
+    let x = SMatrix::<f64, 3, 5>::from_fn(|i, s| ((i + 4 * s) as f64).sin());
+    let v = SMatrix::<f64, 3, 5>::from_fn(|i, s| ((2 * i + s) as f64).cos());
+    let (y, jacobians) = net.jacobians(&x);
+    let (_, jvp) = net.jvp(&x, &v);
+    let (gradients, hessians) = net.hessians(&x, 0);
+    let hv = net.hessian_vector_product(&x, &v, 0);
+    let parameters = net.parameter_jacobian::<_, { DeepNet::weight_count() }, _>(&x);
+    for s in 0..5 {
+        let (x, v) = (x.column(s).into_owned(), v.column(s).into_owned());
+        let (one, jacobian) = net.jacobian(&x);
+        // Products of one column sum in another order.
+        assert!((y.column(s) - one).amax() < 1e-15);
+        assert!((jacobians[s] - jacobian).amax() < 1e-15);
+        assert!((jvp.column(s) - jacobian * v).amax() < 1e-14);
+        let (gradient, hessian) = net.hessian(&x, 0);
+        assert!((gradients.column(s) - gradient).amax() < 1e-15);
+        assert!((hessians[s] - hessian).amax() < 1e-15);
+        assert!((hv.column(s) - hessian * v).amax() < 1e-14);
+        for o in 0..2 {
+            let mut dy = Vector2::zeros();
+            dy[o] = 1.0;
+            let mut flat = Vec::new();
+            net.vjp(&x, &dy).2.visit(&Path::ROOT, &mut |leaf| flat.extend_from_slice(leaf.values));
+            assert!(parameters[s].column(o).iter().zip(&flat).all(|(a, b)| (a - b).abs() < 1e-15));
+        }
+    }
+    let from =
+        data::from_dmatrix::<f64, 3>(nalgebra::DMatrix::from_fn(3, 5, |i, s| x[(i, s)])).unwrap();
+    assert_eq!(net.jacobians(&from).1, jacobians);
+    let short = from.columns(0, 4).into_owned();
+    assert!(net.jvp(&from, &short).1.iter().any(|d| d.is_nan()), "v has another size");
+}
+
+type DeepNet = Network<f64, D1<3>, Deep, SumSquaredError>;
+
+/// Tanh, with a slope that is multiplied by a factor.
+#[derive(Clone)]
+struct Slope {
+    factor: f64,
+}
+parameters!(Slope { keep factor });
+
+impl<T: Number, S: Flat> Layer<T, S> for Slope {
+    type Out = S;
+    type Cache<B: BatchSize, P: Purpose> = ();
+    type Scratch = ();
+
+    fn forward<B: BatchSize, P: Purpose>(&self, at: Forward<T, S, Self, B, P>) {
+        ops::tanh(S::flat::<T, B>(at.x), S::flat_mut::<T, B>(at.y));
+    }
+
+    fn backward<B: BatchSize, D: Destination<T>>(
+        this: Grad<T, Self, D>,
+        at: Backward<T, S, Self, B>,
+    ) {
+        if let Some(dx) = at.dx {
+            let dx = S::flat_mut::<T, B>(dx);
+            ops::tanh_back(S::flat::<T, B>(at.y), S::flat::<T, B>(at.dy), dx);
+            dx.iter_mut().for_each(|dx| *dx *= nalgebra::convert(this.factor));
+        }
+    }
+}
+
+/// The comparison with dual numbers bites: a backward pass that is wrong by a thousandth differs by more.
+#[test]
+fn planted_faults_show() {
+    let x = Vector3::new(0.4, -0.7, 0.2);
+    let (mut dual, mut hyper) = (x.map(Dual64::from), x.map(HyperDual64::from));
+    dual[0].eps = 1.0;
+    (hyper[0].eps1, hyper[0].eps2) = (1.0, 1.0);
+    let slope = deep(1.0).map(Dual64::from).predict(&dual)[0].eps;
+    let curvature = deep(1.0).map(HyperDual64::from).predict(&hyper)[0].eps1eps2;
+    for (factor, right) in [(1.0, true), (1.001, false), (-1.0, false)] {
+        let net = deep(factor);
+        assert_eq!((net.jacobian(&x).1[0] - slope).abs() < 1e-12, right);
+        assert_eq!((net.jvp(&x, &Vector3::x()).1[0] - slope).abs() < 1e-12, right);
+        assert_eq!((net.hessian(&x, 0).1[(0, 0)] - curvature).abs() < 1e-12, right);
+        let hv = net.hessian_vector_product(&x, &Vector3::x(), 0)[0];
+        assert_eq!((hv - curvature).abs() < 1e-12, right);
+    }
+}
+
+/// Every function of a jet against central differences of the same function of f64.
+#[test]
+fn jets_are_scalars() {
+    type J = Jet<f64, 1>;
+    macro_rules! agree {
+        ($($x:expr, $f:expr;)*) => { $({
+            let x: f64 = $x;
+            let f = |x: J| -> J { $f(x) };
+            let (h, jet) = (1e-5, f(J::along(x, [1.0])));
+            let slope = (f((x + h).into()).value - f((x - h).into()).value) / (2.0 * h);
+            // Differences are off by h² times a third derivative below 100, and by ε/h.
+            assert!((jet.slopes[0] - slope).abs() < 2e-8 * (1.0 + slope.abs()), "{}", stringify!($f));
+        })* };
+    }
+    agree! {
+        0.7, J::sin; 0.7, J::cos; 0.7, J::tan; 0.3, J::asin; 0.3, J::acos; 0.7, J::atan; 0.7, J::sinh;
+        0.7, J::cosh; 0.7, J::tanh; 0.7, J::asinh; 1.7, J::acosh; 0.3, J::atanh; 0.7, J::log2; 0.7, J::log10;
+        0.7, J::ln; 0.7, J::ln_1p; 0.7, J::sqrt; 0.7, J::exp; 0.7, J::exp2; 0.7, J::exp_m1; 0.7, J::cbrt;
+        0.7, J::recip; -0.7, J::abs; 0.7, J::fract; 1.3, |x: J| x.powi(-3); 1.3, |x: J| x.powf(x);
+        1.3, |x: J| x.hypot(J::from(0.4)); 1.3, |x: J| J::from(0.4).hypot(x); 1.3, |x: J| x.atan2(J::from(0.4));
+        1.3, |x: J| J::from(0.4).atan2(x); 1.3, |x: J| x / (x * x + J::from(1.0)); 5.3, |x: J| x % J::from(2.0);
+        1.3, |x: J| x.log(J::from(3.0)); 1.3, |x: J| x.copysign(J::from(-2.0)); 0.7, |x: J| x.floor() * x;
+        0.7, |x: J| x.mul_add(x, x) - x; 0.2, |x: J| x.max(J::from(0.1)).min(J::from(0.5)).clamp(J::from(0.0), J::from(1.0));
+    }
+    let nan = J::from(f64::NAN);
+    assert!(
+        nan.max(J::from(1.0)).value == 1.0
+            && !nan.is_finite()
+            && !J::along(1.0, [f64::NAN]).is_finite()
+    );
+    assert_eq!(J::along(1.5, [2.0]).to_string(), "1.5 [2]");
+    // As f64 does: a jet without slopes is a number, one with slopes is none.
+    assert_eq!(nalgebra::try_convert::<J, f64>(J::from(2.0)), Some(2.0));
+    assert_eq!(nalgebra::try_convert::<J, f64>(J::along(2.0, [1.0])), None);
+}
+
+/// Scales each feature, with a gradient that is delivered as a sum over the samples.
+#[derive(Clone)]
+struct Scale<T, const N: usize> {
+    weight: SVector<T, N>,
+}
+parameters!(Scale<T: scalar, const N: usize> { weight });
+
+impl<T: Number, const N: usize> Layer<T, D1<N>> for Scale<T, N> {
+    type Out = D1<N>;
+    type Cache<B: BatchSize, P: Purpose> = ();
+    type Scratch = ();
+
+    fn forward<B: BatchSize, P: Purpose>(&self, at: Forward<T, D1<N>, Self, B, P>) {
+        for (mut y, x) in at.y.column_iter_mut().zip(at.x.column_iter()) {
+            y.copy_from(&x);
+            y.component_mul_assign(&self.weight);
+        }
+    }
+
+    fn backward<B: BatchSize, D: Destination<T>>(
+        mut this: Grad<T, Self, D>,
+        at: Backward<T, D1<N>, Self, B>,
+    ) {
+        if let Some(dx) = at.dx {
+            for (mut dx, dy) in dx.column_iter_mut().zip(at.dy.column_iter()) {
+                dx.copy_from(&dy);
+                dx.component_mul_assign(&this.weight);
+            }
+        }
+        part!(this.weight).add(|dw| {
+            for (x, dy) in at.x.column_iter().zip(at.dy.column_iter()) {
+                dw.cmpy(T::one(), &x, &dy, T::one());
+            }
+        });
+    }
+}
+
+/// The rows of the residuals' Jacobian are the gradients of single samples, also for a layer that only adds up a whole
+/// batch, beside frozen parameters and for two outputs; and Jᵀr is the gradient of backpropagation.
+#[test]
+fn rows_are_gradients_of_samples() {
+    type Layers = (A<2, 3>, Scale<f64, 3>, Tanh, Frozen<A<3, 3>>, A<3, 2>);
+    type Net = Network<f64, D1<2>, Layers, SumSquaredError>;
+    const P: usize = Net::weight_count();
+    let mut net = Net::init(&mut Xoshiro128PlusPlus::seed_from_u64(3));
+    net.layers.1.weight = Vector3::new(0.5, -1.5, 2.0);
+    let x = SMatrix::<f64, 2, 7>::from_fn(|i, s| ((3 * i + s) as f64).sin());
+    let t = SMatrix::<f64, 2, 7>::from_fn(|i, s| ((i + s) as f64).cos());
+    let mut gradient = Vec::new();
+    net.gradient(&x, &t).visit(&Path::ROOT, &mut |leaf| gradient.extend_from_slice(leaf.values));
+    let single = net.parameter_jacobian::<_, P, 2>(&x);
+    let y = net.predict(&x);
+    let mut memory = Net::sample_gradients::<P, 4>();
+    let mut fit = Fit { net: &mut net, x: &x, target: &t, memory: &mut memory };
+    let (mut seen, mut counts) = (Vec::new(), Vec::new());
+    fit.linearize(&mut |rows, residuals| {
+        counts.push(residuals.len());
+        seen.extend(rows.chunks_exact(P).map(<[f64]>::to_vec).zip(residuals.iter().copied()));
+    });
+    assert_eq!(counts, [4, 4, 3, 3]);
+    let order = [0, 1, 2, 3].map(|s| (s, 0)).into_iter().chain([0, 1, 2, 3].map(|s| (s, 1)));
+    let order = order.chain([4, 5, 6].map(|s| (s, 0))).chain([4, 5, 6].map(|s| (s, 1)));
+    for ((row, r), (s, o)) in seen.iter().zip(order) {
+        assert!((r - (y[(o, s)] - t[(o, s)])).abs() < 1e-15);
+        assert!(row.iter().zip(&single[s].column(o)).all(|(a, b)| (a - b).abs() < 1e-15));
+    }
+    let mut all = SVector::<f64, P>::zeros();
+    let sum = fit.sum_and_gradient(&mut all);
+    assert!((sum - fit.sum_of_squares()).abs() < 1e-14);
+    // The loss is a half of the sum, divided by seven samples.
+    assert!(all.iter().zip(&gradient).all(|(a, b)| (a / 14.0 - b).abs() < 1e-15));
+    let mut weights = SVector::zeros();
+    fit.weights(&mut weights);
+    let before = fit.net.layers.clone();
+    fit.set(&weights.map(|w| w + 1.0));
+    assert_eq!(fit.net.layers.3.0.weight, before.3.0.weight, "frozen");
+    assert_eq!(fit.net.layers.4.bias, before.4.bias.add_scalar(1.0));
+}
+
+type Small = Network<f64, D1<1>, (A<1, 5>, Tanh, A<5, 1>), SumSquaredError>;
+const SMALL: usize = Small::weight_count();
+
+/// A fit of 1-5-1 from given layers. The weights at the end are as good as the outcome says.
+fn small<const N: usize>(mut net: Small, t: SMatrix<f64, 1, N>, damping: f64) -> Outcome<f64> {
+    let x = line::<N>();
+    let mut solver = LevenbergMarquardt::<f64, SMALL>::new();
+    solver.damping = damping;
+    let mut memory = Small::sample_gradients::<SMALL, 4>();
+    let outcome = solver.fit(&mut net, &x, &t, &mut memory, 100);
+    let sum = (net.predict(&x) - t).norm_squared();
+    assert!(sum.is_nan() || (sum - outcome.loss).abs() <= 1e-12 * (1.0 + sum), "{outcome:?}");
+    outcome
+}
+
+#[test]
+fn bad_input_stops_with_a_reason() {
+    let net = || Small::init(&mut Xoshiro128PlusPlus::seed_from_u64(0));
+    let sine = line::<41>().map(|x| (PI * x).sin());
+    // Fewer residuals than weights: JᵀJ is singular.
+    let few = small(net(), SMatrix::<f64, 1, 4>::new(0.5, -1.0, 1.0, 0.2), 1e-2);
+    assert!(few.loss < 1e-8 && few.stop != Stop::NotFinite, "{few:?}");
+    // Constant targets.
+    let constant = small(net(), SMatrix::<f64, 1, 41>::repeat(0.3), 1e-2);
+    assert!(constant.loss < 1e-8 && constant.stop != Stop::NotFinite, "{constant:?}");
+    // A NaN target, an infinite input weight.
+    let mut nan = sine;
+    nan[7] = f64::NAN;
+    assert_eq!(small(net(), nan, 1e-2).stop, Stop::NotFinite);
+    let mut broken = net();
+    broken.layers.0.weight[2] = f64::NAN;
+    assert_eq!(small(broken, sine, 1e-2).stop, Stop::NotFinite);
+    // Units that are all saturated still leave the last layer to train; without it nothing is left.
+    let mut saturated = net();
+    saturated.layers.0.weight.fill(1e6);
+    saturated.layers.0.bias.fill(3e6);
+    let stop = small(saturated, sine, 1e-2).stop;
+    assert!(matches!(stop, Stop::Converged | Stop::Stalled), "{stop:?}");
+    type Hidden = Network<f64, D1<1>, (A<1, 1>, Tanh), SumSquaredError>;
+    let layers = (Affine::new(nalgebra::Matrix1::new(1e6), nalgebra::Vector1::new(3e6)), Tanh);
+    let mut hidden = Hidden::new(layers, SumSquaredError);
+    let mut memory = Hidden::sample_gradients::<2, 4>();
+    let mut solver = LevenbergMarquardt::<f64, 2>::new();
+    let outcome = solver.fit(&mut hidden, &line::<41>(), &sine, &mut memory, 9);
+    assert_eq!((outcome.stop, outcome.iterations), (Stop::Flat, 0));
+    assert_eq!(hidden.layers, layers, "nothing changed");
+    // λ at its limits and beyond.
+    for damping in [0.0, -1.0, f64::NAN, f64::INFINITY, 1e300, 1e-300] {
+        let outcome = small(net(), sine, damping);
+        assert!(outcome.loss < 1.0 && outcome.loss.is_finite(), "{damping}: {outcome:?}");
+    }
+    // No iterations, no samples, samples without targets.
+    let x = line::<41>();
+    let (mut net, mut memory) = (net(), Small::sample_gradients::<SMALL, 4>());
+    let mut solver = LevenbergMarquardt::<f64, SMALL>::new();
+    assert_eq!(solver.fit(&mut net, &x, &sine, &mut memory, 0).stop, Stop::Budget);
+    let many = |n| data::from_dmatrix::<f64, 1>(nalgebra::DMatrix::zeros(1, n)).unwrap();
+    let none = many(3).columns(0, 0).into_owned();
+    assert_eq!(solver.fit(&mut net, &none, &none, &mut memory, 9).stop, Stop::Empty);
+    assert_eq!(solver.fit(&mut net, &many(3), &many(2), &mut memory, 9).stop, Stop::NotFinite);
+}
+
+/// Mini-batches: each step works on other samples.
+#[test]
+fn mini_batches() {
+    let mut net = Small::init(&mut Xoshiro128PlusPlus::seed_from_u64(4));
+    let mut memory = Small::sample_gradients::<SMALL, 16>();
+    let mut solver = LevenbergMarquardt::<f64, SMALL>::new();
+    for step in 0..60 {
+        let x =
+            SMatrix::<f64, 1, 64>::from_fn(|_, i| ((i * 7 + step * 13) % 101) as f64 / 50.0 - 1.0);
+        let t = x.map(|x| (PI * x).sin());
+        let fit = &mut Fit { net: &mut net, x: &x, target: &t, memory: &mut memory };
+        solver.step(fit).unwrap();
+    }
+    let x = line::<101>();
+    assert!((net.predict(&x) - x.map(|x| (PI * x).sin())).norm_squared() / 101.0 < 1e-5);
+}
+
+/// The valley of Rosenbrock: residuals 10·(y - x²) and 1 - x.
+struct Valley(Vector2<f64>);
+
+impl Objective<f64, 2> for Valley {
+    fn weights(&self, to: &mut Vector2<f64>) {
+        *to = self.0;
+    }
+
+    fn set(&mut self, weights: &Vector2<f64>) {
+        self.0 = *weights;
+    }
+
+    fn evaluate(&mut self, gradient: &mut Vector2<f64>) -> f64 {
+        self.sum_and_gradient(gradient)
+    }
+}
+
+impl LeastSquares<f64, 2> for Valley {
+    fn sum_of_squares(&mut self) -> f64 {
+        self.sum_and_gradient(&mut Vector2::zeros())
+    }
+
+    fn linearize(&mut self, take: &mut dyn FnMut(&[f64], &[f64])) {
+        let [x, y] = self.0.data.0[0];
+        take(&[-20.0 * x, 10.0, -1.0, 0.0], &[10.0 * (y - x * x), 1.0 - x]);
+    }
+}
+
+#[test]
+fn solvers_take_any_function() {
+    let start = Valley(Vector2::new(-1.2, 1.0));
+    let mut valley = Valley(start.0);
+    let outcome = LevenbergMarquardt::new().solve(&mut valley, 100);
+    assert!(outcome.loss < 1e-25 && outcome.iterations < 40, "{outcome:?}");
+    let mut valley = Valley(start.0);
+    let outcome = LBfgs::<f64, 2, 5>::new().solve(&mut valley, 100);
+    assert!(outcome.loss < 1e-20 && outcome.iterations < 60, "{outcome:?}");
+    assert!((valley.0 - Vector2::repeat(1.0)).amax() < 1e-9);
+    let mut broken = Valley(Vector2::new(f64::NAN, 0.0));
+    assert_eq!(LBfgs::<f64, 2, 5>::new().solve(&mut broken, 9).stop, Stop::NotFinite);
+}
+
+/// L-BFGS on a net, in f32 too, where it must not stop before the budget is used up.
+#[test]
+fn lbfgs_trains_in_f32_too() {
+    fn train<T: Number>() {
+        type Layers<T> = (Affine<T, 1, 5>, Tanh, Affine<T, 5, 1>);
+        type Net<T> = Network<T, D1<1>, Layers<T>, SumSquaredError>;
+        let x = line::<41>().map(|x| nalgebra::convert::<f64, T>(x));
+        let t = x.map(|x| (x * T::pi()).sin());
+        for seed in 0..starts() {
+            let mut net = Net::<T>::init(&mut Xoshiro128PlusPlus::seed_from_u64(seed));
+            let mut work = Net::<T>::workspace(Const::<41>);
+            let mut solver = LBfgs::<T, SMALL, 10>::new();
+            let problem = &mut OnBatch { net: &mut net, x: &x, target: &t, work: &mut work };
+            let outcome = solver.solve(problem, 500);
+            let loss: f64 = outcome.loss.to_subset_unchecked();
+            println!("L-BFGS: {:?} after {}, loss {loss:.1e}", outcome.stop, outcome.iterations);
+            assert!(loss < 1e-4 && outcome.stop == Stop::Budget);
+        }
+    }
+    train::<f64>();
+    train::<f32>();
+}
+
+/// u″ = -π²·sin πx with u = 0 at both ends: its residuals' Jacobian against differences, then the solution.
+#[test]
+fn physics() {
+    type Layers = (A<1, 20>, Tanh, A<20, 1>);
+    type Net = Network<f64, D1<1>, Layers, SumSquaredError>;
+    const P: usize = Net::weight_count();
+    let x = line::<101>();
+    for seed in 0..starts().min(10) {
+        let mut rng = Xoshiro128PlusPlus::seed_from_u64(seed);
+        let mut layers = (Affine::nguyen_widrow(&mut rng), Tanh, A::normal(0.005, &mut rng));
+        // Slopes of 3 and not of 14: the solution is smooth.
+        layers.0.weight *= 3.0 / 14.0;
+        layers.0.bias *= 3.0 / 14.0;
+        let mut net = Net::new(layers, SumSquaredError);
+        let mut problem = net.physics::<2, P, 8, 1, _, _>(&x, |sample, x, u| {
+            let end = if sample % 100 == 0 { u.value[0] * 10.0.into() } else { 0.0.into() };
+            [u.second[0] + (PI * PI * (PI * x[0]).sin()).into(), end]
+        });
+        if seed == 0 {
+            let (mut w, mut gradient) = (SVector::<f64, P>::zeros(), SVector::<f64, P>::zeros());
+            problem.weights(&mut w);
+            let sum = problem.evaluate(&mut gradient);
+            assert!((sum - problem.sum_of_squares()).abs() < 1e-9 * sum);
+            for i in 0..P {
+                let mut at = |h: f64| {
+                    let mut w = w;
+                    w[i] += h;
+                    problem.set(&w);
+                    problem.sum_of_squares()
+                };
+                let slope = (at(1e-6) - at(-1e-6)) / 2e-6;
+                // ε·sum/h of rounding.
+                assert!(
+                    (slope - gradient[i]).abs() < 1e-6 * gradient.amax(),
+                    "{slope} {}",
+                    gradient[i]
+                );
+            }
+            problem.set(&w);
+        }
+        let mut solver = LevenbergMarquardt::<f64, P>::new();
+        solver.damping = 0.1;
+        let outcome = solver.solve(&mut problem, 20);
+        let truth = x.map(|x| (PI * x).sin());
+        let error = (net.predict(&x) - truth).norm() / truth.norm();
+        println!("physics: {:?}, relative error {error:.1e}", outcome);
+        assert!(error <= 1e-5);
+    }
+}
+
+/// Two inputs, first and second derivatives, several outputs: the gradient of such a loss against differences.
+#[test]
+fn physics_of_two_inputs() {
+    let mut net = Network::<f64, D1<2>, (A<2, 4>, Tanh, A<4, 2>), SumSquaredError>::init(
+        &mut Xoshiro128PlusPlus::seed_from_u64(1),
+    );
+    let x = SMatrix::<f64, 2, 5>::from_fn(|i, s| ((2 * i + 3 * s) as f64).sin());
+    let mut problem = net.physics::<2, 22, 3, 2, _, _>(&x, |_, x, u| {
+        let burgers =
+            u.first[(0, 0)] + u.value[0] * u.first[(0, 1)] - u.second[(0, 1)] * 0.1.into();
+        [burgers, u.second[(1, 0)] * u.value[1] - u.first[(1, 1)] * x[0].into()]
+    });
+    let (mut w, mut gradient) = (SVector::<f64, 22>::zeros(), SVector::<f64, 22>::zeros());
+    problem.weights(&mut w);
+    problem.evaluate(&mut gradient);
+    for i in 0..22 {
+        let mut at = |h: f64| {
+            let mut w = w;
+            w[i] += h;
+            problem.set(&w);
+            problem.sum_of_squares()
+        };
+        let slope = (at(1e-5) - at(-1e-5)) / 2e-5;
+        // h² times a third derivative of some tens.
+        assert!(
+            (slope - gradient[i]).abs() < 1e-7 * (1.0 + gradient.amax()),
+            "{slope} {}",
+            gradient[i]
+        );
+    }
 }

@@ -52,6 +52,25 @@ fn no_heap() {
 }
 
 #[test]
+fn derivatives_and_second_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().to_str().unwrap();
+    let picture = |name: &str| {
+        let picture = std::fs::read_to_string(folder.path().join(name)).unwrap();
+        assert!(picture.starts_with("<svg") && picture.contains("</svg>"));
+    };
+    assert!(prints("17_derivatives", &["--out", out]).contains("Newton 5"));
+    picture("derivatives.svg");
+    assert!(prints("18_levenberg_marquardt", &["--out", out]).contains("mean squared error"));
+    picture("levenberg_marquardt.svg");
+    assert_eq!(prints("19_pinn", &["--out", out]).matches("relative error").count(), 4);
+    picture("pinn.svg");
+    for example in ["17_derivatives", "18_levenberg_marquardt", "19_pinn"] {
+        assert!(prints(example, &["--help"]).contains("--out"));
+    }
+}
+
+#[test]
 fn optimizers() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().to_str().unwrap();
@@ -80,6 +99,26 @@ fn exchange() {
     assert!(folder.path().join("sine.h").exists());
     for example in ["15_pytorch", "16_firmware"] {
         assert!(prints(example, &["--help"]).contains("--out <DIR>"));
+    }
+}
+
+#[test]
+fn initialisation_and_regularisation() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().to_str().unwrap();
+    let said = prints("10_initialisation", &["--out", out]);
+    assert!(said.contains("sigmoid, Xavier") && said.contains("ReLU, He"), "{said}");
+    let said = prints("11_regularisation", &["--out", out]);
+    assert!(said.contains("dropout 0.2") && said.contains("the best five of 40 trials"), "{said}");
+    for picture in ["initialisation.svg", "regularisation.svg", "random_search.svg"] {
+        let picture = std::fs::read_to_string(folder.path().join(picture)).unwrap();
+        assert!(picture.starts_with("<svg") && picture.contains("seed 0"));
+    }
+    for example in ["10_initialisation", "11_regularisation"] {
+        let Output { status, stderr, stdout } = run(example, &["--out", "Cargo.toml"]);
+        assert!(!status.success() && stdout.is_empty());
+        assert!(String::from_utf8(stderr).unwrap().contains("Cargo.toml: "));
+        assert!(prints(example, &["--help"]).contains("--seed"));
     }
 }
 

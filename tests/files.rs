@@ -4,21 +4,18 @@
 //! safetensors (default `python3`); without one, what needs it is skipped. `CHAINRULE_MUTATIONS` and
 //! `CHAINRULE_KILLS` are the numbers of broken files and of killed trainings.
 
-#![allow(unsafe_code)] // an allocator is
-
 use chainrule::{
-    Adam, Affine, Buffer, Conv2d, D1, Dense, Flatten, Frozen, Image, Images, MaxPool2d, Network,
-    Optimizer, Parameters, Path, Relu, Sgd, Sigmoid, Statistic, SumSquaredError, Tanh, Trainer,
-    TrainerState, Training, TwoLayerNet,
+    Adam, Affine, BatchNorm, Buffer, Conv2d, D1, Dense, Flatten, Frozen, Image, Images, LayerNorm,
+    LeakyRelu, MaxPool2d, Network, Optimizer, Parameters, Path, Relu, Sgd, Sigmoid, Statistic,
+    SumSquaredError, Tanh, Trainer, TrainerState, Training, TwoLayerNet,
     data::Dataset,
     files::{self, Checkpoint, LoadErrorKind, Loading, Stored},
     named, parameters,
 };
+use largest::LARGEST;
 use nalgebra::{Const, SMatrix, SVector};
 use rand::{Rng, SeedableRng, rngs::Xoshiro128PlusPlus};
 use std::{
-    alloc::{GlobalAlloc, Layout, System},
-    cell::Cell,
     env, fs,
     io::Write,
     ops::ControlFlow,
@@ -28,26 +25,7 @@ use std::{
     time::Duration,
 };
 
-struct Largest;
-
-thread_local! {
-    static LARGEST: Cell<usize> = const { Cell::new(0) };
-}
-
-// SAFETY: every call goes to the system's allocator.
-unsafe impl GlobalAlloc for Largest {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        LARGEST.set(LARGEST.get().max(layout.size()));
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
-        unsafe { System.dealloc(place, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Largest = Largest;
+mod largest;
 
 fn number(variable: &str, default: usize) -> usize {
     env::var(variable).map_or(default, |text| text.parse().unwrap())
@@ -70,6 +48,8 @@ parameters!(Case<T: scalar, const I: usize, const O: usize> { x: [4, I], y: [4, 
 
 named!(Named { first: Affine<f32, 3, 5>, act: Relu, last: Affine<f32, 5, 2> });
 type Mlp<T> = (Affine<T, 3, 5>, Relu, Affine<T, 5, 2>);
+type Norms =
+    (Affine<f32, 3, 5>, BatchNorm<f32, 5>, LeakyRelu, LayerNorm<f32, 5>, Affine<f32, 5, 2>);
 type Thin = (Affine<f32, 1, 4>, Tanh, Affine<f32, 4, 1>);
 type Nested = ((Affine<f64, 3, 4>, Sigmoid), Affine<f64, 4, 2>);
 /// PyTorch's `Sequential(Conv2d, ReLU, MaxPool2d, Flatten, Linear)`, index for index.
@@ -166,6 +146,11 @@ fn from_pytorch_and_back() {
         folder.path(),
     );
     to_check(
+        "norms_f32",
+        &from_pytorch!("norms_f32", f32, 3, 2, Net<f32, 3, Norms>),
+        folder.path(),
+    );
+    to_check(
         "nested_f64",
         &from_pytorch!("nested_f64", f64, 3, 2, Net<f64, 3, Nested>),
         folder.path(),
@@ -182,7 +167,7 @@ fn from_pytorch_and_back() {
     let output = Command::new(python).arg(script).arg("check").arg(folder.path()).output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
-    assert_eq!(said.matches(": strict, outputs within").count(), 5, "{said}");
+    assert_eq!(said.matches(": strict, outputs within").count(), 6, "{said}");
 }
 
 /// Frozen layers and statistics are loaded and saved as others.
@@ -339,7 +324,7 @@ fn broken_files_are_refused() {
         ),
         (file("", &[]), "byte 8: expected `{`"),
         (file("[]", &[]), "byte 8: expected `{`"),
-        (file("{\"a", &[]), "byte 11: expected the end of a text in quotes"),
+        (file("{\"a", &[]), "byte 9: expected a text in quotes"),
         (
             file(&"{\"a\":".repeat(100_000), &[]),
             "byte 18: expected `dtype`, `shape` and `data_offsets`, each once",
@@ -400,10 +385,6 @@ fn broken_files_are_refused() {
             "byte 8: expected a header in which no two names are the same",
         ),
         (
-            file(&format!("{{{one},{}}}", one.replace('a', "\\u0061")), &[0; 4]),
-            "byte 8: expected a header in which no two names are the same",
-        ),
-        (
             file(&format!("{{{one},{}}}", one.replace("\"a", "\"b")), &[0; 4]),
             "byte 119: expected a tensor that begins where the one before it ends",
         ),
@@ -416,7 +397,7 @@ fn broken_files_are_refused() {
             file(r#"{"__metadata__":{},"__metadata__":{}}"#, &[]),
             "byte 42: expected one `__metadata__`",
         ),
-        (file(r#"{"\ud800":"#, &[]), "byte 10: expected an escape of JSON"),
+        (file(r#"{"\q":"#, &[]), "byte 9: expected a text in quotes"),
         ([&[2; 1][..], &[0; 7], b"{\xff"].concat(), "byte 9: expected a header in UTF-8"),
     ];
     for (bytes, expected) in cases {
@@ -446,14 +427,14 @@ fn mutated_files() {
     let good = files::save(&layers);
     let header = good.len() - 4 * <FourKilobytes as Parameters<f32>>::COUNT;
     assert!((3_500..4_200).contains(&good.len()), "{}", good.len());
-    let mut tree = layers.clone();
+    let mut tree = layers;
     let mut loads = |bytes: &[u8]| {
         LARGEST.set(0);
         let loaded = files::load(&mut tree, bytes, &Loading::default());
         assert!(LARGEST.get() <= bytes.len().max(1024), "{} bytes at once", LARGEST.get());
         if loaded.is_ok() {
             assert!(safetensors::SafeTensors::deserialize(bytes).is_ok());
-            tree.clone_from(&layers);
+            tree = layers;
         }
         assert!(tree == layers, "a net that is half loaded");
         loaded.is_ok()

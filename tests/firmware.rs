@@ -1,8 +1,10 @@
 //! Nets as C99: the header compiles without a warning, and computes what the crate computes.
 
 use chainrule::{
-    Affine, Buffer, Conv2d, D1, Dense, Flat, Flatten, Frozen, Gelu, Identity, Image, Images, Layer,
-    MaxPool2d, Network, Relu, Sigmoid, Softmax, Softplus, SumSquaredError, Tanh, named,
+    Affine, BatchNorm, Buffer, Conv2d, D1, Dense, Elu, Flat, Flatten, Frozen, Gelu, GeluTanh,
+    HardSigmoid, HardTanh, Identity, Image, Images, Layer, LayerNorm, LeakyRelu, MaxPool2d,
+    Network, PRelu, Relu, Repeat, RmsNorm, Selu, Sigmoid, Silu, Softmax, Softplus, Standardize,
+    Statistic, SumSquaredError, Tanh, named,
 };
 use nalgebra::{Const, SMatrix, SVector};
 use num_dual::{Dual32, Dual64};
@@ -51,7 +53,7 @@ impl Program {
         (real, inputs, outputs): (&str, usize, usize),
         input: Vec<u8>,
     ) {
-        let fread = format!("fread(x, sizeof x, 1, stdin) == 1");
+        let fread = "fread(x, sizeof x, 1, stdin) == 1";
         write!(
             self.calls,
             "    for (int n = 0; n < {SAMPLES}; n++) {{
@@ -161,6 +163,34 @@ fn c_computes_the_same() {
             case!(program, close, $double, f64, 4, net::<f64, 4, _>($layer), 20.0, Network::predict);
         )* };
     }
+    macro_rules! single {
+        ($($list:ident $name:literal $layer:expr;)*) => { $(
+            case!(program, $list, $name, f32, 4, net::<f32, 4, _>($layer), 6.0, Network::predict);
+        )* };
+    }
+    let vector = |first: f32| SVector::<f32, 4>::new(first, 0.5, -0.75, 1.25);
+    single! {
+        exact "leaky_relu" LeakyRelu { slope: Some(0.3) };
+        exact "prelu" PRelu { weight: SVector::<f32, 1>::new(0.2) };
+        exact "hard_tanh" HardTanh;
+        exact "hard_sigmoid" HardSigmoid;
+        exact "standardize" Standardize { mean: Frozen(vector(0.1)), std: Frozen(vector(0.3).abs()) };
+        exact "repeat" Repeat { layers: [HardTanh, HardTanh] };
+        close "elu" Elu { alpha: Some(0.7) };
+        close "selu" Selu;
+        close "silu" Silu;
+        close "gelu_tanh" GeluTanh;
+        close "norm_batch" BatchNorm {
+            weight: vector(0.9),
+            bias: vector(0.2),
+            running_mean: Statistic(vector(0.3)),
+            running_var: Statistic(vector(2.0).abs()),
+            eps: None,
+            momentum: None,
+        };
+        close "norm_layer" LayerNorm { weight: vector(0.8), bias: vector(-0.3), eps: Some(1e-3) };
+        close "norm_rms" RmsNorm { weight: vector(0.7), eps: None };
+    }
     curves! {
         Sigmoid "sigmoid_f" "sigmoid_d";
         Tanh "tanh_f" "tanh_d";
@@ -190,7 +220,12 @@ fn c_computes_the_same() {
             if same {
                 assert_eq!(found.to_bits(), expected.to_bits(), "{name} {i}");
             }
-            let scale = if name.starts_with("gelu") { x[i].abs() } else { expected.abs() };
+            let scale = match *name {
+                _ if name.starts_with("gelu") => x[i].abs(),
+                // The terms of the sums are about 1.
+                _ if name.starts_with("norm") => expected.abs().max(1.0),
+                _ => expected.abs(),
+            };
             let ulp = 2_f64.powi((scale.log2().floor() as i32).max(-126) - bits);
             worst = worst.max((found - expected).abs() / ulp);
         }

@@ -1,6 +1,6 @@
 //! Layers on images: gradients, PyTorch's numbers, memory.
 
-use chainrule::*;
+use chainrule::{gradcheck::GradCheck, *};
 use nalgebra::{Const, Dyn, SVector};
 use std::collections::HashMap;
 
@@ -11,6 +11,8 @@ gradcheck_layer!(max_pool<T>: MaxPool2d<2>, Image<2, 4, 6>);
 gradcheck_layer!(max_pool_overlapping<T>: MaxPool2d<3, 2, 1>, Image<1, 5, 6>);
 gradcheck_layer!(avg_pool_overlapping<T>: AvgPool2d<3, 2, 1>, Image<1, 5, 6>);
 gradcheck_layer!(global_avg_pool<T>: GlobalAvgPool2d, Image<2, 3, 4>);
+gradcheck_layer!(augment<T>: Augment, Image<2, 3, 4>, GradCheck::new().pass(Pass::train(1, 2, 3)),
+    start: Augment { shift: 1, flip: true });
 gradcheck_layer!(dense<T>: Dense<T, Image<2, 3, 2>, 3>, Image<2, 3, 2>);
 
 /// The arrays of one case of the goldens, by name.
@@ -120,6 +122,35 @@ fn pytorch_parity() {
     parity::<2, Px<3>, Px<4>, _>("dense", &dense, |tree| {
         [torch(&tree.weight), tree.bias.as_slice().to_vec()]
     });
+}
+
+/// In training each image is one of the moved and mirrored ones, and all of these occur; a prediction changes nothing.
+#[test]
+fn augmentation_moves_and_mirrors() {
+    type In = Image<1, 3, 4>;
+    let number = |row: usize, column: usize| (10 * row + column + 1) as f32;
+    let x = Images::<f32, In, _>::from_fn(Dyn(500), |_, [_, row, column]| number(row, column));
+    let layer = Augment { shift: 1, flip: true };
+    let mut all = vec![];
+    for flip in [false, true] {
+        for down in 0..3 {
+            for right in 0..3 {
+                let moved = |i: usize| {
+                    let (row, column) =
+                        ((i / 4 + 1).checked_sub(down)?, (i % 4 + 1).checked_sub(right)?);
+                    (row < 3 && column < 4)
+                        .then(|| number(row, if flip { 3 - column } else { column }))
+                };
+                all.push((0..12).map(|i| moved(i).unwrap_or(0.0)).collect::<Vec<_>>());
+            }
+        }
+    }
+    let pass = Trace::<f32, In, _, _>::new(&layer, &x, &mut Pass::train(5, 0, 0));
+    let found: Vec<_> = pass.y.as_slice().chunks(12).collect();
+    assert!(found.iter().all(|image| all.iter().any(|of| of == image)));
+    assert!(all.iter().all(|image| found.contains(&&image[..])));
+    let pass = Trace::<f32, In, _, _>::new(&layer, &x, &mut Pass::Predict);
+    assert_eq!(pass.y.as_slice(), x.as_slice());
 }
 
 #[test]

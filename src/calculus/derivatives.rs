@@ -1,6 +1,6 @@
 //! Derivatives of a net with respect to its inputs and to its parameters.
 
-use super::per_sample::SampleGradients;
+use super::{jet::Jet, per_sample::SampleGradients};
 use crate::{
     grad::{Grad, Nowhere},
     kernel::{self, Work},
@@ -11,6 +11,7 @@ use crate::{
     step::Activations,
 };
 use nalgebra::{Const, SMatrix, SVector};
+use num_traits::Zero;
 
 impl<T: Number, L, E, const I: usize> Network<T, D1<I>, L, E> {
     /// The outputs for one sample and their Jacobian: a row for each output, a column for each input. One forward
@@ -81,6 +82,113 @@ impl<T: Number, L, E, const I: usize> Network<T, D1<I>, L, E> {
         (y, along)
     }
 
+    /// The gradient of one output with respect to the inputs, and its Hessian. One forward and one backward pass over
+    /// [`Jet`]s with a derivative for each input. Both are NaN if there is no such output.
+    ///
+    /// It builds the net over jets on the stack, 1 + `I` times as large.
+    ///
+    /// ```
+    /// use chainrule::{Affine, D1, Network, SumSquaredError, Tanh};
+    /// use nalgebra::{Matrix1, Matrix1x2, Matrix2, Vector2};
+    ///
+    /// // tanh u with u = x₀ + 2·x₁ at u = 0.5: its second derivative is -2·tanh u·(1 - tanh² u).
+    /// let layers = (Affine::new(Matrix1x2::new(1.0, 2.0), Matrix1::new(0.0)), Tanh);
+    /// let net = Network::<f64, D1<2>, _, _>::new(layers, SumSquaredError);
+    /// let (gradient, hessian) = net.hessian(&Vector2::new(0.5, 0.0), 0);
+    /// let y = 0.5f64.tanh();
+    /// let second = -2.0 * y * (1.0 - y * y);
+    /// assert!((hessian - second * Matrix2::new(1.0, 2.0, 2.0, 4.0)).amax() < 1e-15);
+    /// ```
+    pub fn hessian<const O: usize>(
+        &self,
+        x: &SVector<T, I>,
+        output: usize,
+    ) -> (SVector<T, I>, SMatrix<T, I, I>)
+    where
+        L: Layer<T, D1<I>, Out = D1<O>>,
+        L::With<Jet<T, I>>: Layer<Jet<T, I>, D1<I>, Out = D1<O>>,
+    {
+        let (gradient, [hessian]) = self.hessians(x, output);
+        (gradient, hessian)
+    }
+
+    /// [`hessian`](Self::hessian) for each sample of a batch.
+    pub fn hessians<B: BatchSize, const O: usize>(
+        &self,
+        x: &Columns<T, I, B>,
+        output: usize,
+    ) -> (Columns<T, I, B>, B::Samples<SMatrix<T, I, I>>)
+    where
+        L: Layer<T, D1<I>, Out = D1<O>>,
+        L::With<Jet<T, I>>: Layer<Jet<T, I>, D1<I>, Out = D1<O>>,
+    {
+        let size = x.shape_generic().1;
+        let mut jets = size.columns::<Jet<T, I>, I>();
+        for (mut jets, x) in jets.column_iter_mut().zip(x.column_iter()) {
+            for (i, (jet, &x)) in jets.iter_mut().zip(&x).enumerate() {
+                let slope = |k| if k == i { T::one() } else { T::zero() };
+                *jet = Jet::along(x, core::array::from_fn(slope));
+            }
+        }
+        let dx = self.gradient_over_jets(&jets, output);
+        let mut gradient = size.columns::<T, I>();
+        let mut hessians = size.samples(SMatrix::<T, I, I>::zeros());
+        let parts = gradient.column_iter_mut().zip(hessians.as_mut());
+        for ((mut gradient, hessian), dx) in parts.zip(dx.column_iter()) {
+            let columns = hessian.column_iter_mut().zip(&mut gradient);
+            for ((mut column, gradient), dx) in columns.zip(&dx) {
+                *gradient = dx.value;
+                column.iter_mut().zip(dx.slopes).for_each(|(to, slope)| *to = slope);
+            }
+        }
+        (gradient, hessians)
+    }
+
+    /// For each sample the Hessian of one output with respect to the inputs, times `v`, without the Hessian. NaN if
+    /// there is no such output.
+    pub fn hessian_vector_product<B: BatchSize, const O: usize>(
+        &self,
+        x: &Columns<T, I, B>,
+        v: &Columns<T, I, B>,
+        output: usize,
+    ) -> Columns<T, I, B>
+    where
+        L: Layer<T, D1<I>, Out = D1<O>>,
+        L::With<Jet<T, 1>>: Layer<Jet<T, 1>, D1<I>, Out = D1<O>>,
+    {
+        let mut jets = x.shape_generic().1.columns::<Jet<T, 1>, I>();
+        let v = v.iter().copied().chain(core::iter::repeat(nan()));
+        for ((jet, &x), v) in jets.iter_mut().zip(x.iter()).zip(v) {
+            *jet = Jet::along(x, [v]);
+        }
+        let dx = self.gradient_over_jets(&jets, output);
+        let mut product = x.clone();
+        for (to, dx) in product.iter_mut().zip(dx.iter()) {
+            let [slope] = dx.slopes;
+            *to = slope;
+        }
+        product
+    }
+
+    /// The gradient of one output of each sample with respect to the inputs, in jets.
+    fn gradient_over_jets<B: BatchSize, const O: usize, const K: usize>(
+        &self,
+        x: &Columns<Jet<T, K>, I, B>,
+        output: usize,
+    ) -> Columns<Jet<T, K>, I, B>
+    where
+        L: Layer<T, D1<I>, Out = D1<O>>,
+        L::With<Jet<T, K>>: Layer<Jet<T, K>, D1<I>, Out = D1<O>>,
+    {
+        let layers = self.layers.map_scalar(&mut |w| Jet::from(w));
+        // By the scalar inside the jets, so that the loops use the CPU's instructions for it.
+        let mut dx = kernel::run::<T, _>(Row::<_, _, B, I, O> { layers: &layers, x, output });
+        if output >= O {
+            dx.fill(Jet::from(nan::<T>()) / Jet::zero());
+        }
+        dx
+    }
+
     /// For each sample of a batch the gradient of each output with respect to the trained weights: a column for
     /// each output. `P` is [`weight_count`](Network::weight_count).
     #[doc(alias("per_sample_gradient"))]
@@ -93,8 +201,8 @@ impl<T: Number, L, E, const I: usize> Network<T, D1<I>, L, E> {
     {
         let mut memory = SampleGradients::<T, D1<I>, L, P, 1>::new();
         let mut jacobians = x.shape_generic().1.samples(SMatrix::<T, P, O>::zeros());
-        for (sample, jacobian) in jacobians.as_mut().iter_mut().enumerate() {
-            memory.forward(&self.layers, x.as_slice(), sample);
+        for (x, jacobian) in x.column_iter().zip(jacobians.as_mut()) {
+            memory.forward(&self.layers, x.iter().copied());
             for (output, mut column) in jacobian.column_iter_mut().enumerate() {
                 let row = memory.rows_of(&self.layers, output);
                 column.iter_mut().zip(row).for_each(|(to, &from)| *to = from);
@@ -127,10 +235,37 @@ where
         for output in 0..O {
             row(layers, x, &mut activations, output, &mut dx);
             for (jacobian, dx) in jacobians.as_mut().iter_mut().zip(dx.column_iter()) {
-                jacobian.row_mut(output).iter_mut().zip(&dx).for_each(|(to, &dx)| *to = dx);
+                let columns = jacobian.as_mut_slice().chunks_exact_mut(O.max(1));
+                for (to, &dx) in columns.filter_map(|column| column.get_mut(output)).zip(&dx) {
+                    *to = dx;
+                }
             }
         }
         (activations.y, jacobians)
+    }
+}
+
+/// A forward and a backward pass for one output.
+struct Row<'a, S: Number, L, B: BatchSize, const I: usize, const O: usize> {
+    layers: &'a L,
+    x: &'a Columns<S, I, B>,
+    output: usize,
+}
+
+impl<S: Number, L, B: BatchSize, const I: usize, const O: usize> Work for Row<'_, S, L, B, I, O>
+where
+    L: Layer<S, D1<I>, Out = D1<O>>,
+{
+    type Output = Columns<S, I, B>;
+
+    #[inline(always)]
+    fn run(self) -> Self::Output {
+        let size = self.x.shape_generic().1;
+        let mut activations = Activations::<S, D1<I>, L, B, ToTrain>::new(size);
+        let mut dx = size.columns();
+        activations.forward(self.layers, self.x, &mut Pass::Predict);
+        row(self.layers, self.x, &mut activations, self.output, &mut dx);
+        dx
     }
 }
 

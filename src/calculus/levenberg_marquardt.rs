@@ -1,8 +1,11 @@
 //! The solver of Levenberg and Marquardt.
 
-use super::residuals::{Fit, LeastSquares, SumOfSquares, finite, squares};
+use super::{
+    outcome::{Outcome, Stop},
+    per_sample::SampleGradients,
+    residuals::{Fit, LeastSquares, SumOfSquares, squares},
+};
 use crate::{
-    calculus::SampleGradients,
     kernel::{self, Work},
     layer::Layer,
     network::Network,
@@ -10,7 +13,7 @@ use crate::{
     shape::{Batch, BatchSize, Flat, Number, number},
     zeros::ConstZeros,
 };
-use core::fmt;
+use core::cmp::Ordering;
 use nalgebra::{SMatrix, SVector, convert};
 use num_traits::ConstZero;
 
@@ -60,51 +63,6 @@ pub struct LevenbergMarquardt<T, const P: usize> {
     gradient: SVector<T, P>,
     step: SVector<T, P>,
     best: SVector<T, P>,
-}
-
-/// Why a solver stopped. The weights are the best that it found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Stop {
-    /// The goal is reached.
-    Goal,
-    /// The next step would change the loss by less than rounding.
-    Converged,
-    /// No step makes the loss smaller, however small it is.
-    Stalled,
-    /// All iterations are used up.
-    Budget,
-    /// The gradient is 0 and the loss is not, as in a net whose units are all saturated.
-    Flat,
-    /// The loss or its gradient is NaN or infinite at the weights that were given.
-    NotFinite,
-    /// There is not one residual.
-    Empty,
-}
-
-impl fmt::Display for Stop {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str(match self {
-            Stop::Goal => "the goal is reached",
-            Stop::Converged => "converged: the next step would change nothing but rounding",
-            Stop::Stalled => "stalled: no step makes the loss smaller",
-            Stop::Budget => "all iterations are used up",
-            Stop::Flat => "the gradient is zero, the loss is not",
-            Stop::NotFinite => "the loss or its gradient is not finite",
-            Stop::Empty => "there are no residuals",
-        })
-    }
-}
-
-/// How a solver ended.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Outcome<T> {
-    /// Why.
-    pub stop: Stop,
-    /// The number of steps that were taken.
-    pub iterations: usize,
-    /// The loss at the end. For a least-squares solver it is the sum of squares.
-    pub loss: T,
 }
 
 impl<T: Number, const P: usize> LevenbergMarquardt<T, P> {
@@ -197,7 +155,7 @@ impl<T: Number, const P: usize> LevenbergMarquardt<T, P> {
         problem: &mut (impl LeastSquares<T, P> + ?Sized),
     ) -> Result<(T, T), Stop> {
         let LevenbergMarquardt { matrix, gradient, .. } = self;
-        matrix.fill(T::zero());
+        matrix.as_mut_slice().fill(T::zero());
         gradient.fill(T::zero());
         let (mut loss, mut count) = (T::zero(), 0);
         problem.linearize(&mut |rows, residuals| {
@@ -211,7 +169,7 @@ impl<T: Number, const P: usize> LevenbergMarquardt<T, P> {
         let trace = matrix.trace();
         if count == 0 {
             Err(Stop::Empty)
-        } else if loss.is_finite() && trace.is_finite() && finite(gradient.as_slice()) {
+        } else if loss.is_finite() && trace.is_finite() && kernel::finite(gradient.as_slice()) {
             Ok((loss, trace / number(P)))
         } else {
             Err(Stop::NotFinite)
@@ -234,12 +192,35 @@ impl<T: Number, const P: usize> LevenbergMarquardt<T, P> {
             let sum = kernel::dot(upper(column, i), step.get(..i).unwrap_or_default());
             step.iter_mut().skip(i).take(1).for_each(|z| *z = (*z - sum) / pivot);
         }
-        for (j, (column, &pivot)) in columns.iter().zip(pivots.iter()).enumerate().rev() {
+        // `rev` on zipped iterators may panic, as far as the linker knows.
+        for j in (0..P).rev() {
+            let (Some(column), Some(&pivot)) = (columns.get(j), pivots.iter().nth(j)) else {
+                continue;
+            };
             let mut last = T::zero();
             step.iter_mut().skip(j).take(1).for_each(|z| (*z, last) = (*z / pivot, *z / pivot));
             upper(column, j).iter().zip(&mut *step).for_each(|(&u, z)| *z -= u * last);
         }
         kernel::dot(step, gradient.as_slice())
+    }
+}
+
+impl<T: Number, In: Flat, L, E> Network<T, In, L, E> {
+    /// The bytes that training by [`LevenbergMarquardt`] takes: the net, the solver, and the gradients of `C` samples
+    /// at a time. It does not count what the caller keeps: the batch and its targets.
+    ///
+    /// ```
+    /// use chainrule::{Affine, D1, Network, SumSquaredError, Tanh};
+    /// type Net = Network<f32, D1<1>, (Affine<f32, 1, 5>, Tanh, Affine<f32, 5, 1>), SumSquaredError>;
+    /// const _: () = assert!(Net::levenberg_marquardt_bytes::<16, 4>() <= 3 * 1024, "too large");
+    /// ```
+    pub const fn levenberg_marquardt_bytes<const P: usize, const C: usize>() -> usize
+    where
+        L: Layer<T, In, Out: Flat>,
+    {
+        size_of::<Self>()
+            + size_of::<LevenbergMarquardt<T, P>>()
+            + size_of::<SampleGradients<T, In, L, P, C>>()
     }
 }
 
@@ -312,7 +293,7 @@ impl<T: Number, const P: usize> Work for Factor<'_, T, P> {
             for (&a, pivot) in column.iter().zip(self.pivots.iter_mut()).skip(j).take(1) {
                 *pivot = (a - sum + self.damping).sqrt();
                 // False for NaN too.
-                if !(*pivot > T::zero()) {
+                if (*pivot).partial_cmp(&T::zero()) != Some(Ordering::Greater) {
                     return false;
                 }
             }

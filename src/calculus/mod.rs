@@ -5,11 +5,19 @@
 //! their Jacobian. `physics`: the same for losses on derivatives. `levenberg_marquardt`, `lbfgs`: the solvers.
 
 mod derivatives;
+mod jet;
+mod lbfgs;
 mod levenberg_marquardt;
+mod outcome;
 mod per_sample;
+mod physics;
 mod residuals;
 
 pub use derivatives::JacobianRows;
-pub use levenberg_marquardt::{LevenbergMarquardt, Outcome, Stop};
+pub use jet::Jet;
+pub use lbfgs::LBfgs;
+pub use levenberg_marquardt::LevenbergMarquardt;
+pub use outcome::{Outcome, Stop};
 pub use per_sample::{PerSample, SampleGradients};
-pub use residuals::{Fit, LeastSquares, SumOfSquares};
+pub use physics::{Derivatives, Physics};
+pub use residuals::{Fit, LeastSquares, Objective, OnBatch, SumOfSquares};

@@ -97,7 +97,8 @@ impl<T: Number> Destination<T> for PerSample {
 
 /// The place that the first number of a leaf says.
 fn place<T: Number>(numbers: &[T]) -> usize {
-    let first = numbers.first().and_then(|&place| try_convert::<T, f64>(place));
+    // f32, which chips have, counts to 16 million.
+    let first = numbers.first().and_then(|&place| try_convert::<T, f32>(place));
     first.map_or(0, |place| place as usize)
 }
 
@@ -120,16 +121,19 @@ impl<T: Number, In: Flat, L: Layer<T, In, Out: Flat>, const P: usize, const C: u
         SampleGradients { rows, activations: Activations::new(Const), x, places: Zeros::zeros() }
     }
 
-    /// Copies samples from `first` on, at most `C`, and runs the forward pass. Returns how many they are, and
-    /// their outputs.
-    pub(super) fn forward(&mut self, layers: &L, x: &[T], first: usize) -> (usize, &[T]) {
-        let from = x.get(first * In::LEN..).unwrap_or_default();
-        let to = In::flat_mut::<T, Const<C>>(&mut self.x);
-        let count = (from.len().checked_div(In::LEN).unwrap_or(0)).min(C);
-        to.iter_mut().zip(from).for_each(|(to, &x)| *to = x);
+    /// Takes samples, at most `C`, and runs the forward pass. Returns how many they are.
+    pub(super) fn forward(&mut self, layers: &L, x: impl Iterator<Item = T>) -> usize {
+        let (to, mut numbers) = (In::flat_mut::<T, Const<C>>(&mut self.x), 0_usize);
+        for (to, x) in to.iter_mut().zip(x) {
+            (*to, numbers) = (x, numbers + 1);
+        }
         kernel::run::<T, _>(Forth { layers, x: &self.x, activations: &mut self.activations });
-        let y = L::Out::flat::<T, Const<C>>(&self.activations.y);
-        (count, y.get(..count * L::Out::LEN).unwrap_or_default())
+        numbers.checked_div(In::LEN).unwrap_or(0)
+    }
+
+    /// The outputs of the last forward pass, sample after sample.
+    pub(super) fn outputs(&self) -> &[T] {
+        L::Out::flat::<T, Const<C>>(&self.activations.y)
     }
 
     /// The gradient of each sample, where `dy` is the gradient on output number `output`, the same for all.
@@ -153,7 +157,7 @@ impl<T: Number, In: Flat, L: Layer<T, In, Out: Flat>, const P: usize, const C: u
             leaf.values.iter_mut().take(1).for_each(|first| *first = number(next));
             next += leaf.values.len();
         });
-        self.rows.fill(T::zero());
+        self.rows.as_mut_slice().fill(T::zero());
         let mut summed = false;
         let (rows, places) = (self.rows.as_mut_slice(), &mut self.places);
         let held = Held { layer: layers, places, rows, width: P, summed: &mut summed };

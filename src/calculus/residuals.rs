@@ -2,33 +2,54 @@
 
 use super::per_sample::SampleGradients;
 use crate::{
-    kernel,
     layer::Layer,
-    loss::SumSquaredError,
+    loss::{Loss, SumSquaredError},
     network::Network,
+    ops,
     params::{Leaf, LeafMut, Parameters, Role},
     path::Path,
     shape::{Batch, BatchSize, Flat, Number, Shape, nan},
+    step::Workspace,
 };
 use nalgebra::SVector;
 
-/// Residuals that depend on `P` weights. A solver makes the sum of their squares small.
+/// A function of `P` weights that a solver makes small.
 ///
-/// [`Fit`] is the residuals of a net on data, [`Physics`](crate::Physics) those of a loss on derivatives. You can
-/// implement it for any other function.
-pub trait LeastSquares<T: Number, const P: usize> {
+/// [`OnBatch`] is the loss of a net on a batch, [`Fit`] the squared errors of a net, [`Physics`](crate::Physics) a loss
+/// on derivatives. You can implement it for any other function.
+pub trait Objective<T: Number, const P: usize> {
     /// Copies the weights to `to`.
     fn weights(&self, to: &mut SVector<T, P>);
 
     /// Sets the weights.
     fn set(&mut self, weights: &SVector<T, P>);
 
+    /// The value at the weights; overwrites `gradient`.
+    fn evaluate(&mut self, gradient: &mut SVector<T, P>) -> T;
+}
+
+/// An [`Objective`] that is a sum of squares, Σ r². Implement `evaluate` by
+/// [`sum_and_gradient`](Self::sum_and_gradient).
+pub trait LeastSquares<T: Number, const P: usize>: Objective<T, P> {
     /// Σ r².
     fn sum_of_squares(&mut self) -> T;
 
     /// Calls `take` with all residuals, some at a time: first their gradients, one after the other, each of
     /// `P` numbers, then the residuals.
     fn linearize(&mut self, take: &mut dyn FnMut(&[T], &[T]));
+
+    /// Σ r²; overwrites `gradient` with its gradient 2·Jᵀr.
+    fn sum_and_gradient(&mut self, gradient: &mut SVector<T, P>) -> T {
+        let mut sum = T::zero();
+        gradient.fill(T::zero());
+        self.linearize(&mut |rows, residuals| {
+            sum += squares(residuals.iter().copied());
+            for (row, &r) in rows.chunks_exact(P.max(1)).zip(residuals) {
+                ops::add_scaled(r + r, row, gradient.as_mut_slice());
+            }
+        });
+        sum
+    }
 }
 
 /// A loss that is a sum of squares of y - t, up to a constant factor.
@@ -60,19 +81,7 @@ where
     pub memory: &'a mut SampleGradients<T, In, L, P, C>,
 }
 
-impl<T, In, L, E, B, const P: usize, const C: usize> Fit<'_, T, In, L, E, B, P, C>
-where
-    T: Number,
-    In: Flat,
-    L: Layer<T, In, Out: Flat>,
-    B: BatchSize,
-{
-    fn fits(&self) -> bool {
-        In::size::<T, B>(self.x) == L::Out::size::<T, B>(self.target)
-    }
-}
-
-impl<T, In, L, E, B, const P: usize, const C: usize> LeastSquares<T, P>
+impl<T, In, L, E, B, const P: usize, const C: usize> Objective<T, P>
     for Fit<'_, T, In, L, E, B, P, C>
 where
     T: Number,
@@ -89,38 +98,52 @@ where
         set_weights(&mut self.net.layers, weights.as_slice());
     }
 
+    fn evaluate(&mut self, gradient: &mut SVector<T, P>) -> T {
+        self.sum_and_gradient(gradient)
+    }
+}
+
+impl<T, In, L, E, B, const P: usize, const C: usize> LeastSquares<T, P>
+    for Fit<'_, T, In, L, E, B, P, C>
+where
+    T: Number,
+    In: Flat,
+    L: Layer<T, In, Out: Flat>,
+    E: SumOfSquares,
+    B: BatchSize,
+{
     fn sum_of_squares(&mut self) -> T {
-        if !self.fits() {
+        if In::size::<T, B>(self.x) != L::Out::size::<T, B>(self.target) {
             return nan();
         }
         let (x, t) = (In::flat::<T, B>(self.x), L::Out::flat::<T, B>(self.target));
         let (mut first, mut sum) = (0, T::zero());
         while first < In::size::<T, B>(self.x).value() {
-            let (count, y) = self.memory.forward(&self.net.layers, x, first);
-            let t = t.get(first * L::Out::LEN..).unwrap_or_default();
-            sum += squares(y.iter().zip(t).map(|(&y, &t)| y - t));
+            let from = x.iter().skip(first * In::LEN).copied();
+            let count = self.memory.forward(&self.net.layers, from);
+            let t = t.iter().skip(first * L::Out::LEN);
+            sum += squares(self.memory.outputs().iter().zip(t).map(|(&y, &t)| y - t));
             first += count.max(1);
         }
         sum
     }
 
     fn linearize(&mut self, take: &mut dyn FnMut(&[T], &[T])) {
-        if !self.fits() {
+        if In::size::<T, B>(self.x) != L::Out::size::<T, B>(self.target) {
             return take(&[T::zero(); P], &[nan()]);
         }
         let (x, t) = (In::flat::<T, B>(self.x), L::Out::flat::<T, B>(self.target));
         let (mut first, outputs) = (0, L::Out::LEN);
         while first < In::size::<T, B>(self.x).value() {
-            let (count, _) = self.memory.forward(&self.net.layers, x, first);
-            let t = t.get(first * outputs..).unwrap_or_default();
+            let from = x.iter().skip(first * In::LEN).copied();
+            let count = self.memory.forward(&self.net.layers, from);
+            let all = t.chunks_exact(outputs.max(1)).skip(first);
             for output in 0..outputs {
                 let mut residuals = [T::zero(); C];
-                let y = L::Out::flat::<T, _>(&self.memory.activations.y);
-                let all = y.chunks_exact(outputs.max(1)).zip(t.chunks_exact(outputs.max(1)));
-                for (r, (y, t)) in residuals.iter_mut().zip(all) {
-                    if let (Some(&y), Some(&t)) = (y.get(output), t.get(output)) {
-                        *r = y - t;
-                    }
+                let y = self.memory.outputs().chunks_exact(outputs.max(1));
+                for (r, (y, t)) in residuals.iter_mut().zip(y.zip(all.clone())) {
+                    let pair = y.get(output).zip(t.get(output));
+                    *r = pair.map_or_else(nan, |(&y, &t)| y - t);
                 }
                 let rows = self.memory.rows_of(&self.net.layers, output);
                 take(
@@ -130,6 +153,48 @@ where
             }
             first += count.max(1);
         }
+    }
+}
+
+/// The loss of a net on a batch, by backpropagation. The layers run as in training.
+pub struct OnBatch<'a, T, In, L, E, B, Y: ?Sized>
+where
+    T: Number,
+    In: Shape,
+    L: Layer<T, In>,
+    B: BatchSize,
+{
+    /// The net, whose weights a solver changes.
+    pub net: &'a mut Network<T, In, L, E>,
+    /// The inputs.
+    pub x: &'a In::Batch<T, B>,
+    /// The targets.
+    pub target: &'a Y,
+    /// Memory for the activations and the gradient.
+    pub work: &'a mut Workspace<T, In, L, B>,
+}
+
+impl<T, In, L, E, B, Y: ?Sized, const P: usize> Objective<T, P> for OnBatch<'_, T, In, L, E, B, Y>
+where
+    T: Number,
+    In: Shape,
+    L: Layer<T, In>,
+    E: Loss<T, L::Out, B, Y>,
+    B: BatchSize,
+{
+    fn weights(&self, to: &mut SVector<T, P>) {
+        const { assert!(P == L::Gradient::COUNT, "P is not `Net::weight_count()`") };
+        copy_weights(&self.net.layers, to.as_mut_slice());
+    }
+
+    fn set(&mut self, weights: &SVector<T, P>) {
+        set_weights(&mut self.net.layers, weights.as_slice());
+    }
+
+    fn evaluate(&mut self, gradient: &mut SVector<T, P>) -> T {
+        let loss = self.net.backprop(self.x, self.target, self.work);
+        copy_weights(&self.work.grad, gradient.as_mut_slice());
+        loss
     }
 }
 
@@ -177,9 +242,4 @@ impl<T: Number, In: Flat, L, E> Network<T, In, L, E> {
     {
         SampleGradients::new()
     }
-}
-
-/// Whether all are finite, for the solvers.
-pub(super) fn finite<T: Number>(numbers: &[T]) -> bool {
-    kernel::finite(numbers)
 }

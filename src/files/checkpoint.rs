@@ -14,7 +14,7 @@ use crate::{
     path::Path,
     trainer::{Epoch, TrainerState},
 };
-use alloc::{format, string::String, vec, vec::Vec};
+use alloc::{format, vec, vec::Vec};
 use std::{io, path::Path as File};
 
 /// The version of the files.
@@ -190,15 +190,15 @@ fn read<T: Stored, In, L: Parameters<T>, E, O: Optimizer<T, L> + ?Sized, S>(
     state: impl FnOnce(&dyn Fn(&str) -> Option<u64>, Vec<T>) -> Option<S>,
 ) -> Result<S, LoadError> {
     let bytes = disk::read(path)?;
-    let (mut texts, mut best) = (Vec::<(String, String)>::new(), Vec::new());
+    let (mut texts, mut best) = (Vec::new(), Vec::new());
     let read = safetensors::read(&bytes, &mut |item| match item {
-        Item::Text(key, text) => texts.push((key.into_owned(), text.into_owned())),
+        Item::Text(key, text) => texts.push((key, text)),
         Item::Tensor(tensor) if tensor.name == BEST => best = vec![T::zero(); L::COUNT],
         Item::Tensor(_) => {}
     });
     let loaded = || {
         read?;
-        let number = |name: &str| texts.iter().find(|(key, _)| key == name)?.1.parse::<u64>().ok();
+        let number = |name: &str| texts.iter().find(|(key, _)| *key == name)?.1.parse::<u64>().ok();
         let version = number("chainrule.checkpoint");
         let refused = || LoadErrorKind::Version { found: version };
         let steps = number("steps").filter(|_| version == Some(VERSION)).ok_or_else(refused)?;

@@ -75,7 +75,7 @@ pub enum DifferenceKind {
         /// The type in the net.
         expected: &'static str,
         /// The type in the file.
-        found: &'static str,
+        found: String,
     },
 }
 
@@ -120,7 +120,7 @@ impl fmt::Display for Mismatch {
                 }
                 DifferenceKind::Type { expected, found } => {
                     write!(f, "expected {expected}, found {found}")?;
-                    f.write_str(if *found == "F64" { " (`narrow` rounds it)" } else { "" })?;
+                    f.write_str(if found == "F64" { " (`narrow` rounds it)" } else { "" })?;
                 }
             }
         }

@@ -2,7 +2,7 @@
 //!
 //! The reader takes this header and no other JSON. No allocation is larger than the file, and nothing recurses.
 
-use alloc::{borrow::Cow, format, string::String, vec::Vec};
+use alloc::{format, string::String, vec::Vec};
 use core::{fmt, fmt::Write};
 
 /// Why a file is no safetensors file.
@@ -24,37 +24,27 @@ impl core::error::Error for FormatError {}
 
 type Result<T> = core::result::Result<T, FormatError>;
 
-/// The types of numbers, and the bits of one number.
-const TYPES: [(&str, usize); 20] = [
-    ("F32", 32),
-    ("F64", 64),
-    ("F16", 16),
-    ("BF16", 16),
-    ("I64", 64),
-    ("U64", 64),
-    ("I32", 32),
-    ("U32", 32),
-    ("I16", 16),
-    ("U16", 16),
-    ("I8", 8),
-    ("U8", 8),
-    ("BOOL", 8),
-    ("C64", 64),
-    ("F8_E4M3", 8),
-    ("F8_E5M2", 8),
-    ("F8_E8M0", 8),
-    ("F6_E2M3", 6),
-    ("F6_E3M2", 6),
-    ("F4", 4),
-];
+/// The bits of a number of this type.
+fn bits(dtype: &str) -> Option<usize> {
+    Some(match dtype {
+        "F64" | "I64" | "U64" | "C64" => 64,
+        "F32" | "I32" | "U32" => 32,
+        "F16" | "BF16" | "I16" | "U16" => 16,
+        "I8" | "U8" | "BOOL" | "F8_E4M3" | "F8_E5M2" | "F8_E8M0" => 8,
+        "F6_E2M3" | "F6_E3M2" => 6,
+        "F4" => 4,
+        _ => return None,
+    })
+}
 
 /// The most sizes that a tensor has.
 const RANK: usize = 8;
 
 /// A tensor in a file.
 pub(super) struct Tensor<'a> {
-    pub name: Cow<'a, str>,
-    pub dtype: &'static str,
+    /// The name as it stands in JSON: an escape in it is not decoded.
+    pub name: &'a str,
+    pub dtype: &'a str,
     dims: ([usize; RANK], usize),
     pub data: &'a [u8],
 }
@@ -69,7 +59,8 @@ impl Tensor<'_> {
 pub(super) enum Item<'a> {
     Tensor(Tensor<'a>),
     /// An entry of the metadata.
-    Text(Cow<'a, str>, Cow<'a, str>),
+    #[cfg_attr(not(feature = "std"), expect(dead_code, reason = "checkpoints read it"))]
+    Text(&'a str, &'a str),
 }
 
 /// Calls `f` with each item of the file, after it has checked the whole header.
@@ -168,7 +159,7 @@ impl<'a> Json<'a> {
     }
 
     /// Calls `f` with each key, to read its value.
-    fn object(&mut self, f: &mut dyn FnMut(&mut Self, Cow<'a, str>) -> Result<()>) -> Result<()> {
+    fn object(&mut self, f: &mut dyn FnMut(&mut Self, &'a str) -> Result<()>) -> Result<()> {
         self.need('{', "`{`")?;
         if self.has('}') {
             return Ok(());
@@ -213,82 +204,34 @@ impl<'a> Json<'a> {
         Ok(number)
     }
 
-    fn string(&mut self) -> Result<Cow<'a, str>> {
-        check(self.rest().starts_with('"'), self.place(), "a text in quotes")?;
-        self.at += 1;
-        let mut text = Cow::Borrowed("");
-        loop {
-            let plain = |c: &char| *c != '"' && *c != '\\' && *c >= ' ';
-            let length = self.rest().chars().take_while(plain).map(char::len_utf8).sum();
-            let part = self.rest().get(..length).unwrap_or_default();
-            self.at += length;
-            match &mut text {
-                Cow::Borrowed("") => text = Cow::Borrowed(part),
-                text => text.to_mut().push_str(part),
-            }
-            if self.has_now('"') {
-                return Ok(text);
-            }
-            let at = self.place();
-            check(self.has_now('\\'), at, "the end of a text in quotes")?;
-            let escaped =
-                self.escaped().ok_or(FormatError { at, expected: "an escape of JSON" })?;
-            text.to_mut().push(escaped);
-        }
-    }
-
-    fn has_now(&mut self, c: char) -> bool {
-        let has = self.rest().starts_with(c);
-        self.at += usize::from(has);
-        has
-    }
-
-    /// What follows a backslash.
-    fn escaped(&mut self) -> Option<char> {
-        let c = self.rest().chars().next()?;
-        self.at += c.len_utf8();
-        Some(match c {
-            '"' | '\\' | '/' => c,
-            'b' => '\u{8}',
-            'f' => '\u{c}',
-            'n' => '\n',
-            'r' => '\r',
-            't' => '\t',
-            'u' => {
-                let first = self.four_digits()?;
-                // A character beyond 2¹⁶ is written as two.
-                if !(0xd800..0xdc00).contains(&first) {
-                    return char::from_u32(first);
+    fn string(&mut self) -> Result<&'a str> {
+        let (text, mut escape) = (self.rest().strip_prefix('"').unwrap_or_default(), false);
+        for (length, c) in text.char_indices() {
+            match c {
+                '"' if !escape => {
+                    self.at += length + 2;
+                    return Ok(text.get(..length).unwrap_or_default());
                 }
-                let second =
-                    (self.has_now('\\') && self.has_now('u')).then(|| self.four_digits())?;
-                let second = second?.checked_sub(0xdc00).filter(|second| *second < 0x400)?;
-                char::from_u32(0x1_0000 + ((first - 0xd800) << 10) + second)?
+                _ if c < ' ' || escape && !"\"\\/bfnrtu".contains(c) => break,
+                _ => escape = c == '\\' && !escape,
             }
-            _ => return None,
-        })
-    }
-
-    fn four_digits(&mut self) -> Option<u32> {
-        let digits = self.rest().get(..4)?;
-        let number = u32::from_str_radix(digits, 16).ok().filter(|_| !digits.starts_with('+'));
-        self.at += 4;
-        number
+        }
+        Err(FormatError { at: self.place(), expected: "a text in quotes" })
     }
 
     /// A tensor, and the place of its numbers.
-    fn tensor(&mut self, name: Cow<'a, str>, data: &'a [u8]) -> Result<(Tensor<'a>, usize)> {
+    fn tensor(&mut self, name: &'a str, data: &'a [u8]) -> Result<(Tensor<'a>, usize)> {
         let (mut dtype, mut dims, mut ends) = (None, None, None);
         let at = self.place();
         self.object(&mut |json, key| {
             json.space();
             let at = json.place();
-            let first = match &*key {
+            let first = match key {
                 "dtype" => {
                     let found = json.string()?;
-                    let known = TYPES.into_iter().find(|(name, _)| *name == found);
-                    let known = known.ok_or(FormatError { at, expected: "a type of numbers" })?;
-                    dtype.replace(known).is_none()
+                    let bits =
+                        bits(found).ok_or(FormatError { at, expected: "a type of numbers" })?;
+                    dtype.replace((found, bits)).is_none()
                 }
                 "shape" => {
                     let mut sizes = [0; RANK];

@@ -75,13 +75,13 @@ pub(super) fn find<'a, T: Stored>(
     let mut unexpected = Vec::new();
     safetensors::read(file, &mut |item| {
         let Item::Tensor(tensor) = item else { return };
-        let Some(name) = loading.name(&tensor.name) else { return };
+        let Some(name) = loading.name(tensor.name) else { return };
         let leaf = wanted.iter_mut().find(|leaf| leaf.name == *name);
         // By renaming, two tensors may have one name.
         if let Some(leaf) = leaf.filter(|leaf| leaf.found.is_none()) {
             leaf.found = Some(tensor);
         } else if !is_count(wanted, &name, &tensor) {
-            unexpected.push(tensor.name.into_owned());
+            unexpected.push(tensor.name.into());
         }
     })?;
     let mut differences = Vec::new();
@@ -92,7 +92,7 @@ pub(super) fn find<'a, T: Stored>(
                 DifferenceKind::Shape { expected: leaf.dims.clone(), found: tensor.dims().to_vec() }
             }
             Some(tensor) if T::reader(tensor.dtype, loading.narrow).is_none() => {
-                DifferenceKind::Type { expected: T::DTYPE, found: tensor.dtype }
+                DifferenceKind::Type { expected: T::DTYPE, found: tensor.dtype.into() }
             }
             Some(_) => continue,
         };

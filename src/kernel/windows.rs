@@ -36,8 +36,8 @@ impl Axis {
     #[inline(always)]
     fn inside(&self, tap: usize) -> Range<usize> {
         let (at, end) = (tap * self.dilation, self.input + self.padding);
-        let first = self.padding.saturating_sub(at).div_ceil(self.stride);
-        let last = end.saturating_sub(at).div_ceil(self.stride).min(self.output);
+        let first = self.padding.saturating_sub(at).div_ceil(self.stride.max(1));
+        let last = end.saturating_sub(at).div_ceil(self.stride.max(1)).min(self.output);
         first.min(last)..last
     }
 }
@@ -68,8 +68,8 @@ impl Windows {
     ) {
         let (down, right) = (self.rows, self.columns);
         for tap in taps {
-            let (line, j) = (tap / right.kernel, tap % right.kernel);
-            let (channel, i) = (line / down.kernel, line % down.kernel);
+            let (line, j) = (tap / right.kernel.max(1), tap % right.kernel.max(1));
+            let (channel, i) = (line / down.kernel.max(1), line % down.kernel.max(1));
             let places = right.inside(j);
             let x = (places.start * right.stride + j * right.dilation).checked_sub(right.padding);
             for row in rows.clone() {
@@ -119,7 +119,7 @@ impl Windows {
                 return to.iter_mut().zip(run).take(width).for_each(|(to, &from)| *to += from);
             }
             let from = run.get(places).unwrap_or_default();
-            to.iter_mut().step_by(stride).zip(from).for_each(|(to, &from)| *to += from);
+            to.iter_mut().step_by(stride.max(1)).zip(from).for_each(|(to, &from)| *to += from);
         });
     }
 
@@ -127,7 +127,7 @@ impl Windows {
     #[inline(always)]
     fn pixels(&self, place: usize) -> impl Iterator<Item = usize> {
         let (down, right) = (self.rows, self.columns);
-        let (row, column) = (place / right.output, place % right.output);
+        let (row, column) = (place / right.output.max(1), place % right.output.max(1));
         (0..down.kernel).filter_map(move |i| down.pixel(row, i)).flat_map(move |y| {
             (0..right.kernel).filter_map(move |j| Some(y * right.input + right.pixel(column, j)?))
         })
@@ -149,7 +149,7 @@ impl Windows {
         for (x, y) in pairs(x.chunks_exact(input.max(1)), y.chunks_exact_mut(output.max(1))) {
             if self.halves() {
                 let places = y.chunks_exact_mut(self.columns.output.max(1));
-                for (y, x) in pairs(places, x.chunks_exact(2 * width)) {
+                for (y, x) in pairs(places, x.chunks_exact((2 * width).max(1))) {
                     let Some((top, bottom)) = x.split_at_checked(width) else { continue };
                     let rows = pairs(top.chunks(EIGHT), bottom.chunks(EIGHT));
                     for (y, (top, bottom)) in pairs(y.chunks_mut(EIGHT / 2), rows) {
@@ -178,7 +178,10 @@ impl Windows {
             if self.halves() {
                 let places = self.columns.output.max(1);
                 let from = pairs(y.chunks_exact(places), dy.chunks_exact(places));
-                let to = pairs(x.chunks_exact(2 * width), dx.chunks_exact_mut(2 * width));
+                let to = pairs(
+                    x.chunks_exact((2 * width).max(1)),
+                    dx.chunks_exact_mut((2 * width).max(1)),
+                );
                 for ((x, dx), (y, dy)) in pairs(to, from) {
                     let (Some((top, bottom)), Some((dtop, dbottom))) =
                         (x.split_at_checked(width), dx.split_at_mut_checked(width))

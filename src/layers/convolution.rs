@@ -79,15 +79,15 @@ impl Convolution {
         samples(x, plane * self.channels) == samples(y, places * self.outputs)
     }
 
-    /// Calls `f` with each band of rows, and the index of its first place.
+    /// The bands of rows.
     #[inline(always)]
-    fn bands(&self, mut f: impl FnMut(Range<usize>, usize)) {
-        let mut first = 0;
-        while first < self.windows.rows.output {
-            let last = self.windows.rows.output.min(first + self.band.max(1));
-            f(first..last, first * self.windows.columns.output);
-            first = last;
-        }
+    fn bands(&self) -> impl Iterator<Item = Range<usize>> {
+        let (rows, band, mut first) = (self.windows.rows.output, self.band.max(1), 0);
+        core::iter::from_fn(move || {
+            let from = first;
+            first = rows.min(first + band);
+            (from < first).then_some(from..first)
+        })
     }
 
     /// y = x ⋆ W + b.
@@ -102,9 +102,10 @@ impl Convolution {
         let y = y.chunks_exact_mut((places * self.outputs).max(1));
         let samples = kernel::pairs(x.chunks_exact((plane * self.channels).max(1)), y);
         for (group, (x, y)) in samples.enumerate() {
-            let w = w.get(group % self.groups * self.outputs..).unwrap_or_default();
-            self.bands(|rows, first| {
-                let m = rows.len() * self.windows.columns.output;
+            let w = w.get(group % self.groups.max(1) * self.outputs..).unwrap_or_default();
+            for rows in self.bands() {
+                let width = self.windows.columns.output;
+                let (first, m) = (rows.start * width, rows.len() * width);
                 self.windows.unfold(x, rows, 0..taps, col);
                 let y = y.get_mut(first..).unwrap_or_default();
                 kernel::gemm(
@@ -117,7 +118,7 @@ impl Convolution {
                     places,
                     false,
                 );
-            });
+            }
         }
     }
 
@@ -133,9 +134,10 @@ impl Convolution {
         let dy = dy.chunks_exact((places * self.outputs).max(1));
         let samples = kernel::pairs(dx.chunks_exact_mut((plane * self.channels).max(1)), dy);
         for (group, (dx, dy)) in samples.enumerate() {
-            let w = w.get(group % self.groups * self.outputs..).unwrap_or_default();
-            self.bands(|rows, first| {
-                let m = rows.len() * self.windows.columns.output;
+            let w = w.get(group % self.groups.max(1) * self.outputs..).unwrap_or_default();
+            for rows in self.bands() {
+                let width = self.windows.columns.output;
+                let (first, m) = (rows.start * width, rows.len() * width);
                 let dy = dy.get(first..).unwrap_or_default();
                 kernel::gemm(
                     [m, self.outputs, taps],
@@ -148,7 +150,7 @@ impl Convolution {
                     true,
                 );
                 self.windows.fold(col, rows, 0..taps, dx);
-            });
+            }
         }
     }
 
@@ -170,14 +172,15 @@ impl Convolution {
         let dy = dy.chunks_exact((places * self.outputs).max(1));
         let samples = kernel::pairs(x.chunks_exact((plane * self.channels).max(1)), dy);
         for (group, (x, dy)) in samples.enumerate() {
-            let dw = dw.get_mut(group % self.groups * self.outputs..).unwrap_or_default();
-            self.bands(|rows, first| {
-                let m = rows.len() * self.windows.columns.output;
+            let dw = dw.get_mut(group % self.groups.max(1) * self.outputs..).unwrap_or_default();
+            for rows in self.bands() {
+                let width = self.windows.columns.output;
+                let (first, m) = (rows.start * width, rows.len() * width);
                 self.windows.unfold(x, rows, taps.clone(), col);
                 let dy = dy.get(first..).unwrap_or_default();
                 let size = [self.outputs, m, taps.len()];
                 kernel::gemm(size, dy, (places, 1), col, (1, m), dw, outputs, false);
-            });
+            }
         }
     }
 

@@ -4,6 +4,7 @@
 #[macro_use]
 mod activation;
 mod affine;
+mod augment;
 mod batch_norm;
 mod concat;
 mod conv1d;
@@ -28,6 +29,7 @@ pub use activation::{
     Flatten, Gelu, GeluTanh, HardSigmoid, HardTanh, Identity, Relu, Sigmoid, Silu, Softplus, Tanh,
 };
 pub use affine::Affine;
+pub use augment::Augment;
 pub use batch_norm::BatchNorm;
 pub use concat::Concat;
 pub use conv1d::Conv1d;

@@ -27,12 +27,14 @@ NETS = {
     "thin": (1, lambda: nn.Sequential(nn.Linear(1, 4), nn.Tanh(), nn.Linear(4, 1))),
     "named": (3, Named),
     "nested": (3, lambda: nn.Sequential(nn.Sequential(nn.Linear(3, 4), nn.Sigmoid()), nn.Linear(4, 2))),
+    "norms": (3, lambda: nn.Sequential(
+        nn.Linear(3, 5), nn.BatchNorm1d(5), nn.LeakyReLU(), nn.LayerNorm(5), nn.Linear(5, 2))),
     "conv": (72, lambda: nn.Sequential(
         nn.Conv2d(2, 3, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(27, 2))),
 }
 SHAPES = {"conv": (2, 6, 6)}
 TYPES = {"f32": torch.float32, "f64": torch.float64, "f16": torch.float16, "bf16": torch.bfloat16}
-FILES = ["mlp_f32", "mlp_f64", "mlp_f16", "mlp_bf16", "thin_f32", "named_f32", "nested_f64", "conv_f32"]
+FILES = ["mlp_f32", "mlp_f64", "mlp_f16", "mlp_bf16", "thin_f32", "named_f32", "nested_f64", "conv_f32", "norms_f32"]
 SAMPLES = 4
 
 
@@ -43,6 +45,10 @@ def write():
         features, make = NETS[net]
         wide = torch.float64 if kind == "f64" else torch.float32
         module = make().to(TYPES[kind])
+        # Running statistics that are not the first ones.
+        for _ in range(3 if net == "norms" else 0):
+            module(3 * torch.randn(8, features))
+        module.eval()
         state = {f"net.{key}": value.clone() for key, value in module.state_dict().items()}
         x = torch.randn(SAMPLES, features, dtype=wide)
         with torch.no_grad():

@@ -39,7 +39,7 @@ impl Steps for Digits {
     }
 
     fn learned(&self, last: f32) -> bool {
-        last < 0.1
+        last < 0.4
     }
 }
 

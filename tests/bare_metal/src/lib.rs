@@ -27,6 +27,11 @@ pub use lenet::LeNet as Program;
 #[cfg(any(feature = "digits", feature = "lenet"))]
 mod pictures;
 
+#[cfg(feature = "fit")]
+mod fit;
+#[cfg(feature = "fit")]
+pub use fit::Fitting as Program;
+
 #[cfg(feature = "predict")]
 mod predict;
 #[cfg(feature = "predict")]

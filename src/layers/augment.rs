@@ -1,0 +1,119 @@
+//! Variations of images in training.
+#![allow(unsafe_code)] // of `parameters!`, whose unsafe part is in `kernel::place`
+
+use crate::{
+    grad::{Destination, Grad},
+    image::{Img, Size},
+    init::Gain,
+    layer::{Backward, Forward, Layer},
+    shape::{BatchSize, Number, Purpose, nan},
+};
+use rand::{Rng, SeedableRng, rngs::Xoshiro128PlusPlus};
+
+/// In training moves each image by up to `shift` pixels up or down and left or right, and mirrors it with probability ½ if
+/// `flip` is true. In a prediction it does nothing.
+///
+/// y(·, r, q) = x(·, r - down, q - right), where x is zero outside of the image; dx takes dy back to where it came from.
+/// (Chapter 8.1.2; PyTorch's transforms `RandomCrop` with a padding, and `RandomHorizontalFlip`.)
+///
+/// As the first layer of a net it makes new images from those of a data set in each step. It holds no images: the cache
+/// is the seed, from which the backward pass draws again. All randomness comes from the [`Pass`](crate::Pass).
+///
+/// # Shapes
+/// From `Image<C, H, W>` to the same shape. A NaN moves with its image.
+///
+/// After [`Network::init`](crate::Network::init) `shift` is 0 and `flip` false; set the layer then.
+///
+/// ```
+/// use chainrule::{Augment, Dense, Image, Network, SoftmaxCrossEntropy};
+/// use rand::{SeedableRng, rngs::Xoshiro128PlusPlus};
+///
+/// type Layers = (Augment, Dense<f32, Image<1, 8, 8>, 10>);
+/// type Net = Network<f32, Image<1, 8, 8>, Layers, SoftmaxCrossEntropy>;
+/// let mut net = Net::init(&mut Xoshiro128PlusPlus::seed_from_u64(0));
+/// net.layers.0 = Augment { shift: 1, flip: false };
+/// ```
+#[doc(alias("RandomCrop", "RandomHorizontalFlip"))]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Augment {
+    /// The most pixels.
+    pub shift: u8,
+    /// Whether it mirrors.
+    pub flip: bool,
+}
+
+parameters!(Augment { keep shift, keep flip });
+
+impl Augment {
+    /// Calls `f` for each number of a batch of images: with its index in the output, and in the input if it is inside.
+    #[inline(always)]
+    fn each(
+        self,
+        seed: Option<u64>,
+        [samples, channels, height, width]: [usize; 4],
+        mut f: impl FnMut(usize, Option<usize>),
+    ) {
+        let mut rng = seed.map(Xoshiro128PlusPlus::seed_from_u64);
+        let mut rows = 0..samples * channels * height;
+        for _ in 0..samples {
+            let most = usize::from(self.shift);
+            // From 0 to 2·most, so that no number is negative.
+            let mut draw = |count: usize| match &mut rng {
+                Some(rng) => ((u64::from(rng.next_u32()) * count as u64) >> 32) as usize,
+                None => count / 2,
+            };
+            let (down, right) = (draw(2 * most + 1), draw(2 * most + 1));
+            let flip = self.flip && draw(2) == 0;
+            for _ in 0..channels {
+                for (y, row) in (0..height).zip(&mut rows) {
+                    let from = (y + most).checked_sub(down).filter(|&from| from < height);
+                    let first = from.map(|from| (row - y + from) * width);
+                    for x in 0..width {
+                        let from = (x + most).checked_sub(right).filter(|&from| from < width);
+                        let from = from.map(|from| if flip { width - 1 - from } else { from });
+                        f(row * width + x, first.zip(from).map(|(first, from)| first + from));
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl<T: Number, const C: usize, H: Size, W: Size> Layer<T, Img<C, H, W>> for Augment {
+    type Out = Img<C, H, W>;
+    type Cache<B: BatchSize, P: Purpose> = Option<u64>;
+    type Scratch = ();
+    const GAIN: Option<Gain> = None;
+
+    #[inline(always)]
+    fn forward<B: BatchSize, P: Purpose>(&self, at: Forward<T, Img<C, H, W>, Self, B, P>) {
+        *at.cache = at.pass.seed();
+        let (x, y) = (at.x.as_slice(), at.y.as_mut_slice());
+        if x.len() != y.len() {
+            return y.fill(nan());
+        }
+        let samples = x.len().checked_div(C * H::N * W::N).unwrap_or(0);
+        self.each(*at.cache, [samples, C, H::N, W::N], |to, from| {
+            let number = from.and_then(|from| x.get(from).copied()).unwrap_or_else(T::zero);
+            y.get_mut(to).into_iter().for_each(|y| *y = number);
+        });
+    }
+
+    #[inline(always)]
+    fn backward<B: BatchSize, D: Destination<T>>(
+        this: Grad<T, Self, D>,
+        at: Backward<T, Img<C, H, W>, Self, B>,
+    ) {
+        let Some(dx) = at.dx else { return };
+        let (dy, dx) = (at.dy.as_slice(), dx.as_mut_slice());
+        if dy.len() != dx.len() {
+            return dx.fill(nan());
+        }
+        dx.fill(T::zero());
+        let samples = dx.len().checked_div(C * H::N * W::N).unwrap_or(0);
+        this.each(*at.cache, [samples, C, H::N, W::N], |to, from| {
+            let dx = from.and_then(|from| dx.get_mut(from));
+            dx.into_iter().zip(dy.get(to)).for_each(|(dx, &dy)| *dx = dy);
+        });
+    }
+}
