@@ -3,7 +3,7 @@
 
 use chainrule::{
     Adam, Affine, D1, Dropout, Network, Number, Relu, Sgd, SoftmaxCrossEntropy, Trainer, Training,
-    TwoLayerNet, data::read_mnist,
+    TwoLayerNet, data::read_mnist, schedule::Cosine,
 };
 use nalgebra::Dyn;
 use rand::{SeedableRng, rngs::Xoshiro128PlusPlus};
@@ -53,7 +53,8 @@ fn dropout_and_ten_epochs() {
         let mut net = Net::init(&mut Xoshiro128PlusPlus::seed_from_u64(seed));
         net.layers.2 = Dropout::new(0.3);
         let mut trainer = Trainer::new(Dyn(100), 10, seed);
-        trainer.fit(&mut net, &mut Adam::new(0.001), &train, None, |_| ()).unwrap();
+        let mut adam = Adam::new(0.002).schedule(Cosine { steps: 6000, last: 0.0 });
+        trainer.fit(&mut net, &mut adam, &train, None, |_| ()).unwrap();
         let accuracy = net.accuracy_on(&test, Dyn(256));
         println!("seed {seed}: {accuracy}");
         assert!(accuracy >= 0.982, "{accuracy}");
