@@ -1,19 +1,23 @@
 //! Chapter 6.1: how optimizers find the minimum of x²/20 + y², as a picture of their paths, and how fast they learn
 //! the handwritten digits that are embedded here, as a picture of their losses. `--help` lists the options.
 
-use chainrule::data::{Dataset, Pixels, read_labelled};
+#[macro_use]
+mod common;
+#[allow(dead_code)] // This example uses the digits as they are
+#[path = "06_train_neuralnet/digits.rs"]
+mod digits;
+
+use chainrule::data::{Dataset, Pixels};
 use chainrule::{
     AdaGrad, Adam, Affine, D1, Momentum, NAdam, Network, Optimizer, Relu, RmsProp, Sgd,
     SoftmaxCrossEntropy, StepError, Training,
 };
 use clap::{Parser, value_parser};
+use common::{BLUE, FAINT, Failure};
 use nalgebra::{Dyn, Vector2};
 use plotters::prelude::*;
 use rand::{SeedableRng, rngs::Xoshiro128PlusPlus};
 use std::{
-    error::Error,
-    fs,
-    io::{self, Write},
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -42,7 +46,7 @@ type Layers = (
     Affine<f32, 50, 10>,
 );
 type Net = Network<f32, D1<64>, Layers, SoftmaxCrossEntropy>;
-type Digits = Dataset<Pixels<64>, Vec<usize>>;
+type Digits<const IN: usize> = Dataset<Pixels<IN>, Vec<usize>>;
 type Any<P, T> = Box<dyn Optimizer<T, P>>;
 
 /// The name of an optimizer, and its path.
@@ -76,10 +80,7 @@ fn paths() -> Result<Vec<Named>, StepError> {
     optimizers.into_iter().map(path).collect()
 }
 
-const LINE: RGBColor = RGBColor(31, 119, 180);
-const FAINT: RGBColor = RGBColor(205, 212, 220);
-
-fn draw_paths(file: &Path, paths: &[Named]) -> Result<(), Box<dyn Error>> {
+fn draw_paths(file: &Path, paths: &[Named]) -> Result<(), Failure> {
     let area = SVGBackend::new(file, (960, 560)).into_drawing_area();
     area.fill(&WHITE)?;
     let titled = area.titled("30 steps on x²/20 + y² from (-7, 2)", ("sans-serif", 20))?;
@@ -100,8 +101,8 @@ fn draw_paths(file: &Path, paths: &[Named]) -> Result<(), Box<dyn Error>> {
             chart.draw_series(LineSeries::new(ellipse, FAINT))?;
         }
         let points = || path.iter().map(|at| (at.x, at.y));
-        chart.draw_series(LineSeries::new(points(), LINE.stroke_width(2)))?;
-        chart.draw_series(points().map(|point| Circle::new(point, 3, LINE.filled())))?;
+        chart.draw_series(LineSeries::new(points(), BLUE.stroke_width(2)))?;
+        chart.draw_series(points().map(|point| Circle::new(point, 3, BLUE.filled())))?;
         chart.draw_series([Cross::new((0.0, 0.0), 5, BLACK)])?;
     }
     titled.present()?;
@@ -123,7 +124,7 @@ impl Learned {
     }
 }
 
-fn learn(options: &Options, [train, test]: &[Digits; 2]) -> Vec<Learned> {
+fn learn(options: &Options, [train, test]: &[Digits<64>; 2]) -> Vec<Learned> {
     // Rates as in chapter 6.1.8, or PyTorch's defaults.
     let optimizers: [(&str, Any<Layers, f32>); 6] = [
         ("SGD 0.01", Box::new(Sgd::new(0.01))),
@@ -150,7 +151,7 @@ fn learn(options: &Options, [train, test]: &[Digits; 2]) -> Vec<Learned> {
     learned.collect()
 }
 
-fn draw_losses(file: &Path, options: &Options, all: &[Learned]) -> Result<(), Box<dyn Error>> {
+fn draw_losses(file: &Path, options: &Options, all: &[Learned]) -> Result<(), Failure> {
     let area = SVGBackend::new(file, (820, 480)).into_drawing_area();
     area.fill(&WHITE)?;
     let end = options.iterations as usize;
@@ -181,56 +182,32 @@ fn draw_losses(file: &Path, options: &Options, all: &[Learned]) -> Result<(), Bo
     Ok(())
 }
 
-fn digits() -> Result<[Digits; 2], Box<dyn Error>> {
-    macro_rules! file {
-        ($name:literal) => {
-            ($name, &include_bytes!(concat!("data/digits/", $name))[..])
-        };
-    }
-    Ok([
-        read_labelled::<64, 10>(
-            file!("train-images-idx3-ubyte.gz"),
-            file!("train-labels-idx1-ubyte.gz"),
-        )?,
-        read_labelled::<64, 10>(
-            file!("t10k-images-idx3-ubyte.gz"),
-            file!("t10k-labels-idx1-ubyte.gz"),
-        )?,
-    ])
-}
-
-fn run(options: &Options) -> Result<(), Box<dyn Error>> {
-    let mut out = io::stdout().lock();
+fn run(options: &Options) -> Result<(), Failure> {
+    common::writable(&options.out)?;
     let [curves, plane] =
         ["optimizers_digits.svg", "optimizers_paths.svg"].map(|name| options.out.join(name));
-    fs::create_dir_all(&options.out).map_err(|e| format!("{}: {e}", options.out.display()))?;
-    // An error now, and not after the training.
-    for file in [&curves, &plane] {
-        fs::write(file, "").map_err(|error| format!("{}: {error}", file.display()))?;
-    }
-
     let paths = paths()?;
-    writeln!(out, "30 steps on x²/20 + y² from (-7, 2), where it is 6.45:")?;
+    println!("30 steps on x²/20 + y² from (-7, 2), where it is 6.45:");
     for (name, path) in &paths {
         let end = path[30];
-        writeln!(out, "  {name:<18} ({:7.4}, {:7.4})  {:.4}", end.x, end.y, f(&end))?;
+        println!("  {name:<18} ({:7.4}, {:7.4})  {:.4}", end.x, end.y, f(&end));
     }
     draw_paths(&plane, &paths)?;
-    writeln!(out, "paths in {}\n", plane.display())?;
+    println!("paths in {}\n", plane.display());
     // What the book's pictures show: SGD crosses the valley at each step, and all come near the minimum.
     assert!(paths[0].1.windows(2).all(|step| step[0].y * step[1].y < 0.0));
     assert!(paths.iter().all(|(_, path)| f(&path[30]) < 0.2));
 
-    let digits = digits()?;
-    writeln!(out, "{} mini-batches of 100 digits:", options.iterations)?;
-    writeln!(out, "  {:<14} {:>10} {:>14}", "", "last loss", "test accuracy")?;
+    let digits = digits::embedded()?;
+    println!("{} mini-batches of 100 digits:", options.iterations);
+    println!("  {:<14} {:>10} {:>14}", "", "last loss", "test accuracy");
     let learned = learn(options, &digits);
     for one in &learned {
         let last = one.mean(one.losses.len(), 20);
-        writeln!(out, "  {:<14} {last:>10.4} {:>14.4}", one.name, one.accuracy)?;
+        println!("  {:<14} {last:>10.4} {:>14.4}", one.name, one.accuracy);
     }
     draw_losses(&curves, options, &learned)?;
-    writeln!(out, "losses in {}", curves.display())?;
+    println!("losses in {}", curves.display());
     if options.iterations == 600 && options.seed == 0 {
         // All others are faster than plain descent, and know digits that they have not seen.
         let [sgd, others @ ..] = &learned[..] else { return Err("no optimizers".into()) };
@@ -243,17 +220,5 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
 }
 
 fn main() -> ExitCode {
-    match run(&Options::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        // Whoever reads the output has read enough.
-        Err(error)
-            if error.downcast_ref().map(io::Error::kind) == Some(io::ErrorKind::BrokenPipe) =>
-        {
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    common::exit(run(&Options::parse()))
 }

@@ -128,7 +128,8 @@ fn draw(folder: &PathBuf, solved: &Curve, adam: &Curve) -> Result<PathBuf, Box<d
             .label(name)
             .legend(move |(x, y)| PathElement::new([(x, y), (x + 16, y)], colour.stroke_width(2)));
     }
-    chart.configure_series_labels().background_style(WHITE).draw()?;
+    let mut labels = chart.configure_series_labels();
+    labels.background_style(WHITE).position(SeriesLabelPosition::UpperRight).draw()?;
     area.present()?;
     Ok(file.clone())
 }

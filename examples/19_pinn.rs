@@ -133,7 +133,7 @@ fn draw(
         .y_label_area_size(60)
         .build_cartesian_2d(
             (1.0..10.0 * adam.len() as f64).log_scale(),
-            (1e-7..10.0).log_scale(),
+            (1e-8..10.0).log_scale(),
         )?;
     let mut mesh = chart.configure_mesh();
     mesh.light_line_style(TRANSPARENT)
@@ -151,7 +151,7 @@ fn draw(
             .legend(move |(x, y)| PathElement::new([(x, y), (x + 16, y)], colour.stroke_width(2)));
     }
     let mut labels = chart.configure_series_labels();
-    labels.background_style(WHITE).position(SeriesLabelPosition::LowerLeft).draw()?;
+    labels.background_style(WHITE).position(SeriesLabelPosition::UpperRight).draw()?;
     area.present()?;
     Ok(file.clone())
 }

@@ -75,10 +75,10 @@ macro_rules! sizes {
         impl Size for Px<{ 32 * $block + $n }> {
             type Less = Px<{ 32 * $block + $n - 1 }>;
             type More = Px<{ 32 * $block + $n + 1 }>;
-            type Half = Px<{ (32 * $block + $n + 1) / 2 }>;
-            type Third = Px<{ (32 * $block + $n + 2) / 3 }>;
-            type Quarter = Px<{ (32 * $block + $n + 3) / 4 }>;
-            type Band = Px<{ if 32 * $block + $n < 16 { (32 * $block + $n + 1) / 2 } else { 8 } }>;
+            type Half = Px<{ usize::div_ceil(32 * $block + $n, 2) }>;
+            type Third = Px<{ usize::div_ceil(32 * $block + $n, 3) }>;
+            type Quarter = Px<{ usize::div_ceil(32 * $block + $n, 4) }>;
+            type Band = Px<{ if 32 * $block + $n < 16 { usize::div_ceil(32 * $block + $n, 2) } else { 8 } }>;
         }
     )* };
 }

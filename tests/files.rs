@@ -4,8 +4,6 @@
 //! safetensors (default `python3`); without one, what needs it is skipped. `CHAINRULE_MUTATIONS` and
 //! `CHAINRULE_KILLS` are the numbers of broken files and of killed trainings.
 
-#![allow(unsafe_code)] // an allocator is
-
 use chainrule::{
     Adam, Affine, BatchNorm, Buffer, Conv2d, D1, Dense, Flatten, Frozen, Image, Images, LayerNorm,
     LeakyRelu, MaxPool2d, Network, Optimizer, Parameters, Path, Relu, Sgd, Sigmoid, Statistic,
@@ -14,11 +12,10 @@ use chainrule::{
     files::{self, Checkpoint, LoadErrorKind, Loading, Stored},
     named, parameters,
 };
+use largest::LARGEST;
 use nalgebra::{Const, SMatrix, SVector};
 use rand::{Rng, SeedableRng, rngs::Xoshiro128PlusPlus};
 use std::{
-    alloc::{GlobalAlloc, Layout, System},
-    cell::Cell,
     env, fs,
     io::Write,
     ops::ControlFlow,
@@ -28,26 +25,7 @@ use std::{
     time::Duration,
 };
 
-struct Largest;
-
-thread_local! {
-    static LARGEST: Cell<usize> = const { Cell::new(0) };
-}
-
-// SAFETY: every call goes to the system's allocator.
-unsafe impl GlobalAlloc for Largest {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        LARGEST.set(LARGEST.get().max(layout.size()));
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
-        unsafe { System.dealloc(place, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Largest = Largest;
+mod largest;
 
 fn number(variable: &str, default: usize) -> usize {
     env::var(variable).map_or(default, |text| text.parse().unwrap())

@@ -49,11 +49,14 @@ pub struct Series<'a> {
 
 pub type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
+/// Draws one chart.
+type Draw<'a> = &'a dyn Fn(&Area) -> Result<(), Failure>;
+
 /// Draws charts side by side into `folder/name`, each 450 pixels wide.
 pub fn picture<const N: usize>(
     folder: &Path,
     name: &str,
-    draw: [&dyn Fn(&Area) -> Result<(), Failure>; N],
+    draw: [Draw; N],
 ) -> Result<PathBuf, Failure> {
     let path = folder.join(name);
     let area = SVGBackend::new(&path, (450 * N as u32, 420)).into_drawing_area();

@@ -6,7 +6,7 @@ use super::{
     residuals::Objective,
 };
 use crate::{kernel, shape::Number, zeros::Zeros};
-use core::mem::MaybeUninit;
+use core::{cmp::Ordering, mem::MaybeUninit};
 use nalgebra::{SVector, convert};
 
 /// Trains on one batch, the same in each step, with any loss. It learns the curvature of the loss from the last `M`
@@ -207,7 +207,8 @@ impl<T: Number, const P: usize, const M: usize> LBfgs<T, P, M> {
                 direction.axpy(*factor - other, s, T::one());
             }
         }
-        if !(direction.dot(&self.gradient) < T::zero()) {
+        // For NaN too.
+        if direction.dot(&self.gradient).partial_cmp(&T::zero()) != Some(Ordering::Less) {
             self.kept = 0;
             self.direction = -self.gradient;
         }

@@ -13,6 +13,7 @@ use crate::{
     shape::{Batch, BatchSize, Flat, Number, number},
     zeros::ConstZeros,
 };
+use core::cmp::Ordering;
 use nalgebra::{SMatrix, SVector, convert};
 use num_traits::ConstZero;
 
@@ -292,7 +293,7 @@ impl<T: Number, const P: usize> Work for Factor<'_, T, P> {
             for (&a, pivot) in column.iter().zip(self.pivots.iter_mut()).skip(j).take(1) {
                 *pivot = (a - sum + self.damping).sqrt();
                 // False for NaN too.
-                if !(*pivot > T::zero()) {
+                if (*pivot).partial_cmp(&T::zero()) != Some(Ordering::Greater) {
                     return false;
                 }
             }

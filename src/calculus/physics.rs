@@ -127,6 +127,7 @@ where
     }
 
     /// The outputs of some samples from `first` on with all derivatives, and how many they are.
+    #[expect(clippy::indexing_slicing, reason = "matrices of O rows and I columns")]
     fn derivatives(&mut self, first: usize) -> ([Derivatives<T, I, O>; C], usize) {
         let (value, slopes) = (SVector::zeros(), SMatrix::zeros());
         let zero = Derivatives::<T, I, O> { value, first: slopes, second: slopes };
@@ -147,6 +148,7 @@ where
     }
 
     /// The residuals of a sample, with their derivative by one of the numbers that they depend on.
+    #[expect(clippy::indexing_slicing, reason = "matrices of O rows and I columns")]
     fn residuals(
         &self,
         sample: usize,
@@ -213,6 +215,7 @@ where
         sum
     }
 
+    #[expect(clippy::indexing_slicing, reason = "matrices of O rows and I columns")]
     fn linearize(&mut self, take: &mut dyn FnMut(&[T], &[T])) {
         let mut first = 0;
         while first < self.x.ncols() {

@@ -197,6 +197,7 @@ as_list!(
 
 /// Two lists side by side, such as labels and the weights of samples for [`Weighted`](crate::Weighted). If one is longer
 /// than the other, the pair has no samples.
+#[diagnostic::do_not_recommend]
 impl<Y: Samples, W: Samples> Samples for (Y, W) {
     fn count(&self) -> usize {
         let count = self.0.count();
@@ -204,6 +205,7 @@ impl<Y: Samples, W: Samples> Samples for (Y, W) {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: Number, B: BatchSize, Y: Gather<T, B>, W: Gather<T, B>> Gather<T, B> for (Y, W) {
     type Batch = (Y::Batch, W::Batch);
 

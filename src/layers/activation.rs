@@ -292,7 +292,8 @@ fn near<T: Number>(x: T) -> (T, T) {
 /// use chainrule::{ByValue, HardSigmoid};
 /// use nalgebra::Vector4;
 ///
-/// let mut hard = HardSigmoid.trace(&Vector4::new(0.0, 3.0, 1000.0, -1000.0));
+/// let x = Vector4::new(0.0, 3.0, 1000.0, -1000.0);
+/// let mut hard = HardSigmoid.trace(&x);
 /// assert_eq!(hard.y, Vector4::new(0.5, 1.0, 1.0, 0.0));
 /// assert_eq!(hard.backward(&Vector4::repeat(6.0)).0, Vector4::new(1.0, 0.0, 0.0, 0.0));
 /// ```
@@ -313,7 +314,8 @@ elementwise!(HardSigmoid {}: |this, x| clamp((x + three()) / (three::<T>() + thr
 /// use chainrule::{ByValue, HardTanh};
 /// use nalgebra::Vector4;
 ///
-/// let mut hard = HardTanh.trace(&Vector4::new(0.5, 1.0, 1000.0, -1000.0));
+/// let x = Vector4::new(0.5, 1.0, 1000.0, -1000.0);
+/// let mut hard = HardTanh.trace(&x);
 /// assert_eq!(hard.y, Vector4::new(0.5, 1.0, 1.0, -1.0));
 /// assert_eq!(hard.backward(&Vector4::repeat(6.0)).0, Vector4::new(6.0, 0.0, 0.0, 0.0));
 /// ```

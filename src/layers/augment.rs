@@ -59,7 +59,7 @@ impl Augment {
             let most = usize::from(self.shift);
             // From 0 to 2·most, so that no number is negative.
             let mut draw = |count: usize| match &mut rng {
-                Some(rng) => (u64::from(rng.next_u32()) * count as u64 >> 32) as usize,
+                Some(rng) => ((u64::from(rng.next_u32()) * count as u64) >> 32) as usize,
                 None => count / 2,
             };
             let (down, right) = (draw(2 * most + 1), draw(2 * most + 1));

@@ -25,7 +25,8 @@ use rand::Rng;
 /// use nalgebra::{Vector2, Vector4};
 ///
 /// let both = Concat::<_, _, 4> { left: Identity, right: Relu };
-/// let mut pass = both.trace(&Vector2::new(1.0, -2.0));
+/// let x = Vector2::new(1.0, -2.0);
+/// let mut pass = both.trace(&x);
 /// assert_eq!(pass.y, Vector4::new(1.0, -2.0, 1.0, 0.0));
 /// let (dx, _) = pass.backward(&Vector4::new(1.0, 2.0, 10.0, 20.0));
 /// assert_eq!(dx, Vector2::new(11.0, 2.0));

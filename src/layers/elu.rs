@@ -21,7 +21,8 @@ use crate::{
 /// use chainrule::{ByValue, Elu};
 /// use nalgebra::Vector3;
 ///
-/// let mut elu = Elu::default().trace(&Vector3::new(2.0, 0.0, -1000.0));
+/// let (layer, x) = (Elu::default(), Vector3::new(2.0, 0.0, -1000.0));
+/// let mut elu = layer.trace(&x);
 /// assert_eq!(elu.y, Vector3::new(2.0, 0.0, -1.0));
 /// assert_eq!(elu.backward(&Vector3::repeat(5.0)).0, Vector3::new(5.0, 5.0, 0.0));
 /// ```

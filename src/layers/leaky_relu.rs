@@ -23,7 +23,8 @@ use rand::Rng;
 /// use chainrule::{ByValue, LeakyRelu};
 /// use nalgebra::Vector3;
 ///
-/// let mut leaky = LeakyRelu { slope: Some(0.5) }.trace(&Vector3::new(2.0, 0.0, -1000.0));
+/// let (layer, x) = (LeakyRelu { slope: Some(0.5) }, Vector3::new(2.0, 0.0, -1000.0));
+/// let mut leaky = layer.trace(&x);
 /// assert_eq!(leaky.y, Vector3::new(2.0, 0.0, -500.0));
 /// assert_eq!(leaky.backward(&Vector3::repeat(4.0)).0, Vector3::new(4.0, 2.0, 2.0));
 /// ```
@@ -50,7 +51,8 @@ elementwise!(LeakyRelu { slope }: |this, x| if x > T::zero() { x } else { x * se
 /// use nalgebra::{Vector1, Vector2};
 ///
 /// let layer = PRelu { weight: Vector1::new(0.5) };
-/// let mut pass = layer.trace(&Vector2::new(3.0, -1000.0));
+/// let x = Vector2::new(3.0, -1000.0);
+/// let mut pass = layer.trace(&x);
 /// assert_eq!(pass.y, Vector2::new(3.0, -500.0));
 /// let (dx, grad) = pass.backward(&Vector2::new(1.0, 2.0));
 /// assert_eq!((dx, grad.weight[0]), (Vector2::new(1.0, 1.0), -2000.0));

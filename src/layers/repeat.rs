@@ -9,8 +9,8 @@ use crate::{
 };
 use rand::Rng;
 
-/// M layers of one type, one after the other: layers[M - 1](… layers[0](x)). Each has its own parameters, with the
-/// names `layers.0`, `layers.1` and so on. (PyTorch's `Sequential` of a list.)
+/// M layers of one type, one after the other. Each takes the output of the one before it. Each has its own parameters,
+/// with the names `layers.0`, `layers.1` and so on. (PyTorch's `Sequential` of a list.)
 ///
 /// # Shapes
 /// Any, if the layer returns the shape that it takes.

@@ -42,6 +42,11 @@ pub trait Loss<T: Number, S: Shape, B: BatchSize, Y: ?Sized> {
 
 /// A loss that is a mean over the samples, so that each sample can have a weight: see [`Weighted`]. Every loss of
 /// this crate is one.
+#[diagnostic::on_unimplemented(
+    message = "`{Y}` is no target of `{Self}` for a batch of `{B}` outputs of shape `{S}`",
+    label = "not a target for this batch",
+    note = "`SoftmaxCrossEntropy` contains the softmax: a net that it trains ends without a `Softmax` layer"
+)]
 pub trait MeanLoss<T: Number, S: Shape, B: BatchSize, Y: ?Sized> {
     /// Σ wᵢ·Lᵢ / Σ wᵢ for the weights w and the losses L of the samples. Without weights each weight is 1. If `dy`
     /// is given, overwrites it with the gradient on the outputs.
@@ -57,7 +62,6 @@ pub trait MeanLoss<T: Number, S: Shape, B: BatchSize, Y: ?Sized> {
 /// A `MeanLoss` without weights is a `Loss`.
 macro_rules! losses {
     ($($name:ident $(<const $n:ident>)?)*) => { $(
-        #[diagnostic::do_not_recommend]
         impl<T: Number, S: Shape, B: BatchSize, Y: ?Sized $(, const $n: usize)?> Loss<T, S, B, Y>
             for $name $(<$n>)?
         where
