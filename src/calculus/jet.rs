@@ -56,7 +56,6 @@ impl<T: Number, const K: usize> Jet<T, K> {
     #[inline(always)]
     fn join(self, other: Self, value: T, a: T, b: T) -> Self {
         let mut slopes = self.slopes;
-        // By reference: arrays by value are not vectorised.
         slopes.iter_mut().zip(&other.slopes).for_each(|(d, &e)| *d = *d * a + e * b);
         Jet { value, slopes }
     }

@@ -42,7 +42,7 @@ use num_traits::ConstZero;
 /// let mut net = Net::init(&mut Xoshiro128PlusPlus::seed_from_u64(0));
 /// let mut memory = Net::sample_gradients::<WEIGHTS, 16>();
 /// let mut solver = LevenbergMarquardt::<f64, WEIGHTS>::new();
-/// solver.goal = 41.0 * 1e-6;
+/// solver.goal = 41.0 * 0.002;
 /// let outcome = solver.fit(&mut net, &x, &t, &mut memory, 100);
 /// assert_eq!(outcome.stop, Stop::Goal);
 /// ```
