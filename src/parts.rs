@@ -175,15 +175,16 @@ impl<T: Number, In: Shape, L: Layer<T, In>, B: BatchSize, Z> Part<T, In, L, B, Z
 impl Threads {
     /// Calls `work` with each part.
     fn each<P: Send>(self, parts: &mut [P], work: impl Fn(&mut P) + Send + Sync) {
+        #[cfg(feature = "rayon")]
+        if let Threads::Rayon = self {
+            use rayon::prelude::*;
+            return parts.par_iter_mut().for_each(work);
+        }
         let threads = match self {
-            Threads::Scoped(threads) => threads,
+            Threads::Scoped(threads) => threads.min(parts.len()),
             #[cfg(feature = "rayon")]
-            Threads::Rayon => {
-                use rayon::prelude::*;
-                return parts.par_iter_mut().for_each(work);
-            }
+            Threads::Rayon => 1,
         };
-        let threads = threads.min(parts.len());
         let queue = Mutex::new(parts.iter_mut());
         let next = || queue.lock().ok().and_then(|mut queue| queue.next());
         let run = || {

@@ -119,7 +119,7 @@ fn no_allocation_in_derivatives_and_second_order() {
     assert_eq!(allocations(calculus), 0);
     let bytes = Net::levenberg_marquardt_bytes::<17, 2>();
     // 17² numbers, and a few times 17.
-    assert!(bytes >= 4 * 17 * 17 && bytes <= 4 * 17 * (17 + 12) + 512);
+    assert!((4 * 17 * 17..=4 * 17 * (17 + 12) + 512).contains(&bytes));
 }
 
 fn workspace<L: Layer<f32, D1<6>>, E, W: Way>(

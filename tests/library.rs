@@ -308,7 +308,7 @@ fn impossible_targets() {
         AbsoluteError.loss(&y, &nan, None),
         Huber::default().loss(&nan, &y, None),
         BinaryCrossEntropy.loss(&nan, &y.map(|_| 0.5), None),
-        BinaryCrossEntropy.loss(&y, &nan.map(|t| t.min(1.0).max(0.0) + t * 0.0), None),
+        BinaryCrossEntropy.loss(&y, &nan.map(|t| t.clamp(0.0, 1.0)), None),
         BinaryCrossEntropy.loss(&y, &y, None),
     ] {
         assert!(loss.is_nan());

@@ -1,5 +1,6 @@
 //! Convolution and pooling over a grid of kernels, strides, paddings and dilations against the definition, summed
 //! number by number. All numbers are small integers, so every sum is exact in any order.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use super::{Axis, Convolution, Windows};
 use std::{vec, vec::Vec};
