@@ -107,6 +107,7 @@ struct Weights<'a, T> {
 }
 
 impl<'a, T: Number> Weights<'a, T> {
+    #[inline(always)]
     fn new(each: Option<&'a [T]>, samples: usize, fits: bool) -> Self {
         let total = match each {
             _ if !fits => nan(),
@@ -129,11 +130,6 @@ impl<'a, T: Number> Weights<'a, T> {
             Some(each) => each.get(sample).copied().unwrap_or_else(nan),
         }
     }
-
-    /// The numbers of a batch that have one weight: of a sample, or without weights of all.
-    fn chunk(&self, all: usize, sample: usize) -> usize {
-        if self.each.is_some() { sample.max(1) } else { all.max(1) }
-    }
 }
 
 /// The sum of a loss over all numbers of a batch, divided by the samples and by `parts`. `f` returns the loss of an
@@ -150,29 +146,44 @@ fn each<T: Number, S: Flat, B: BatchSize>(
     let fits = size == S::size::<T, B>(t);
     let weights = Weights::new(weights, size.value(), fits);
     let (y, t, total) = (S::flat::<T, B>(y), S::flat::<T, B>(t), weights.total * number(parts));
-    let chunk = weights.chunk(y.len(), S::LEN);
     let mut dy = dy.map(|dy| S::flat_mut::<T, B>(dy));
     if let Some(dy) = dy.as_deref_mut().filter(|dy| dy.len() != y.len() || !fits) {
         dy.fill(nan());
     }
-    let mut sum = Sum::new();
+    // Apart, so that a step without weights has no code for them.
+    if weights.each.is_none() {
+        return of_one_weight(y, t, dy, T::one(), total, &f) / total;
+    }
+    let (chunk, mut sum) = (S::LEN.max(1), Sum::new());
     for (s, (y, t)) in y.chunks(chunk).zip(t.chunks(chunk)).enumerate() {
-        let weight = weights.of(s);
         let dy = dy.as_deref_mut().and_then(|dy| dy.get_mut(s * chunk..));
-        let each = dy.into_iter().flatten().zip(y.iter().zip(t));
-        if weight == T::zero() {
-            each.for_each(|(dy, _)| *dy = T::zero());
-            continue;
-        }
-        each.for_each(|(dy, (&y, &t))| *dy = f(y, t).1 * weight / total);
-        let losses = kernel::sum_of(y.len().min(t.len()), |part| {
-            let y = y.get(part.clone()).unwrap_or_default();
-            let pairs = y.iter().zip(t.get(part).unwrap_or_default());
-            pairs.fold(T::zero(), |sum, (&y, &t)| sum + f(y, t).0)
-        });
-        sum.add(losses * weight);
+        sum.add(of_one_weight(y, t, dy, weights.of(s), total, &f));
     }
     sum.total() / total
+}
+
+/// The loss of numbers that have one weight, times the weight, and their slopes.
+#[inline(always)]
+fn of_one_weight<T: Number>(
+    y: &[T],
+    t: &[T],
+    dy: Option<&mut [T]>,
+    weight: T,
+    total: T,
+    f: &impl Fn(T, T) -> (T, T),
+) -> T {
+    let each = dy.into_iter().flatten().zip(y.iter().zip(t));
+    if weight == T::zero() {
+        each.for_each(|(dy, _)| *dy = T::zero());
+        return T::zero();
+    }
+    each.for_each(|(dy, (&y, &t))| *dy = f(y, t).1 * weight / total);
+    let losses = kernel::sum_of(y.len().min(t.len()), |part| {
+        let y = y.get(part.clone()).unwrap_or_default();
+        let pairs = y.iter().zip(t.get(part).unwrap_or_default());
+        pairs.fold(T::zero(), |sum, (&y, &t)| sum + f(y, t).0)
+    });
+    losses * weight
 }
 
 /// A target for `N` classes: for each sample the number of its class (`[usize; B]`; for `Dyn` a `Vec` or slice), or
