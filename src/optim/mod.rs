@@ -47,7 +47,7 @@ use alloc::boxed::Box;
 /// To write one, implement [`Rule`]. To choose one at run time, use a `Box<dyn Optimizer<T, Layers>>`:
 ///
 /// ```
-/// use chainrule::{Affine, D1, Network, Optimizer, Sgd, SumSquaredError};
+/// use chainrule::{Adam, Affine, D1, Network, Optimizer, Sgd, SumSquaredError};
 /// use nalgebra::{Const, Matrix1x2};
 /// use rand::{SeedableRng, rngs::Xoshiro128PlusPlus};
 ///
@@ -55,9 +55,10 @@ use alloc::boxed::Box;
 /// let mut rng = Xoshiro128PlusPlus::seed_from_u64(0);
 /// type Net = Network<f64, D1<1>, Layers, SumSquaredError>;
 /// let mut net = Net::init(&mut rng);
-/// let mut optimizer: Box<dyn Optimizer<f64, Layers>> = match "sgd" {
-///     "sgd" => Box::new(Sgd::new(0.5)),
-///     _ => unimplemented!(),
+/// let name = "sgd";
+/// let mut optimizer: Box<dyn Optimizer<f64, Layers>> = match name {
+///     "adam" => Box::new(Adam::new(1e-3)),
+///     _ => Box::new(Sgd::new(0.5)),
 /// };
 /// let mut work = Net::workspace(Const::<2>);
 /// let (x, t) = (Matrix1x2::new(0.0, 1.0), Matrix1x2::new(1.0, 3.0));
