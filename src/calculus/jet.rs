@@ -1,14 +1,14 @@
 //! A number with its derivatives, which is a scalar like any other.
-#![allow(unsafe_code)] // nalgebra's trait `SimdValue` has two functions that it declares unsafe
+#![allow(unsafe_code)] // of `one_lane!`, which is in `kernel`
 
-use crate::shape::Number;
+use crate::{kernel::one_lane, shape::Number};
 use approx::{AbsDiffEq, RelativeEq, UlpsEq};
 use core::{
     cmp::Ordering,
     fmt,
     ops::{Add, AddAssign, Div, DivAssign, Mul, MulAssign, Neg, Rem, RemAssign, Sub, SubAssign},
 };
-use nalgebra::{ComplexField, Field, RealField, SimdValue};
+use nalgebra::{ComplexField, Field, RealField};
 use num_traits::{FromPrimitive, Num, One, Signed, Zero};
 use simba::scalar::{SubsetOf, SupersetOf};
 
@@ -253,35 +253,7 @@ impl<T: Number, const K: usize> SubsetOf<Self> for Jet<T, K> {
     }
 }
 
-impl<T: Number, const K: usize> SimdValue for Jet<T, K> {
-    const LANES: usize = 1;
-    type Element = Self;
-    type SimdBool = bool;
-
-    fn splat(value: Self) -> Self {
-        value
-    }
-
-    fn extract(&self, _: usize) -> Self {
-        *self
-    }
-
-    unsafe fn extract_unchecked(&self, _: usize) -> Self {
-        *self
-    }
-
-    fn replace(&mut self, _: usize, value: Self) {
-        *self = value;
-    }
-
-    unsafe fn replace_unchecked(&mut self, _: usize, value: Self) {
-        *self = value;
-    }
-
-    fn select(self, condition: bool, other: Self) -> Self {
-        if condition { self } else { other }
-    }
-}
+one_lane!([T: Number, const K: usize] Jet<T, K>);
 
 impl<T: Number, const K: usize> Field for Jet<T, K> {}
 

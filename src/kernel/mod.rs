@@ -53,6 +53,7 @@ macro_rules! each {
 }
 
 mod loops;
+mod one_lane;
 mod place;
 // On x86-64 with std, the crate asks the CPU what it has; without std, the build says it. aarch64 has NEON.
 #[cfg_attr(
@@ -74,6 +75,7 @@ use crate::shape::Number;
 use core::ops::Range;
 
 pub(crate) use loops::dot;
+pub(crate) use one_lane::one_lane;
 pub use place::{Larger, Room, Scratch, numbers, numbers_mut, parts, zero_field};
 #[cfg(feature = "alloc")]
 pub(crate) use simd::prefetch;
