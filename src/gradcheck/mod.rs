@@ -74,6 +74,9 @@ mod optimizer;
 mod oracle;
 mod property;
 mod report;
+mod second_order;
+mod settings;
+mod stencil;
 #[cfg(feature = "proptest")]
 pub mod strategy;
 mod subject;
@@ -83,13 +86,13 @@ pub use case::{Case, Values};
 pub use loss::Target;
 pub use optimizer::{OptimizerFault, check_optimizer};
 pub use report::{Check, Report, Verdict, Worst};
+pub use settings::{GradCheck, Mode};
 
 use crate::{
     layer::Layer,
     loss::Loss,
     network::Network,
     params::{LeafMut, Parameters, Role},
-    pass::Pass,
     path::Path,
     shape::{BatchSize, Flat, Number},
 };
@@ -98,7 +101,7 @@ use alloc::{
     string::{String, ToString},
     vec::Vec,
 };
-use core::{fmt, marker::PhantomData};
+use core::marker::PhantomData;
 use layer::OfLayer;
 use loss::OfLoss;
 use nalgebra::Dyn;
@@ -124,111 +127,7 @@ impl Real for f64 {
     }
 }
 
-/// How much is compared with the dual numbers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    /// One random direction: one pass, whatever the size. If it fails, all entries.
-    Directional,
-    /// Every entry: a pass for each.
-    Full,
-}
-
-/// A gradient check to be made: where, how much, how exactly.
-#[derive(Clone, Debug, PartialEq)]
-#[must_use]
-pub struct GradCheck {
-    seed: Option<u64>,
-    batch: Option<usize>,
-    values: Option<(Values, f64)>,
-    mode: Mode,
-    pass: Pass,
-    ulps: (f64, &'static str),
-    per_sample: bool,
-    differences: bool,
-    keep: bool,
-}
-
-impl Default for GradCheck {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-const TOLERANCE: (f64, &str) = (64.0, "a few dozen roundings of what is summed up");
-
 impl GradCheck {
-    /// All entries at random values between -2 and 2, three samples, 64 units of tolerance.
-    pub const fn new() -> Self {
-        GradCheck {
-            seed: None,
-            batch: None,
-            values: None,
-            mode: Mode::Full,
-            pass: Pass::Predict,
-            ulps: TOLERANCE,
-            per_sample: true,
-            differences: true,
-            keep: false,
-        }
-    }
-
-    /// At these values. A report's last line names its case. Of many cases this is the first; the
-    /// others have other seeds.
-    pub const fn at(mut self, case: Case) -> Self {
-        let Case { seed, batch, values, margin } = case;
-        (self.seed, self.batch, self.values) = (Some(seed), Some(batch), Some((values, margin)));
-        self
-    }
-
-    /// At the values of this seed, of many cases the first.
-    pub const fn seed(mut self, seed: u64) -> Self {
-        self.seed = Some(seed);
-        self
-    }
-
-    /// With so many samples.
-    pub const fn batch(mut self, batch: usize) -> Self {
-        self.batch = Some(batch);
-        self
-    }
-
-    /// All entries, or one direction.
-    pub const fn mode(mut self, mode: Mode) -> Self {
-        self.mode = mode;
-        self
-    }
-
-    /// In this pass: `Pass::Train` for a layer that draws, so that what it draws is checked.
-    pub fn pass(mut self, pass: Pass) -> Self {
-        self.pass = pass;
-        self
-    }
-
-    /// Another tolerance, in units in the last place of the scale, and why it is right.
-    pub const fn tolerance(mut self, ulps: f64, reason: &'static str) -> Self {
-        self.ulps = (ulps, reason);
-        self
-    }
-
-    /// Whether a sample's output depends on that sample alone; not so for batch normalisation.
-    pub const fn per_sample(mut self, per_sample: bool) -> Self {
-        self.per_sample = per_sample;
-        self
-    }
-
-    /// Whether differences are made beside the dual numbers: five forward passes for each entry.
-    pub const fn differences(mut self, differences: bool) -> Self {
-        self.differences = differences;
-        self
-    }
-
-    /// Checks a layer with the parameters that it has. Else those that learn are drawn as the inputs
-    /// are; statistics and frozen parameters are always kept.
-    pub const fn keep_parameters(mut self) -> Self {
-        self.keep = true;
-        self
-    }
-
     /// Checks a layer: a single one, a tuple, or a net's `layers`.
     ///
     /// Of the input and of every parameter, by these names in the report:
@@ -363,40 +262,9 @@ impl GradCheck {
         Ok(all)
     }
 
-    /// Where the check is made.
-    pub fn case(&self) -> Case {
-        self.set(Case { seed: 0, batch: 3, values: Values::Uniform(2.0), margin: 0.01 })
-    }
-
-    /// A case with what was set.
-    fn set(&self, case: Case) -> Case {
-        let (values, margin) = self.values.unwrap_or((case.values, case.margin));
-        let seed = self.seed.unwrap_or(0).wrapping_add(case.seed);
-        Case { seed, batch: self.batch.unwrap_or(case.batch), values, margin }
-    }
-
     fn report<T: Real, L>(&self) -> Report {
         let subject = format!("{}, {}", short::<L>(), core::any::type_name::<T>());
         Report::new(subject, self.clone(), T::default_epsilon().into())
-    }
-}
-
-/// As a line of Rust that makes the same check.
-impl fmt::Display for GradCheck {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        let GradCheck { mode, pass, ulps: (ulps, reason), per_sample, differences, keep, .. } =
-            self;
-        write!(f, "GradCheck::new().at({})", self.case())?;
-        let settings = [
-            (*mode != Mode::Full, format!("mode(Mode::{mode:?})")),
-            (*pass != Pass::Predict, format!("pass(Pass::{pass:?})")),
-            ((*ulps, *reason) != TOLERANCE, format!("tolerance({ulps:?}, {reason:?})")),
-            (!per_sample, "per_sample(false)".into()),
-            (!differences, "differences(false)".into()),
-            (*keep, "keep_parameters()".into()),
-        ];
-        let mut made = settings.iter().filter(|(made, _)| *made);
-        made.try_for_each(|(_, setting)| write!(f, ".{setting}"))
     }
 }
 

@@ -68,7 +68,9 @@ where
     O: Optimizer<T, Probe<T>>,
 {
     let mut rng = Xoshiro128PlusPlus::seed_from_u64(0);
-    let start = Net::<T>::init(&mut rng);
+    let mut start = Net::<T>::init(&mut rng);
+    // So small that a rate of 1 does not diverge in a few steps.
+    start.layers.0.weight.fill(convert(0.01));
     let mut batch = || {
         let (mut x, mut t) = (SMatrix::<T, WIDE, 3>::zeros(), SMatrix::<T, 2, 3>::zeros());
         crate::init::normal(T::one(), &mut x, &mut rng);

@@ -6,20 +6,18 @@ use super::{
     case::{Case, unit},
     guarded,
     report::{Report, Worst},
+    stencil::{BENT, FINE, STEPS, Stencil, step},
     subject::{Place, Subject},
 };
 use alloc::{format, rc::Rc, string::String, vec, vec::Vec};
 
-/// From this part of the size on, an error is no rounding and no curvature.
-const BENT: f64 = 1e-3;
-
 /// How many times the measured rounding is allowed.
-const NOISE: f64 = 16.0;
+pub(super) const NOISE: f64 = 16.0;
 
 /// At how many entries of a case rounding is measured once more.
 const LOOKS: usize = 64;
 
-const KINK: &str = "a branch changes inside the step";
+pub(super) const KINK: &str = "a branch changes inside the step";
 const NOISY: &str = "rounding is amplified too much here";
 
 /// What rounding may do to each number that is found.
@@ -28,7 +26,7 @@ pub(super) struct Tolerance {
     /// Units in the last place, as a part of the scale.
     units: f64,
     /// The size of what was summed up.
-    scale: Vec<f64>,
+    pub scale: Vec<f64>,
     /// How much it changes when the numbers of the point change in the last place.
     noise: Vec<f64>,
 }
@@ -59,7 +57,7 @@ impl Tolerance {
         Worst { entry: place.entry, found, expected, scale, allowed }
     }
 
-    fn scale(&self, at: usize) -> f64 {
+    pub fn scale(&self, at: usize) -> f64 {
         self.scale.get(at).copied().unwrap_or(1.0)
     }
 
@@ -79,17 +77,15 @@ fn judge(
     kink: Option<[f64; 2]>,
 ) {
     let noisy = Worst { allowed: worst.allowed + noise, ..worst };
-    let check = report.entry(property, &place.leaf);
-    if worst.right() {
-        check.compare(worst);
-    } else if noisy.right() && noise <= BENT * worst.scale {
-        check.compare(noisy);
-    } else if noisy.right() {
-        check.skip(NOISY);
-    } else if let Some([below, above]) = kink {
+    let chosen = kink.is_some_and(|[below, above]| {
         let slack = noisy.allowed + BENT * (above - below).abs();
-        let chosen = below.min(above) - slack..=below.max(above) + slack;
-        if chosen.contains(&worst.found) { check.skip(KINK) } else { check.compare(noisy) }
+        (below.min(above) - slack..=below.max(above) + slack).contains(&worst.found)
+    });
+    let check = report.entry(property, &place.leaf);
+    if noisy.right() && !worst.right() && noise > BENT * worst.scale {
+        check.skip(NOISY);
+    } else if chosen && !noisy.right() {
+        check.skip(KINK);
     } else {
         check.compare(noisy);
     }
@@ -118,20 +114,9 @@ pub(super) fn compare<'a>(
     let (scale, units) = (scale.collect(), check.ulps.0 * subject.ulp);
     let tolerance =
         Tolerance { places: Rc::clone(&subject.places), units, scale, noise: Vec::new() };
-    let (case, no_duals, near, looked_near) = (check.case(), None, Vec::new(), 0);
-    let mut all = Comparison {
-        subject,
-        dy,
-        found,
-        exact,
-        begin,
-        case,
-        tolerance,
-        report,
-        no_duals,
-        near,
-        looked_near,
-    };
+    let (case, no_duals, looks) = (check.case(), None, 0);
+    let mut all =
+        Comparison { subject, dy, found, exact, begin, case, tolerance, report, no_duals, looks };
     if !all.finite() {
         return None;
     }
@@ -148,23 +133,21 @@ pub(super) fn compare<'a>(
 }
 
 /// What was found, and all that it takes to judge it.
-struct Comparison<'a, 's> {
-    subject: &'a mut Subject<'s>,
-    dy: &'a [f64],
+pub(super) struct Comparison<'a, 's> {
+    pub subject: &'a mut Subject<'s>,
+    pub dy: &'a [f64],
     found: Vec<f64>,
     /// The outputs in f64.
     exact: Vec<f64>,
     /// Where the outputs begin.
     begin: usize,
-    case: Case,
-    tolerance: Tolerance,
-    report: &'a mut Report,
+    pub case: Case,
+    pub tolerance: Tolerance,
+    pub report: &'a mut Report,
     /// Why the layer does not run over dual numbers.
     no_duals: Option<String>,
-    /// What is found where the point is moved a little, to both sides in turn, and by these amounts.
-    near: Vec<(Vec<f64>, Vec<f64>)>,
-    /// At how many entries this was asked.
-    looked_near: usize,
+    /// At how many entries rounding was measured once more.
+    looks: usize,
 }
 
 impl Comparison<'_, '_> {
@@ -181,7 +164,7 @@ impl Comparison<'_, '_> {
     }
 
     /// Amounts that move every number of the point by up to this part of it.
-    fn jitter(&self, salt: u64, part: f64) -> Vec<f64> {
+    pub fn jitter(&self, salt: u64, part: f64) -> Vec<f64> {
         let mut rng = self.case.rng(salt);
         self.subject.point.iter().map(|p| p * part * (2.0 * unit(&mut rng) - 1.0)).collect()
     }
@@ -238,35 +221,39 @@ impl Comparison<'_, '_> {
         self.tolerance.noise = noise;
     }
 
-    /// The noise of one number. If that does not excuse it, how unevenly its error changes near the point:
-    /// a fault's changes smoothly, but rounding is drawn anew.
+    /// The noise of one number. If that does not excuse it, how unevenly its error changes near the point,
+    /// and the rounding of f32.
     fn noise(&mut self, at: usize, worst: &Worst) -> f64 {
         let noise = self.tolerance.noise(at);
-        if worst.absolute() <= worst.allowed + noise || self.looked_near >= LOOKS {
+        if worst.absolute() <= worst.allowed + noise || self.looks >= LOOKS {
             return noise;
         }
-        self.looked_near += 1;
-        if self.near.is_empty() {
-            let size = self.subject.ulp.sqrt();
-            let sides = (30..38).flat_map(|salt| [(salt, size), (salt, -size)]);
-            let moves =
-                sides.map(|(salt, size)| self.subject.representable(&self.jitter(salt, size)));
-            let moves: Vec<_> = moves.collect();
-            self.near =
-                moves.into_iter().map(|by| (self.subject.found(self.dy, &by), by)).collect();
-        }
-        let near = core::mem::take(&mut self.near);
+        self.looks += 1;
         let (error, axis) = (worst.found - worst.expected, self.subject.axis(at));
-        let uneven = near.as_chunks().0.iter().filter_map(|sides: &[_; 2]| {
-            let mut sum = -2.0 * error;
-            for (found, by) in sides {
-                sum += found.get(at)? - self.slope(&axis, by)?.0;
-            }
-            Some(sum.abs() / 2.0)
+        let uneven = self.uneven(error, self.subject.ulp, |all, by| {
+            let by = all.subject.representable(by);
+            Some(all.subject.found(all.dy, &by).get(at)? - all.slope(&axis, &by)?.0)
         });
-        let uneven = uneven.fold(0.0, f64::max);
-        self.near = near;
-        noise.max(NOISE * uneven).max(self.narrow(at, worst))
+        noise.max(uneven).max(self.narrow(at, worst))
+    }
+
+    /// How unevenly an error changes near the point: that of a fault changes smoothly, but rounding is drawn
+    /// anew.
+    pub fn uneven(
+        &mut self,
+        error: f64,
+        ulp: f64,
+        near: impl Fn(&mut Self, &[f64]) -> Option<f64>,
+    ) -> f64 {
+        let uneven = (30..46).filter_map(|salt| {
+            let sides = [1.0, -1.0].map(|sign| {
+                let by = self.jitter(salt, sign * ulp.sqrt());
+                near(self, &by)
+            });
+            let [above, below] = sides;
+            Some((above? + below? - 2.0 * error).abs() / 2.0)
+        });
+        NOISE * uneven.fold(0.0, f64::max)
     }
 
     /// What f32 may be off by where the same backward pass in f64 is right: eight times the tolerance. A
@@ -327,7 +314,7 @@ impl Comparison<'_, '_> {
     }
 
     /// The gradient as it was found, entry by entry.
-    fn gradient(&self) -> Vec<(Place, f64)> {
+    pub fn gradient(&self) -> Vec<(Place, f64)> {
         let gradient = self.found.iter().take(self.subject.point.len());
         self.subject.places.iter().cloned().zip(gradient.copied()).collect()
     }
@@ -356,7 +343,7 @@ impl Comparison<'_, '_> {
 
     /// A comparison with differences of step h; if it fails, a finer step may acquit, as two kinks in one
     /// step may hide each other.
-    fn acquit(
+    pub fn acquit(
         &mut self,
         h: f64,
         try_at: impl Fn(&mut Self, f64) -> Option<Worst>,
@@ -384,132 +371,23 @@ impl Comparison<'_, '_> {
             judge(self.report, "differences", &place, worst, noise, None);
         }
     }
-
-    /// The gradient's derivative in a random direction: by the backward pass over dual numbers against
-    /// differences of gradients; and as the second derivatives are symmetric, u·Hv is v·Hu.
-    fn second_order(&mut self, ulps: f64) {
-        let dy = self.dy;
-        let [u, v] = [4, 5].map(|salt| direction(&self.case, salt, self.subject.point.len()));
-        let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
-        let curvatures = guarded(|| [&u, &v].map(|along| self.subject.curvature(dy, along, &[])));
-        let [hu, hv] = match curvatures {
-            Ok(curvatures) => curvatures,
-            Err(reason) => {
-                self.report.entry("second order", "all").skip(&reason);
-                self.report.entry("symmetry", "all").skip(&reason);
-                return;
-            }
-        };
-        let h = step(None);
-        let lines = [h, h / FINE]
-            .map(|h| (h, STEPS.map(|step| self.subject.gradient_near(dy, &v, step * h))));
-        let mut noise = vec![0.0; self.subject.point.len()];
-        for salt in 10..14 {
-            let by = self.jitter(salt, 2.0 * f64::EPSILON);
-            spread(&mut noise, &lines[0].1[2], &self.subject.gradient_near(dy, &by, 1.0));
-        }
-        let mut slopes = Vec::new();
-        for ((place, _), &found) in self.gradient().into_iter().zip(&hv) {
-            let noise = NOISE * number(&noise, place.at);
-            let slope = self.acquit(h, |all, h| {
-                let scale = all.tolerance.scale(place.at);
-                let gradients = if h < lines[0].0 { &lines[1].1 } else { &lines[0].1 };
-                let (expected, error) = Stencil::of(gradients, place.at, h).slope(scale)?;
-                let allowed = 4.0 * error + (64.0 * f64::EPSILON * scale + noise) / h;
-                let scale = scale + found.abs();
-                Some(Worst { entry: place.entry, found, expected, scale, allowed })
-            });
-            slopes.push((place, slope));
-        }
-        // All entries move along one line. Where one sees a branch change, no difference proves a fault.
-        let kink = slopes.iter().any(|(_, slope)| slope.is_none());
-        for (place, slope) in slopes {
-            let check = self.report.entry("second order", &place.leaf);
-            match slope.filter(|worst| worst.right() || !kink) {
-                Some(worst) => check.compare(worst),
-                None => check.skip(KINK),
-            }
-        }
-        let (found, expected) = (dot(&u, &hv), dot(&v, &hu));
-        let terms = u.iter().zip(&hv).chain(v.iter().zip(&hu)).map(|(a, b)| (a * b).abs());
-        let scales = u.iter().zip(&self.tolerance.scale).map(|(u, scale)| (u * scale).abs());
-        let scale = terms.sum::<f64>() + scales.fold(0.0, f64::max);
-        let allowed = 4.0 * ulps * f64::EPSILON * scale;
-        let mut worst = Worst { entry: (0, 0), found, expected, scale, allowed };
-        // As in `noise`: rounding is drawn anew near the point.
-        for salt in if worst.right() { 0..0 } else { 30..46 } {
-            let mut sum = -2.0 * (found - expected);
-            for sign in [1.0, -1.0] {
-                let by = self.jitter(salt, sign * f64::EPSILON.sqrt());
-                let [hu, hv] = [&u, &v].map(|along| self.subject.curvature(dy, along, &by));
-                sum += dot(&u, &hv) - dot(&v, &hu);
-            }
-            worst.allowed = worst.allowed.max(NOISE * sum.abs() / 2.0);
-        }
-        self.report.entry("symmetry", "all").compare(worst);
-    }
 }
 
 /// Makes `noise` as large as the differences of both are.
-fn spread(noise: &mut [f64], at: &[f64], near: &[f64]) {
+pub(super) fn spread(noise: &mut [f64], at: &[f64], near: &[f64]) {
     for (noise, (at, near)) in noise.iter_mut().zip(at.iter().zip(near)) {
         // `max` leaves out a NaN.
         *noise = noise.max((near - at).abs());
     }
 }
 
-const STEPS: [f64; 5] = [-2.0, -1.0, 0.0, 1.0, 2.0];
-
-/// How much finer the second try is.
-const FINE: f64 = 64.0;
-
-/// The step h, of the size ∛ε where a formula's error of h² meets ε/h of rounding; a power of two, so that
-/// adding it is exact for numbers of the size of `value`.
-fn step(value: Option<&f64>) -> f64 {
-    let size = value.map_or(1.0, |value| value.abs().max(1.0));
-    (f64::EPSILON.cbrt() * size).log2().round().exp2()
-}
-
 /// A number, or zero.
-fn number(numbers: &[f64], at: usize) -> f64 {
+pub(super) fn number(numbers: &[f64], at: usize) -> f64 {
     numbers.get(at).copied().unwrap_or(0.0)
 }
 
-/// A function along a line: its values at -2h, -h, 0, h and 2h.
-struct Stencil {
-    values: [f64; 5],
-    h: f64,
-}
-
-impl Stencil {
-    /// Along number `at` of five outputs.
-    fn of(outputs: &[Vec<f64>; 5], at: usize, h: f64) -> Self {
-        Stencil { values: outputs.each_ref().map(|y| y.get(at).copied().unwrap_or(f64::NAN)), h }
-    }
-
-    /// The slope from one of the five to another.
-    fn between(&self, from: usize, to: usize) -> f64 {
-        let value = |at: usize| self.values.get(at).copied().unwrap_or(f64::NAN);
-        (value(to) - value(from)) / ((to as f64 - from as f64) * self.h)
-    }
-
-    /// The slope, by Richardson from the inner and the outer two, and what it may be off by: what
-    /// these differ by, and how unevenly the slopes of the four steps change, which a smooth function's
-    /// do to h² and a kink's do by half its jump. `None` where that is so much that a branch must
-    /// have changed; `size` is that of the numbers subtracted.
-    fn slope(&self, size: f64) -> Option<(f64, f64)> {
-        let (near, far) = (self.between(1, 3), self.between(0, 4));
-        let slopes @ [s1, s2, s3, s4] = [0, 1, 2, 3].map(|i| self.between(i, i + 1));
-        let uneven = (s1 - 2.0 * s2 + s3).abs() + (s2 - 2.0 * s3 + s4).abs();
-        let error = (near - far).abs() + uneven + 16.0 * f64::EPSILON * size / self.h;
-        let steepest = slopes.into_iter().fold(size, |top, s| top.max(s.abs()));
-        // Not `<=`: NaN is no kink, and fails where it is compared.
-        if error > BENT * steepest { None } else { Some((near + (near - far) / 3.0, error)) }
-    }
-}
-
 /// Numbers from -1 to 1.
-fn direction(case: &Case, salt: u64, len: usize) -> Vec<f64> {
+pub(super) fn direction(case: &Case, salt: u64, len: usize) -> Vec<f64> {
     let mut along = vec![0.0; len];
     let values = Values::Uniform(1.0);
     Case { values, margin: 0.0, ..*case }.fill(salt, &mut along);
