@@ -2,7 +2,7 @@
 
 use crate::{
     kernel,
-    shape::{AsBatch, BatchSize, Buffer, Flat, Number, Shape},
+    shape::{AsBatch, BatchSize, Buffer, D1, Flat, Number, Shape},
     zeros::{ConstZeros, Zeros},
 };
 use core::fmt;
@@ -78,7 +78,10 @@ macro_rules! sizes {
             type Half = Px<{ usize::div_ceil(32 * $block + $n, 2) }>;
             type Third = Px<{ usize::div_ceil(32 * $block + $n, 3) }>;
             type Quarter = Px<{ usize::div_ceil(32 * $block + $n, 4) }>;
-            type Band = Px<{ if 32 * $block + $n < 16 { usize::div_ceil(32 * $block + $n, 2) } else { 8 } }>;
+            type Band = Px<{
+                let rows = 32 * $block + $n;
+                if cfg!(not(feature = "std")) { 1 } else if rows < 16 { usize::div_ceil(rows, 2) } else { 8 }
+            }>;
         }
     )* };
 }
@@ -304,6 +307,24 @@ impl<const C: usize, H: Extent, W: Extent> Shape for Img<C, H, W> {
     fn size<T: Number, B: BatchSize>(x: &Images<T, Self, B>) -> B {
         x.size
     }
+}
+
+/// A shape of N channels: an image, or a vector of N features. Each channel has `PLACES` numbers, one after the other.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not have {N} channels or features",
+    label = "not of {N} channels"
+)]
+pub trait Channels<const N: usize>: Flat {
+    /// The numbers of a channel of a sample.
+    const PLACES: usize;
+}
+
+impl<const N: usize> Channels<N> for D1<N> {
+    const PLACES: usize = 1;
+}
+
+impl<const C: usize, H: Extent, W: Extent> Channels<C> for Img<C, H, W> {
+    const PLACES: usize = H::N * W::N;
 }
 
 impl<const C: usize, H: Extent, W: Extent> Flat for Img<C, H, W> {

@@ -4,6 +4,10 @@
 //! scalar, and check all sizes: if the lengths of the slices do not agree, the whole output is NaN. In a net they
 //! use AVX2, AVX-512 or NEON for f32 and f64, if the methods of the layer are `#[inline(always)]`.
 
+pub use crate::kernel::{
+    add_scaled, exp, finite, gelu, gelu_back, ln_1p, relu, relu_back, sigmoid, sigmoid_back,
+    softplus, softplus_back, tanh, tanh_back,
+};
 use crate::{kernel, shape::Number};
 
 /// A read-only matrix in a slice, with the strides of its rows and columns.
@@ -95,12 +99,6 @@ pub fn gemm_into<T: Number>(
     kernel::gemm(size, a.numbers, a_strides, b.numbers, b_strides, c, apart, to == To::Set);
 }
 
-/// to ← to + factor·x, entry by entry.
-#[inline(always)]
-pub fn add_scaled<T: Number>(factor: T, x: &[T], to: &mut [T]) {
-    kernel::add_scaled(factor, x, to);
-}
-
 /// The sum of a batch over its samples, each as long as `to`.
 ///
 /// ```
@@ -114,12 +112,6 @@ pub fn sum_samples<T: Number>(batch: &[T], sum: &mut [T], to: To) {
     kernel::sum_columns(batch, sum, to == To::Set);
 }
 
-/// Whether all numbers are finite.
-#[inline(always)]
-pub fn finite<T: Number>(numbers: &[T]) -> bool {
-    kernel::finite(numbers)
-}
-
 /// Writes softmax(x) = eˣⁱ / Σ eˣᵏ to `p`, without overflow. If an input is NaN or +∞, all of `p` is NaN.
 #[inline(always)]
 pub fn softmax<T: Number>(x: &[T], p: &mut [T]) {
@@ -128,45 +120,4 @@ pub fn softmax<T: Number>(x: &[T], p: &mut [T]) {
     } else {
         p.fill(crate::shape::nan());
     }
-}
-
-macro_rules! functions {
-    ($($(#[$doc:meta])* $name:ident, $back:ident($from:ident);)*) => { $(
-        $(#[$doc])*
-        #[inline(always)]
-        pub fn $name<T: Number>(x: &[T], y: &mut [T]) {
-            kernel::$name(x, y);
-        }
-
-        #[doc = concat!("The derivative of [`", stringify!($name), "`], times `dy`, from its `",
-            stringify!($from), "`.")]
-        #[inline(always)]
-        pub fn $back<T: Number>($from: &[T], dy: &[T], dx: &mut [T]) {
-            kernel::$back($from, dy, dx);
-        }
-    )* };
-}
-functions! {
-    /// y = max(x, 0); NaN where x is NaN.
-    relu, relu_back(x);
-    /// y = tanh x.
-    tanh, tanh_back(y);
-    /// y = 1 / (1 + e⁻ˣ).
-    sigmoid, sigmoid_back(y);
-    /// y = x·Φ(x), where Φ is the normal distribution function.
-    gelu, gelu_back(x);
-    /// y = ln(1 + eˣ).
-    softplus, softplus_back(x);
-}
-
-/// x ← eˣ, entry by entry.
-#[inline(always)]
-pub fn exp<T: Number>(x: &mut [T]) {
-    kernel::exp(x);
-}
-
-/// x ← ln(1 + x), entry by entry.
-#[inline(always)]
-pub fn ln_1p<T: Number>(x: &mut [T]) {
-    kernel::ln_1p(x);
 }

@@ -369,7 +369,7 @@ fn state_is_restored_by_name() {
         (work2.seed, work2.step) = (9, 5);
         let mut other = Descent::new(rule);
         let mut restored = 0;
-        other.restore(optimizer.steps(), &mut |tree, leaf: LeafMut<f64, 0>| {
+        Optimizer::<f64, Parts>::restore(&mut other, optimizer.steps(), &mut |tree, leaf| {
             leaf.values.copy_from_slice(&saved[&(tree, leaf.path.to_string())]);
             restored += 1;
         });
