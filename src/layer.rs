@@ -5,14 +5,15 @@ use crate::{
     init::{self, Gain},
     kernel::Scratch,
     params::{LeafMut, Parameters, Role},
+    part::Part,
     pass::Pass,
     path::Path,
     shape::{Batch, BatchSize, Buffer, Number, Purpose, Shape, ToTrain},
-    summary::Part,
     zeros::Zeros,
 };
 #[cfg(feature = "alloc")]
 use alloc::boxed::Box;
+use nalgebra::Const;
 use rand::Rng;
 
 /// A differentiable map from batches of shape `In` to batches of shape `Out`.
@@ -72,7 +73,8 @@ pub trait Layer<T: Number, In: Shape>: Parameters<T> {
 
     /// Calls `f` with each layer for the table of a net: with this one, or with those of a sequence.
     fn parts(&self, path: &Path, f: &mut dyn FnMut(Part)) {
-        f(Part::of(self, path));
+        let outputs = size_of::<Batch<T, Self::Out, Const<1>>>() / size_of::<T>().max(1);
+        f(Part::new::<T, Self, Self::Out>(self, path, outputs));
     }
 }
 

@@ -198,6 +198,7 @@ pub mod write_a_layer {}
 pub mod write_an_optimizer {}
 mod optim;
 mod params;
+mod part;
 #[cfg(feature = "std")]
 mod parts;
 mod pass;
@@ -245,6 +246,7 @@ pub use optim::{
     Optimizer, Rate, RmsProp, Schedule, Scheduled, Sgd, schedule,
 };
 pub use params::{Leaf, LeafMut, OneLeaf, Parameters, Role, Statistic};
+pub use part::Part;
 #[cfg(feature = "std")]
 pub use parts::{Parts, Threads};
 pub use pass::Pass;
@@ -255,7 +257,6 @@ pub use shape::{
     Scores, Shape, ToPredict, ToTrain,
 };
 pub use step::{Fused, Predictor, StepError, Way, Whole, Workspace};
-pub use summary::Part;
 pub use trace::{ByValue, Trace};
 pub use train::{Observation, Progress, Training, TrainingCause, TrainingError};
 pub use trainer::{Epoch, Trained, Trainer, TrainerState};
