@@ -2,10 +2,7 @@
 #![allow(unsafe_code)] // of `__zeros_in!`, which is in `kernel::place`
 
 use crate::export::{Export, Source, tuple};
-use crate::{
-    ConstZeros, Grid, Leaf, LeafMut, Number, OneLeaf, Parameters, Path, Role, Zeros, kernel,
-    params::Run,
-};
+use crate::{ConstZeros, Grid, Number, Role, Zeros, kernel, params::leaf};
 use core::fmt;
 use nalgebra::SVector;
 
@@ -55,53 +52,11 @@ impl<T: Number, S: Grid, const O: usize> Filters<T, S, O> {
     }
 }
 
-impl<T: Number, S: Grid, const O: usize> Parameters<T> for Filters<T, S, O> {
-    type Gradient = Self;
-    type With<U: Number> = Filters<U, S, O>;
-    const COUNT: usize = O * Self::TAPS;
-
-    fn map_scalar<U: Number>(&self, f: &mut impl FnMut(T) -> U) -> Self::With<U> {
-        let mut to = Filters::zeros();
-        to.as_mut_slice().iter_mut().zip(self.as_slice()).for_each(|(to, &from)| *to = f(from));
-        to
-    }
-
-    #[inline]
-    fn visit(&self, path: &Path, f: &mut impl FnMut(Leaf<T>)) {
-        let (role, shape, values) = (Role::Weight, Self::SHAPE, self.as_slice());
-        f(Leaf { path, role, shape, dims: &[], values });
-    }
-
-    #[inline(always)]
-    fn visit_mut<const N: usize>(
-        &mut self,
-        gradient: Option<&Self>,
-        mut state: [&mut Self; N],
-        path: &Path,
-        f: &mut impl FnMut(LeafMut<T, N>),
-    ) {
-        let (role, shape, values) = (Role::Weight, Self::SHAPE, self.as_mut_slice());
-        let gradient = gradient.map_or(&[][..], |gradient| gradient.as_slice());
-        let state = kernel::parts(&mut state, |tree| tree.as_mut_slice());
-        f(LeafMut { path, role, shape, values, gradient, state });
-    }
-}
-
-impl<T: Number, S: Grid, const O: usize> OneLeaf<T> for Filters<T, S, O> {
-    type Columns<const K: usize> = Run<T, O, K>;
-    const SHAPE: (usize, usize) = (O, Self::TAPS);
-    const ROLE: Role = Role::Weight;
-
-    #[inline(always)]
-    fn columns<const K: usize>() -> Run<T, O, K> {
-        Run::zeros()
-    }
-
-    #[inline(always)]
-    fn numbers(&mut self) -> &mut [T] {
-        self.as_mut_slice()
-    }
-}
+leaf!([S: Grid, const O: usize] Filters<T, S, O>, Filters<U, S, O>, (O, Self::TAPS), Role::Weight, [], |this, f| {
+    let mut to = Filters::zeros();
+    to.as_mut_slice().iter_mut().zip(this.as_slice()).for_each(|(to, &from)| *to = f(from));
+    to
+});
 
 impl<T: Number, S: Grid, const O: usize> Zeros for Filters<T, S, O> {
     fn zeros() -> Self {
