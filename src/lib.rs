@@ -66,7 +66,7 @@
 //! | choose a loss for classes | [`SoftmaxCrossEntropy`]; with settings, [`CrossEntropy`]; yes or no, [`BinaryCrossEntropy`] |
 //! | choose a loss for numbers | [`SumSquaredError`], [`MeanSquaredError`], [`AbsoluteError`], [`Huber`] |
 //! | give samples weights | [`Weighted`] |
-//! | choose an optimizer | [`optimizers`]: [`Sgd`], [`Momentum`], [`AdaGrad`], [`RmsProp`], [`Adam`], [`AmsGrad`], [`NAdam`]; at run time, a `Box<dyn `[`Optimizer`]`>` |
+//! | choose an optimizer | [`optimizers`]: [`Sgd`], [`Momentum`], [`AdaGrad`], [`RmsProp`], [`Adam`], [`NAdam`]; at run time, a `Box<dyn `[`Optimizer`]`>` |
 //! | change its learning rate, decay weights, clip gradients | [`schedule`], [`Decay`], [`Descent::groups`], [`Descent::clip_norm`] |
 //! | see a whole job: a table, a training, a test | `a_real_job` (feature `csv`) |
 //! | train it | [`Trainer`] with a [`data::Dataset`]: epochs, validation, early stopping; the book's loop [`Training`]; by hand [`Optimizer::train_step`], or [`Network::backprop`] and [`Optimizer::step`] |
@@ -234,23 +234,15 @@ pub use filters::Filters;
 pub use {nalgebra, rand};
 
 pub use grad::{Destination, Grad, Nowhere, Tree, Update};
-pub use image::{Extent, Grid, Image, Images, Img, Px, Signal, Size, Window};
+pub use image::{Channels, Extent, Grid, Image, Images, Img, Px, Signal, Size, Window};
 pub use kernel::{Larger, Scratch};
 pub use layer::{Backward, Forward, Layer};
-pub use layers::{
-    Affine, Augment, AvgPool2d, BatchNorm, Concat, Conv1d, Conv2d, Dense, DepthwiseConv2d, Dropout,
-    Elu, Flatten, Frozen, Gelu, GeluTanh, GlobalAvgPool2d, HardSigmoid, HardTanh, Identity,
-    LayerNorm, LeakyRelu, LogSoftmax, MaxPool2d, PRelu, Relu, Repeat, Residual, RmsNorm, Selu,
-    Sigmoid, Silu, Softmax, Softplus, Standardize, StandardizeError, Standardized, Tanh,
-};
-pub use loss::{
-    AbsoluteError, BinaryCrossEntropy, Classes, CrossEntropy, Huber, Loss, MeanLoss,
-    MeanSquaredError, SoftmaxCrossEntropy, SumSquaredError, Weighted,
-};
+pub use layers::*;
+pub use loss::*;
 pub use memory::Memory;
 pub use network::{Network, TwoLayerNet};
 pub use optim::{
-    AdaGrad, Adam, AmsGrad, ClipNorm, ClipValue, Decay, Descent, Groups, Momentum, NAdam, Nesterov,
+    AdaGrad, Adam, ClipNorm, ClipValue, Decay, Descent, Groups, Momentum, NAdam, Nesterov,
     Optimizer, Rate, RmsProp, Schedule, Scheduled, Sgd, schedule,
 };
 pub use params::{Leaf, LeafMut, OneLeaf, Parameters, Role, Statistic};

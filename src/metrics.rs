@@ -34,15 +34,9 @@
 //! # Ok::<_, chainrule::data::DataError>(())
 //! ```
 
-use crate::{
-    data::{DataError, Dataset, Gather},
-    kernel::Sum,
-    layer::Layer,
-    loss::{Classes, argmax},
-    network::Network,
-    shape::{Batch, BatchSize, Columns, D1, Number, Scores, Shape},
-    train::each_batch,
-};
+use crate::data::{DataError, Dataset, Gather};
+use crate::{Batch, BatchSize, Classes, Columns, D1, Layer, Network, Number, Scores, Shape};
+use crate::{kernel::Sum, loss::argmax, train::each_batch};
 use core::{array, fmt};
 
 /// What can be computed from the outputs of a net on a data set, batch by batch. `Y` is the type of the targets

@@ -345,7 +345,7 @@ impl<T: Number, In: Shape, L, E> Network<T, In, L, E> {
         E: Loss<T, L::Out, B, Y>,
     {
         let (criterion, always) = (&self.criterion, true);
-        kernel::run::<T, _>(Step { criterion, x, target, activations, pass, dx, this, always })
+        kernel::run::<T, _>((Step { criterion, x, target, activations, pass, dx, always }, this))
     }
 
     /// The same net over another scalar: `net.map(f64::from)`.

@@ -154,6 +154,13 @@ macro_rules! plain_buffers {
 }
 plain_buffers!(() f32 f64 bool u32 u64 usize Option<u64>);
 
+impl<S: Zeros + Clone, B: BatchSize> Buffer<B> for Inline<S> {
+    #[inline]
+    fn new(_: B) -> Self {
+        Inline(S::zeros())
+    }
+}
+
 /// What a forward pass is for, as a type: [`ToTrain`] or [`ToPredict`]. Memory that only a backward pass reads
 /// exists in training only.
 pub trait Purpose: sealed::Sealed + 'static {

@@ -2,9 +2,10 @@
 
 use crate::{
     grad::{Destination, Grad},
-    kernel::{Room, Scratch, Work},
+    kernel::{self, Room, Scratch, Work},
     layer::{Backward, Forward, Layer},
     loss::Loss,
+    params::Parameters,
     pass::Pass,
     rule::BadSetting,
     shape::{Batch, BatchSize, Buffer, Number, Purpose, Shape, ToPredict, ToTrain},
@@ -192,36 +193,54 @@ impl<T: Number, In: Shape, L: Layer<T, In>, B: BatchSize> Work for PredictionInt
 }
 
 /// Forward, loss, and backward if the loss is finite or `always`.
-pub(crate) struct Step<'a, 'g, T: Number, In: Shape, L: Layer<T, In>, E, B: BatchSize, Y: ?Sized, D>
-where
-    D: Destination<T>,
-{
+pub(crate) struct Step<'a, T: Number, In: Shape, L: Layer<T, In>, E, B: BatchSize, Y: ?Sized> {
     pub criterion: &'a E,
     pub x: &'a In::Batch<T, B>,
     pub target: &'a Y,
     pub activations: &'a mut Activations<T, In, L, B, ToTrain>,
     pub pass: Pass,
     pub dx: Option<&'a mut In::Batch<T, B>>,
-    pub this: Grad<'g, T, L, D>,
+    /// Whether the backward pass runs after a loss that is not finite.
     pub always: bool,
 }
 
 impl<T: Number, In: Shape, L: Layer<T, In>, E, B: BatchSize, Y: ?Sized, D: Destination<T>> Work
-    for Step<'_, '_, T, In, L, E, B, Y, D>
+    for (Step<'_, T, In, L, E, B, Y>, Grad<'_, T, L, D>)
 where
     E: Loss<T, L::Out, B, Y>,
 {
     type Output = T;
 
     #[inline(always)]
-    fn run(mut self) -> T {
-        let (x, activations) = (self.x, self.activations);
-        activations.forward(&self.this, x, &mut self.pass);
-        let loss = activations.loss(self.criterion, self.target);
-        if self.always || loss.is_finite() {
-            activations.backward(self.this, x, self.dx);
+    fn run(self) -> T {
+        let (Step { criterion, x, target, activations, mut pass, dx, always }, this) = self;
+        activations.forward(&this, x, &mut pass);
+        let loss = activations.loss(criterion, target);
+        if always || loss.is_finite() {
+            activations.backward(this, x, dx);
         }
         loss
+    }
+}
+
+/// The passes of a step over layers of type `L`, whatever the batch, the loss and the targets.
+pub trait Passes<T: Number, L: Parameters<T>> {
+    /// Runs forward pass, loss and backward pass. Returns the loss.
+    ///
+    /// # Errors
+    /// [`StepError::Loss`] if it is not finite. Then there is no backward pass.
+    fn run<D: Destination<T>>(self, this: Grad<T, L, D>) -> Result<T, StepError>;
+}
+
+impl<T: Number, In: Shape, L: Layer<T, In>, E, B: BatchSize, Y: ?Sized> Passes<T, L>
+    for Step<'_, T, In, L, E, B, Y>
+where
+    E: Loss<T, L::Out, B, Y>,
+{
+    #[inline(always)]
+    fn run<D: Destination<T>>(self, this: Grad<T, L, D>) -> Result<T, StepError> {
+        let loss = kernel::run::<T, _>((self, this));
+        if loss.is_finite() { Ok(loss) } else { Err(StepError::Loss) }
     }
 }
 

@@ -65,13 +65,11 @@ fn parity<const C: usize, H: Size, W: Size, L>(
 }
 
 /// The numbers of a weight in PyTorch's order.
-fn torch<S: Grid, const O: usize, const D: usize>(filters: &Filters<f64, S, O, D>) -> Vec<f64> {
+fn torch<S: Grid, const O: usize>(filters: &Filters<f64, S, O>) -> Vec<f64> {
     (0..O).flat_map(|filter| filters.filter(filter)).collect()
 }
 
-fn filters<S: Grid, const O: usize, const D: usize>(
-    case: &str,
-) -> (Filters<f64, S, O, D>, SVector<f64, O>) {
+fn filters<S: Grid, const O: usize>(case: &str) -> (Filters<f64, S, O>, SVector<f64, O>) {
     let arrays = golden(case);
     (Filters::from_torch(&arrays["w"]).unwrap(), SVector::from_column_slice(&arrays["b"]))
 }
@@ -155,9 +153,15 @@ fn augmentation_moves_and_mirrors() {
 
 #[test]
 fn weights_have_the_shapes_of_pytorch() {
-    assert_eq!(Filters::<f32, Image<3, 5, 5>, 7>::torch_shape(), [7, 3, 5, 5]);
-    assert_eq!(Filters::<f32, Signal<3, 5>, 7, 3>::torch_shape(), [7, 3, 5]);
-    assert_eq!(Filters::<f32, Image<3, 5, 4>, 7, 2>::torch_shape(), [7, 60]);
+    fn dims<L: Parameters<f32> + Zeros>() -> Vec<usize> {
+        let mut dims = Vec::new();
+        L::zeros().visit(&Path::ROOT, &mut |leaf: Leaf<f32>| dims.extend(leaf.dims));
+        dims
+    }
+    assert_eq!(dims::<Conv2d<f32, 3, 7, 5>>(), [7, 3, 5, 5, 7]);
+    assert_eq!(dims::<DepthwiseConv2d<f32, 3, 5>>(), [3, 1, 5, 5, 3]);
+    assert_eq!(dims::<Conv1d<f32, 3, 7, 5>>(), [7, 3, 5, 7]);
+    assert_eq!(dims::<Dense<f32, Image<3, 5, 4>, 7>>(), [7, 60, 7]);
     assert!(Filters::<f32, Image<1, 2, 2>, 1>::from_torch(&[0.0; 5]).is_none());
 }
 

@@ -1,12 +1,7 @@
 //! Dropout.
 
 use super::activation::setting;
-use crate::{
-    grad::{Destination, Grad},
-    init::Gain,
-    layer::{Backward, Forward, Layer},
-    shape::{BatchSize, Flat, Number, Purpose, nan},
-};
+use crate::{Number, shape::nan};
 use rand::{Rng, SeedableRng, rngs::Xoshiro128PlusPlus};
 
 /// In training: y = 0 with probability p, else x / (1 - p); dx is dropped and scaled in the same way. In a prediction
@@ -38,7 +33,7 @@ pub struct Dropout {
     pub rate: Option<f64>,
 }
 
-parameters!(Dropout { keep rate });
+elementwise!(Dropout { rate } None, (this, seed, x, y, dy, dx) this.drop(seed, x, y), this.drop(seed, dy, dx));
 
 impl Dropout {
     /// Drops each number with probability `rate`.
@@ -48,9 +43,6 @@ impl Dropout {
 
     #[inline(always)]
     fn drop<T: Number>(&self, seed: Option<u64>, x: &[T], y: &mut [T]) {
-        if x.len() != y.len() {
-            return y.fill(nan());
-        }
         let Some(seed) = seed else { return y.copy_from_slice(x) };
         let rate: T = setting(self.rate, 0.5);
         let scale = match rate {
@@ -64,29 +56,6 @@ impl Dropout {
         for (y, &x) in y.iter_mut().zip(x) {
             let dropped = u64::from(rng.next_u32()) < bound;
             *y = x * if dropped { scale * T::zero() } else { scale };
-        }
-    }
-}
-
-impl<T: Number, S: Flat> Layer<T, S> for Dropout {
-    type Out = S;
-    type Cache<B: BatchSize, P: Purpose> = Option<u64>;
-    type Scratch = ();
-    const GAIN: Option<Gain> = None;
-
-    #[inline(always)]
-    fn forward<B: BatchSize, P: Purpose>(&self, at: Forward<T, S, Self, B, P>) {
-        *at.cache = at.pass.seed();
-        self.drop(*at.cache, S::flat::<T, B>(at.x), S::flat_mut::<T, B>(at.y));
-    }
-
-    #[inline(always)]
-    fn backward<B: BatchSize, D: Destination<T>>(
-        this: Grad<T, Self, D>,
-        at: Backward<T, S, Self, B>,
-    ) {
-        if let Some(dx) = at.dx {
-            this.drop(*at.cache, S::flat::<T, B>(at.dy), S::flat_mut::<T, B>(dx));
         }
     }
 }

@@ -2,7 +2,9 @@
 #![allow(unsafe_code)] // of `parameters!`, whose unsafe part is in `kernel::place`
 
 #[macro_use]
+mod function;
 mod activation;
+#[macro_use]
 mod affine;
 mod augment;
 mod batch_norm;
@@ -15,6 +17,7 @@ mod depthwise_conv2d;
 mod dropout;
 mod elu;
 mod frozen;
+#[macro_use]
 mod layer_norm;
 mod leaky_relu;
 mod log_softmax;

@@ -1,6 +1,6 @@
 //! Weight decay.
 
-use crate::{path::Path, rule::BadSetting, shape::Number};
+use crate::{BadSetting, Number, Path};
 
 /// Weight decay, which makes weights smaller at each step.
 ///
