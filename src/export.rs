@@ -103,22 +103,21 @@ impl<L: Export> Export for Box<L> {
     }
 }
 
-impl<const N: usize> Export for D1<N> {
-    fn source(_: Option<&Self>, f: &mut fmt::Formatter) -> fmt::Result {
-        __type(f, "::chainrule::D1", &[&N])
-    }
+/// Shapes, which are only types.
+macro_rules! shapes {
+    ($([$($generics:tt)*] $shape:ty => $path:literal $($argument:expr)*;)*) => { $(
+        impl<$($generics)*> Export for $shape {
+            fn source(_: Option<&Self>, f: &mut fmt::Formatter) -> fmt::Result {
+                __type(f, $path, &[$(&$argument),*])
+            }
+        }
+    )* };
 }
-
-impl<const N: usize> Export for Probabilities<N> {
-    fn source(_: Option<&Self>, f: &mut fmt::Formatter) -> fmt::Result {
-        __type(f, "::chainrule::Probabilities", &[&N])
-    }
-}
-
-impl<const C: usize, H: Extent, W: Extent> Export for Img<C, H, W> {
-    fn source(_: Option<&Self>, f: &mut fmt::Formatter) -> fmt::Result {
-        __type(f, "::chainrule::Image", &[&C, &H::N, &W::N])
-    }
+shapes! {
+    [const N: usize] D1<N> => "::chainrule::D1" N;
+    [const N: usize] Probabilities<N> => "::chainrule::Probabilities" N;
+    [const C: usize, H: Extent, W: Extent] Img<C, H, W> => "::chainrule::Image" C H::N W::N;
+    [S: 'static] PhantomData<S> => "::core::marker::PhantomData";
 }
 
 impl<S: Export> Export for Option<S> {
@@ -163,12 +162,6 @@ macro_rules! plain {
     )+ };
 }
 plain!(bool u8 u16 u32 u64 usize i32 i64);
-
-impl<S: 'static> Export for PhantomData<S> {
-    fn source(_: Option<&Self>, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str("::core::marker::PhantomData")
-    }
-}
 
 /// `path` for an item of this crate, its last name for an item of another crate.
 #[doc(hidden)]

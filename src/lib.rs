@@ -162,6 +162,7 @@ mod chain;
 pub mod data;
 #[doc = include_str!("derivatives.md")]
 pub mod derivatives {}
+mod errors;
 pub mod export;
 pub mod export_c;
 #[cfg(feature = "alloc")]
@@ -225,8 +226,8 @@ pub mod __private {
 }
 
 pub use calculus::{
-    Derivatives, Fit, JacobianRows, Jet, LBfgs, LeastSquares, LevenbergMarquardt, Objective,
-    OnBatch, Outcome, PerSample, Physics, SampleGradients, Stop, SumOfSquares,
+    Derivatives, Fit, Jet, LBfgs, LeastSquares, LevenbergMarquardt, Objective, OnBatch, Outcome,
+    PerSample, Physics, SampleGradients, Stop, SumOfSquares,
 };
 pub use filters::Filters;
 /// The matrices, and the traits of random numbers, under the names that this version of chainrule uses. A new 0.x version

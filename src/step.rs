@@ -177,13 +177,18 @@ impl<T: Number, In: Shape, L: Layer<T, In>, B: BatchSize> Work for Prediction<'_
 }
 
 /// A prediction in existing memory.
-pub(crate) struct PredictionInto<'a, T: Number, In: Shape, L: Layer<T, In>, B: BatchSize> {
+pub(crate) struct PredictionInto<'a, T: Number, In: Shape, L, B: BatchSize, P: Purpose>
+where
+    L: Layer<T, In>,
+{
     pub layers: &'a L,
     pub x: &'a In::Batch<T, B>,
-    pub activations: &'a mut Activations<T, In, L, B, ToPredict>,
+    pub activations: &'a mut Activations<T, In, L, B, P>,
 }
 
-impl<T: Number, In: Shape, L: Layer<T, In>, B: BatchSize> Work for PredictionInto<'_, T, In, L, B> {
+impl<T: Number, In: Shape, L: Layer<T, In>, B: BatchSize, P: Purpose> Work
+    for PredictionInto<'_, T, In, L, B, P>
+{
     type Output = ();
 
     #[inline(always)]
@@ -244,15 +249,17 @@ where
     }
 }
 
-/// Forward, then backward from the gradient on the outputs that the activations hold.
+/// A backward pass from the gradient on the outputs that the activations hold.
 pub(crate) struct VectorJacobian<'a, 'g, T: Number, In: Shape, L: Layer<T, In>, B: BatchSize, D>
 where
     D: Destination<T>,
 {
     pub x: &'a In::Batch<T, B>,
     pub activations: &'a mut Activations<T, In, L, B, ToTrain>,
-    pub dx: &'a mut In::Batch<T, B>,
+    pub dx: Option<&'a mut In::Batch<T, B>>,
     pub this: Grad<'g, T, L, D>,
+    /// Whether the activations are not yet those of `x`.
+    pub forward: bool,
 }
 
 impl<T: Number, In: Shape, L: Layer<T, In>, B: BatchSize, D: Destination<T>> Work
@@ -262,8 +269,10 @@ impl<T: Number, In: Shape, L: Layer<T, In>, B: BatchSize, D: Destination<T>> Wor
 
     #[inline(always)]
     fn run(self) {
-        self.activations.forward(&self.this, self.x, &mut Pass::Predict);
-        self.activations.backward(self.this, self.x, Some(self.dx));
+        if self.forward {
+            self.activations.forward(&self.this, self.x, &mut Pass::Predict);
+        }
+        self.activations.backward(self.this, self.x, self.dx);
     }
 }
 
