@@ -14,7 +14,7 @@ use nalgebra::{Const, SVector};
 pub struct Px<const N: usize>;
 
 /// A number of pixels as a type, and arrays of that many. Other crates cannot implement it.
-pub trait Extent: Copy + fmt::Debug + sealed::Sealed + 'static {
+pub trait Extent: Copy + fmt::Debug + 'static {
     /// The number of pixels.
     const N: usize;
     /// `[X; N]`.
@@ -23,11 +23,6 @@ pub trait Extent: Copy + fmt::Debug + sealed::Sealed + 'static {
     fn flat<X: Copy + Zeros>(arrays: &[Self::Array<X>]) -> &[X];
     /// The same, to write to.
     fn flat_mut<X: Copy + Zeros>(arrays: &mut [Self::Array<X>]) -> &mut [X];
-}
-
-mod sealed {
-    pub trait Sealed {}
-    impl<const N: usize> Sealed for super::Px<N> {}
 }
 
 impl<const N: usize> Extent for Px<N> {

@@ -58,7 +58,7 @@
 //! | run a layer by hand, forward and backward | [`ByValue`] |
 //! | build a net | [`Affine`], [`Relu`], [`Softmax`]; a tuple of 1 to 12 layers is a layer |
 //! | choose another activation | [`Sigmoid`], [`Tanh`], [`Gelu`], [`GeluTanh`], [`Silu`], [`Softplus`], [`LeakyRelu`], [`PRelu`], [`Elu`], [`Selu`], [`HardSigmoid`], [`HardTanh`], [`LogSoftmax`], [`Identity`] |
-//! | regularise, normalise | [`Dropout`], [`BatchNorm`], [`LayerNorm`], [`RmsNorm`]; raw inputs, [`Standardize`] |
+//! | regularise, normalise | [`Dropout`], [`Dropout2d`], [`BatchNorm`], [`LayerNorm`], [`RmsNorm`]; raw inputs, [`Standardize`] |
 //! | put layers together | [`Residual`], [`Concat`], [`Repeat`] |
 //! | name its layers, or have more than 12 | [`named!`] |
 //! | give it first weights | [`Network::init`]; one layer at a time: [`Affine::he`], [`Affine::xavier`], [`Affine::normal`], [`init`] |

@@ -166,7 +166,7 @@ fn rates_follow_pytorch() {
     assert_eq!(Cosine { steps: 10, last: 0.25 }.factor(1000), 0.25);
     let last: f64 = OneCycle::new(10).factor(1000);
     assert!((last - 4e-6).abs() < 1e-20);
-    assert_eq!(Constant(0.5).factor(7), 0.5);
+    assert_eq!((|_| 0.5).factor(7), 0.5);
 }
 
 /// A scheduled optimizer takes the steps of one whose rate is set by hand, and so does plain descent, by its

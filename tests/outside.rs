@@ -165,8 +165,8 @@ fn threads_share_a_net() {
 #[test]
 fn batches_of_changing_size() {
     let (mut net, mut other, mut sgd) = (net(), net(), Sgd::new(0.02));
-    let mut work = Net::workspace(Dyn(3));
-    for samples in [3, 1, 3, 2, 5, 3] {
+    let mut work = Net::workspace(Dyn(4));
+    for samples in [4, 2, 4, 3, 5, 4] {
         let columns = inputs();
         let columns = columns.iter().copied().cycle().take(6 * samples);
         let x = Columns::<f64, 6, Dyn>::from_iterator_generic(Const, Dyn(samples), columns);

@@ -77,7 +77,9 @@ macro_rules! operators {
             fn $g(&mut self, other: Self) {
                 let ($a, $b) = (self.value, other.value);
                 self.value = $value;
-                self.slopes.iter_mut().zip(other.slopes).for_each(|($d, $e)| *$d = $slope);
+                for ($d, &$e) in self.slopes.iter_mut().zip(&other.slopes) {
+                    *$d = $slope;
+                }
             }
         }
 

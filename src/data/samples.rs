@@ -169,11 +169,33 @@ as_list!(
 // One number for each sample: a target of one output, or an input of one feature.
 as_list!([] [f32] => |list| list.as_chunks::<1>().0, [[f32; 1]]);
 as_list!([] [f64] => |list| list.as_chunks::<1>().0, [[f64; 1]]);
-// The columns of a matrix; `from_dmatrix` makes one from a `DMatrix`.
-as_list!(
-    #[cfg(feature = "alloc")]
-    [U: Number, const N: usize] Columns<U, N, Dyn> => |list| list.as_slice().as_chunks::<N>().0, [[U; N]]
-);
+
+/// The columns of a matrix; [`from_dmatrix`](super::from_dmatrix) makes one from a `DMatrix`.
+#[cfg(feature = "alloc")]
+#[diagnostic::do_not_recommend]
+impl<T: Number, const N: usize> Samples for Columns<T, N, Dyn> {
+    fn count(&self) -> usize {
+        self.ncols()
+    }
+}
+
+#[cfg(feature = "alloc")]
+#[diagnostic::do_not_recommend]
+impl<T: Number, const N: usize, B: BatchSize> Gather<T, B> for Columns<T, N, Dyn> {
+    type Batch = Columns<T, N, B>;
+
+    fn batch(&self, size: B) -> Self::Batch {
+        size.columns()
+    }
+
+    fn gather(&self, indices: &[usize], batch: &mut Self::Batch) -> Result<(), DataError> {
+        check(indices, self.ncols(), batch.ncols())?;
+        for (mut to, &index) in batch.column_iter_mut().zip(indices) {
+            to.copy_from(&self.column(index));
+        }
+        Ok(())
+    }
+}
 
 /// Two lists side by side, such as labels and the weights of samples for [`Weighted`](crate::Weighted). If one is longer
 /// than the other, the pair has no samples.

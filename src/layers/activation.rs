@@ -238,8 +238,10 @@ fn near<T: Number>(x: T) -> (T, T) {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HardSigmoid;
 elementwise!(HardSigmoid {} Some(Gain::Linear), (this, x, y, dy, dx)
-    each(x, y, |x| (clamp(x, three()) + three()) / six()),
-    each_back(x, dy, dx, |x| if outside(x, three()) { T::zero() } else { six::<T>().recip() }));
+each(x, y, |x| (clamp(x, three()) + three()) / (three::<T>() + three())),
+each_back(x, dy, dx, |x| {
+    if outside(x, three()) { T::zero() } else { (three::<T>() + three()).recip() }
+}));
 
 /// y = min(max(x, -1), 1), dx = dy where -1 < x < 1, else 0. (PyTorch's `Hardtanh`.)
 ///
@@ -266,10 +268,6 @@ elementwise!(HardTanh {} Some(Gain::Linear), (this, x, y, dy, dx)
 
 fn three<T: Number>() -> T {
     nalgebra::convert(3.0)
-}
-
-fn six<T: Number>() -> T {
-    nalgebra::convert(6.0)
 }
 
 /// x within ±end. NaN stays NaN.

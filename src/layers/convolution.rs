@@ -73,9 +73,8 @@ impl Convolution {
     /// Whether `x` and `y` are batches of the same number of samples.
     #[inline(always)]
     fn fits<T>(&self, x: &[T], y: &[T]) -> bool {
-        let [plane, places] = self.windows.planes();
-        let samples = |numbers: &[T], size| numbers.len().checked_div(size);
-        samples(x, plane * self.channels) == samples(y, places * self.outputs)
+        let [of_x, of_y] = self.sizes();
+        x.len().checked_div(of_x) == y.len().checked_div(of_y)
     }
 
     /// Calls `f` for each band of rows of each sample of `x` with the same of `y`: with the numbers of the sample, with

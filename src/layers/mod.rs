@@ -39,7 +39,7 @@ pub use conv1d::Conv1d;
 pub use conv2d::Conv2d;
 pub use dense::Dense;
 pub use depthwise_conv2d::DepthwiseConv2d;
-pub use dropout::Dropout;
+pub use dropout::{Dropout, Dropout2d};
 pub use elu::{Elu, Selu};
 pub use frozen::Frozen;
 pub use layer_norm::LayerNorm;

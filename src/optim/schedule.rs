@@ -5,7 +5,7 @@
 //!
 //! | | value at step t, from 0 | PyTorch |
 //! |---|---|---|
-//! | [`Constant`]`(c)` | c | |
+//! | `\|_\| c` | c | |
 //! | [`Step`] | factor^⌊t / every⌋ | `StepLR` |
 //! | [`Cosine`] | from 1 to `last` along half a cosine | `CosineAnnealingLR` |
 //! | [`WarmUp`] | from `first` to 1 along a line | `LinearLR` |
@@ -127,11 +127,6 @@ where
     }
 }
 
-/// Always the same factor.
-#[doc(alias("ConstantLR"))]
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Constant<T>(pub T);
-
 /// Multiplied with `factor` after every `every` steps; 1 is PyTorch's `ExponentialLR`.
 #[doc(alias("StepLR", "ExponentialLR"))]
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -195,12 +190,6 @@ impl<T: Number> OneCycle<T> {
     pub fn new(steps: u64) -> Self {
         let first = T::one() / convert(25.0);
         OneCycle { steps, rise: convert(0.3), first, last: first / convert(1e4) }
-    }
-}
-
-impl<T: Number> Schedule<T> for Constant<T> {
-    fn factor(&self, _: u64) -> T {
-        self.0
     }
 }
 
