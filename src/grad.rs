@@ -115,8 +115,8 @@ pub trait Destination<T: Number>: sealed::Sealed + 'static {
         false
     }
 
-    /// Calls `f` with memory for some columns of the leaf, until all columns are done. The last argument says whether `f`
-    /// must overwrite the memory or add to it.
+    /// Calls `f` with memory for some columns of the leaf, until all columns are done. The last argument says whether
+    /// `f` must overwrite the memory or add to it.
     #[doc(hidden)]
     fn deliver<M: OneLeaf<T>>(
         held: Self::Held<'_, M>,
@@ -413,9 +413,9 @@ pub struct Held<'a, L, G, R, const N: usize> {
     product: bool,
 }
 
-/// How many bytes of a gradient the backward pass computes at most before it gives them to the rule. With std the size is
-/// large enough that the product is worth its preparation, and small enough for the first-level cache. Without std it is
-/// small enough for the stack of a chip.
+/// How many bytes of a gradient the backward pass computes at most before it gives them to the rule. With std the size
+/// is large enough that the product is worth its preparation, and small enough for the first-level cache. Without std
+/// it is small enough for the stack of a chip.
 const PIECE: usize = if cfg!(feature = "std") { 32 * 1024 } else { 2 * 1024 };
 
 impl<T: Number, R: Rule<T, N>, const N: usize> Destination<T> for Update<R, N> {

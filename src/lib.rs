@@ -231,8 +231,8 @@ pub use calculus::{
     OnBatch, Outcome, PerSample, Physics, SampleGradients, Stop, SumOfSquares,
 };
 pub use filters::Filters;
-/// The crates for matrices and for random numbers, in the versions that this version of chainrule uses. When one of them
-/// gets a new 0.x version, chainrule gets one too.
+/// The crates for matrices and for random numbers, in the versions that this version of chainrule uses. When one of
+/// them gets a new 0.x version, chainrule gets one too.
 pub use {nalgebra, rand};
 
 pub use grad::{Destination, Grad, Nowhere, Tree, Update};

@@ -6,8 +6,8 @@
 /// - `weight`: a matrix, a layer, an array of layers, or any other type with [`Parameters`](crate::Parameters);
 /// - `weight: [O, C, 3, 3]`: the same, with the sizes of this tensor in PyTorch ([`Leaf::dims`](crate::Leaf::dims)).
 ///   Without them a matrix of one column is a vector in files, and any other matrix has its rows and columns;
-/// - `keep eps`: a setting of a plain type (`f64`, `u8`, `bool`, `Option<f64>`, `PhantomData<S>`). The crate copies it and
-///   does not train it. [`Zeros::zeros`](crate::Zeros::zeros) makes it zero, and so does
+/// - `keep eps`: a setting of a plain type (`f64`, `u8`, `bool`, `Option<f64>`, `PhantomData<S>`). The crate copies it
+///   and does not train it. [`Zeros::zeros`](crate::Zeros::zeros) makes it zero, and so does
 ///   [`Network::init`](crate::Network::init). So a setting that has another default is an `Option`, and `None` means
 ///   the default. `set_zero` does not change it.
 ///
@@ -20,8 +20,8 @@
 /// - `parameters!(Blend<P: part, Q: part, const PERCENT: u8> { left, right })`
 /// - `parameters!(Dense<T: scalar, S: Shape, const O: usize> { weight, bias, keep shape, keep eps })`
 ///
-/// The gradient of a struct is the same struct with the gradients of its parts. A frozen part has no gradient. For a struct
-/// without parameters the gradient is `()`. The macro also implements
+/// The gradient of a struct is the same struct with the gradients of its parts. A frozen part has no gradient. For a
+/// struct without parameters the gradient is `()`. The macro also implements
 /// [`Zeros`](crate::Zeros), [`ConstZeros`](crate::ConstZeros) and
 /// [`Export`](crate::export::Export).
 ///

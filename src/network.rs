@@ -186,8 +186,8 @@ impl<T: Number, In: Shape, L, E> Network<T, In, L, E> {
         self.criterion.loss(&self.predict(x), target, None)
     }
 
-    /// The fraction of the samples whose largest output is that of the correct class. Of several equal largest outputs the
-    /// first counts. A sample with a NaN output counts as wrong. The result is NaN if the target has another number
+    /// The fraction of the samples whose largest output is that of the correct class. Of several equal largest outputs
+    /// the first counts. A sample with a NaN output counts as wrong. The result is NaN if the target has another number
     /// of samples, or if the net has one output, which would always be the largest.
     pub fn accuracy<B: BatchSize, Y, const N: usize>(&self, x: &In::Batch<T, B>, target: &Y) -> T
     where

@@ -154,8 +154,8 @@ impl fmt::Display for StepError {
 
 impl core::error::Error for StepError {}
 
-/// A prediction in new memory. The whole forward pass is inlined here, so the compiler need not zero memory that the pass
-/// overwrites.
+/// A prediction in new memory. The whole forward pass is inlined here, so the compiler need not zero memory that the
+/// pass overwrites.
 pub(crate) struct Prediction<'a, T: Number, In: Shape, L, B: BatchSize> {
     pub layers: &'a L,
     pub x: &'a In::Batch<T, B>,

@@ -24,8 +24,8 @@ use core::fmt;
 ///
 /// It computes the loss of a validation set after each epoch, stops when that no longer falls
 /// ([`patience`](Self::patience)), and then gives the net the weights of the best epoch. It calls an observer after
-/// each update. Its [`state`](Self::state) is plain data. If you save the state, the net and the optimizer, you can continue
-/// the training with the same bits, also in the middle of an epoch.
+/// each update. Its [`state`](Self::state) is plain data. If you save the state, the net and the optimizer, you can
+/// continue the training with the same bits, also in the middle of an epoch.
 ///
 /// ```
 /// use chainrule::{Adam, Trainer, TwoLayerNet, data::{Dataset, split}};
@@ -58,9 +58,9 @@ use core::fmt;
 ///
 /// # Batches
 /// With a batch size of [`Dyn`](nalgebra::Dyn), the last batch of an epoch is shorter if the samples do not fill it.
-/// It is an update like the others, and the mean loss of the epoch weights it by its size. With `Const<B>` a batch cannot
-/// be shorter. Then the last batch takes its missing samples from the next epoch. The trainer drops no sample, and takes
-/// none more often than others.
+/// It is an update like the others, and the mean loss of the epoch weights it by its size. With `Const<B>` a batch
+/// cannot be shorter. Then the last batch takes its missing samples from the next epoch. The trainer drops no sample,
+/// and takes none more often than others.
 ///
 /// # Several nets
 /// A net is a value, so nets with different settings train on different threads. The results do not depend on the
@@ -94,8 +94,8 @@ pub struct Trainer<B, T> {
     pub batch: B,
     /// The number of epochs.
     pub epochs: u64,
-    /// How many epochs in a row may pass without a new lowest loss of the validation set. With `None` the trainer trains
-    /// all epochs and keeps the last weights.
+    /// How many epochs in a row may pass without a new lowest loss of the validation set. With `None` the trainer
+    /// trains all epochs and keeps the last weights.
     #[cfg(feature = "alloc")]
     pub patience: Option<u64>,
     /// How far the training is.
@@ -196,8 +196,8 @@ impl<B, T> Trainer<B, T> {
     /// Trains from the [`state`](Self::state) on, until all epochs are done, the patience has ended, or the
     /// observer returns `ControlFlow::Break(())`.
     ///
-    /// With patience, the net has the parameters of the best epoch at the end. If the observer ends the training, the net
-    /// keeps its last parameters, so that a second call continues.
+    /// With patience, the net has the parameters of the best epoch at the end. If the observer ends the training, the
+    /// net keeps its last parameters, so that a second call continues.
     ///
     /// # Errors
     /// - [`TrainingCause::Step`]: a step failed, for example because its loss is not finite. See
