@@ -154,7 +154,6 @@ macro_rules! plain_buffers {
 }
 plain_buffers!(() f32 f64 bool u32 u64 usize Option<u64>);
 
-<<<<<<< HEAD
 impl<S: Zeros + Clone, B: BatchSize> Buffer<B> for Inline<S> {
     #[inline]
     fn new(_: B) -> Self {
@@ -162,12 +161,8 @@ impl<S: Zeros + Clone, B: BatchSize> Buffer<B> for Inline<S> {
     }
 }
 
-/// What a forward pass is for, as a type: [`ToTrain`] or [`ToPredict`]. Memory that only a backward pass reads
-/// exists in training only.
-=======
 /// The purpose of a forward pass, as a type: [`ToTrain`] or [`ToPredict`]. Memory that only a backward pass reads
 /// exists only in training.
->>>>>>> prose
 pub trait Purpose: sealed::Sealed + 'static {
     /// `M` in training, `()` in a prediction.
     type InTraining<B: BatchSize, M: Buffer<B>>: Buffer<B>;
