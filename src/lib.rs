@@ -59,7 +59,7 @@
 //! | run a layer by hand, forward and backward | [`ByValue`] |
 //! | build a net | [`Affine`], [`Relu`], [`Softmax`]; a tuple of 1 to 12 layers is a layer |
 //! | choose another activation | [`Sigmoid`], [`Tanh`], [`Gelu`], [`GeluTanh`], [`Silu`], [`Softplus`], [`LeakyRelu`], [`PRelu`], [`Elu`], [`Selu`], [`HardSigmoid`], [`HardTanh`], [`LogSoftmax`], [`Identity`] |
-//! | regularise, normalise | [`Dropout`], [`BatchNorm`], [`LayerNorm`], [`RmsNorm`]; raw inputs, [`Standardize`] |
+//! | regularise, normalise | [`Dropout`], [`Dropout2d`], [`BatchNorm`], [`LayerNorm`], [`RmsNorm`]; raw inputs, [`Standardize`] |
 //! | put layers together | [`Residual`], [`Concat`], [`Repeat`] |
 //! | name the layers of a net, or have more than 12 | [`named!`] |
 //! | give a net first weights | [`Network::init`]; one layer at a time: [`Affine::he`], [`Affine::xavier`], [`Affine::normal`], [`init`] |
@@ -67,7 +67,7 @@
 //! | choose a loss for classes | [`SoftmaxCrossEntropy`]; with settings, [`CrossEntropy`]; yes or no, [`BinaryCrossEntropy`] |
 //! | choose a loss for numbers | [`SumSquaredError`], [`MeanSquaredError`], [`AbsoluteError`], [`Huber`] |
 //! | give samples weights | [`Weighted`] |
-//! | choose an optimizer | [`optimizers`]: [`Sgd`], [`Momentum`], [`AdaGrad`], [`RmsProp`], [`Adam`], [`AmsGrad`], [`NAdam`]; at run time, a `Box<dyn `[`Optimizer`]`>` |
+//! | choose an optimizer | [`optimizers`]: [`Sgd`], [`Momentum`], [`AdaGrad`], [`RmsProp`], [`Adam`], [`NAdam`]; at run time, a `Box<dyn `[`Optimizer`]`>` |
 //! | change the learning rate, decay weights, clip gradients | [`schedule`], [`Decay`], [`Descent::groups`], [`Descent::clip_norm`] |
 //! | see a whole job: a table, a training, a test | `a_real_job` (feature `csv`) |
 //! | train a net | [`Trainer`] with a [`data::Dataset`]: epochs, validation, early stopping; the book's loop [`Training`]; by hand [`Optimizer::train_step`], or [`Network::backprop`] and [`Optimizer::step`] |
@@ -164,6 +164,7 @@ mod chain;
 pub mod data;
 #[doc = include_str!("derivatives.md")]
 pub mod derivatives {}
+mod errors;
 pub mod export;
 pub mod export_c;
 #[cfg(feature = "alloc")]
@@ -227,8 +228,8 @@ pub mod __private {
 }
 
 pub use calculus::{
-    Derivatives, Fit, JacobianRows, Jet, LBfgs, LeastSquares, LevenbergMarquardt, Objective,
-    OnBatch, Outcome, PerSample, Physics, SampleGradients, Stop, SumOfSquares,
+    Derivatives, Fit, Jet, LBfgs, LeastSquares, LevenbergMarquardt, Objective, OnBatch, Outcome,
+    PerSample, Physics, SampleGradients, Stop, SumOfSquares,
 };
 pub use filters::Filters;
 /// The crates for matrices and for random numbers, in the versions that this version of chainrule uses. When one of
@@ -236,23 +237,15 @@ pub use filters::Filters;
 pub use {nalgebra, rand};
 
 pub use grad::{Destination, Grad, Nowhere, Tree, Update};
-pub use image::{Extent, Grid, Image, Images, Img, Px, Signal, Size, Window};
+pub use image::{Channels, Extent, Grid, Image, Images, Img, Px, Signal, Size, Window};
 pub use kernel::{Larger, Scratch};
 pub use layer::{Backward, Forward, Layer};
-pub use layers::{
-    Affine, Augment, AvgPool2d, BatchNorm, Concat, Conv1d, Conv2d, Dense, DepthwiseConv2d, Dropout,
-    Elu, Flatten, Frozen, Gelu, GeluTanh, GlobalAvgPool2d, HardSigmoid, HardTanh, Identity,
-    LayerNorm, LeakyRelu, LogSoftmax, MaxPool2d, PRelu, Relu, Repeat, Residual, RmsNorm, Selu,
-    Sigmoid, Silu, Softmax, Softplus, Standardize, StandardizeError, Standardized, Tanh,
-};
-pub use loss::{
-    AbsoluteError, BinaryCrossEntropy, Classes, CrossEntropy, Huber, Loss, MeanLoss,
-    MeanSquaredError, SoftmaxCrossEntropy, SumSquaredError, Weighted,
-};
+pub use layers::*;
+pub use loss::*;
 pub use memory::Memory;
 pub use network::{Network, TwoLayerNet};
 pub use optim::{
-    AdaGrad, Adam, AmsGrad, ClipNorm, ClipValue, Decay, Descent, Groups, Momentum, NAdam, Nesterov,
+    AdaGrad, Adam, ClipNorm, ClipValue, Decay, Descent, Groups, Momentum, NAdam, Nesterov,
     Optimizer, Rate, RmsProp, Schedule, Scheduled, Sgd, schedule,
 };
 pub use params::{Leaf, LeafMut, OneLeaf, Parameters, Role, Statistic};

@@ -216,7 +216,7 @@ macro_rules! parameters {
     };
     (@visit $part:expr, $path:expr, $f:expr, $dims:tt) => {
         $crate::Parameters::visit($part, $path, &mut |leaf: $crate::Leaf<_>| {
-            $f($crate::Leaf { dims: &$dims, ..leaf });
+            $f($crate::Leaf { dims: const { &$dims }, ..leaf });
         });
     };
 }

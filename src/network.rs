@@ -278,7 +278,8 @@ impl<T: Number, In: Shape, L, E> Network<T, In, L, E> {
         let (mut dx, mut gradient) = (Buffer::new(size), L::Gradient::zeros());
         activations.dy.clone_from(dy);
         let this = Grad::set(&self.layers, &mut gradient);
-        kernel::run::<T, _>(VectorJacobian { x, activations: &mut activations, dx: &mut dx, this });
+        let (lent, out) = (&mut activations, Some(&mut dx));
+        kernel::run::<T, _>(VectorJacobian { x, activations: lent, dx: out, this, forward: true });
         if L::Out::size::<T, B>(dy) != size {
             In::flat_mut::<T, B>(&mut dx).fill(nan());
             params::fill(&mut gradient, nan::<T>());
@@ -345,7 +346,7 @@ impl<T: Number, In: Shape, L, E> Network<T, In, L, E> {
         E: Loss<T, L::Out, B, Y>,
     {
         let (criterion, always) = (&self.criterion, true);
-        kernel::run::<T, _>(Step { criterion, x, target, activations, pass, dx, this, always })
+        kernel::run::<T, _>((Step { criterion, x, target, activations, pass, dx, always }, this))
     }
 
     /// The same net over another scalar: `net.map(f64::from)`.

@@ -154,6 +154,13 @@ macro_rules! plain_buffers {
 }
 plain_buffers!(() f32 f64 bool u32 u64 usize Option<u64>);
 
+impl<S: Zeros + Clone, B: BatchSize> Buffer<B> for Inline<S> {
+    #[inline]
+    fn new(_: B) -> Self {
+        Inline(S::zeros())
+    }
+}
+
 /// The purpose of a forward pass, as a type: [`ToTrain`] or [`ToPredict`]. Memory that only a backward pass reads
 /// exists only in training.
 pub trait Purpose: sealed::Sealed + 'static {

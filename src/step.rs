@@ -2,9 +2,10 @@
 
 use crate::{
     grad::{Destination, Grad},
-    kernel::{Room, Scratch, Work},
+    kernel::{self, Room, Scratch, Work},
     layer::{Backward, Forward, Layer},
     loss::Loss,
+    params::Parameters,
     pass::Pass,
     rule::BadSetting,
     shape::{Batch, BatchSize, Buffer, Number, Purpose, Shape, ToPredict, ToTrain},
@@ -176,13 +177,18 @@ impl<T: Number, In: Shape, L: Layer<T, In>, B: BatchSize> Work for Prediction<'_
 }
 
 /// A prediction in existing memory.
-pub(crate) struct PredictionInto<'a, T: Number, In: Shape, L: Layer<T, In>, B: BatchSize> {
+pub(crate) struct PredictionInto<'a, T: Number, In: Shape, L, B: BatchSize, P: Purpose>
+where
+    L: Layer<T, In>,
+{
     pub layers: &'a L,
     pub x: &'a In::Batch<T, B>,
-    pub activations: &'a mut Activations<T, In, L, B, ToPredict>,
+    pub activations: &'a mut Activations<T, In, L, B, P>,
 }
 
-impl<T: Number, In: Shape, L: Layer<T, In>, B: BatchSize> Work for PredictionInto<'_, T, In, L, B> {
+impl<T: Number, In: Shape, L: Layer<T, In>, B: BatchSize, P: Purpose> Work
+    for PredictionInto<'_, T, In, L, B, P>
+{
     type Output = ();
 
     #[inline(always)]
@@ -192,48 +198,68 @@ impl<T: Number, In: Shape, L: Layer<T, In>, B: BatchSize> Work for PredictionInt
 }
 
 /// Forward pass, loss, and backward pass. If the loss is not finite, the backward pass runs only if `always` is set.
-pub(crate) struct Step<'a, 'g, T: Number, In: Shape, L: Layer<T, In>, E, B: BatchSize, Y: ?Sized, D>
-where
-    D: Destination<T>,
-{
+pub(crate) struct Step<'a, T: Number, In: Shape, L: Layer<T, In>, E, B: BatchSize, Y: ?Sized> {
     pub criterion: &'a E,
     pub x: &'a In::Batch<T, B>,
     pub target: &'a Y,
     pub activations: &'a mut Activations<T, In, L, B, ToTrain>,
     pub pass: Pass,
     pub dx: Option<&'a mut In::Batch<T, B>>,
-    pub this: Grad<'g, T, L, D>,
+    /// Whether the backward pass runs after a loss that is not finite.
     pub always: bool,
 }
 
 impl<T: Number, In: Shape, L: Layer<T, In>, E, B: BatchSize, Y: ?Sized, D: Destination<T>> Work
-    for Step<'_, '_, T, In, L, E, B, Y, D>
+    for (Step<'_, T, In, L, E, B, Y>, Grad<'_, T, L, D>)
 where
     E: Loss<T, L::Out, B, Y>,
 {
     type Output = T;
 
     #[inline(always)]
-    fn run(mut self) -> T {
-        let (x, activations) = (self.x, self.activations);
-        activations.forward(&self.this, x, &mut self.pass);
-        let loss = activations.loss(self.criterion, self.target);
-        if self.always || loss.is_finite() {
-            activations.backward(self.this, x, self.dx);
+    fn run(self) -> T {
+        let (Step { criterion, x, target, activations, mut pass, dx, always }, this) = self;
+        activations.forward(&this, x, &mut pass);
+        let loss = activations.loss(criterion, target);
+        if always || loss.is_finite() {
+            activations.backward(this, x, dx);
         }
         loss
     }
 }
 
-/// Forward pass, then backward pass from the gradient on the outputs in `activations`.
+/// The passes of a step over layers of type `L`, for any batch, loss and targets.
+pub trait Passes<T: Number, L: Parameters<T>> {
+    /// Runs forward pass, loss and backward pass. Returns the loss.
+    ///
+    /// # Errors
+    /// [`StepError::Loss`] if the loss is not finite. Then there is no backward pass.
+    fn run<D: Destination<T>>(self, this: Grad<T, L, D>) -> Result<T, StepError>;
+}
+
+impl<T: Number, In: Shape, L: Layer<T, In>, E, B: BatchSize, Y: ?Sized> Passes<T, L>
+    for Step<'_, T, In, L, E, B, Y>
+where
+    E: Loss<T, L::Out, B, Y>,
+{
+    #[inline(always)]
+    fn run<D: Destination<T>>(self, this: Grad<T, L, D>) -> Result<T, StepError> {
+        let loss = kernel::run::<T, _>((self, this));
+        if loss.is_finite() { Ok(loss) } else { Err(StepError::Loss) }
+    }
+}
+
+/// A backward pass from the gradient on the outputs in `activations`.
 pub(crate) struct VectorJacobian<'a, 'g, T: Number, In: Shape, L: Layer<T, In>, B: BatchSize, D>
 where
     D: Destination<T>,
 {
     pub x: &'a In::Batch<T, B>,
     pub activations: &'a mut Activations<T, In, L, B, ToTrain>,
-    pub dx: &'a mut In::Batch<T, B>,
+    pub dx: Option<&'a mut In::Batch<T, B>>,
     pub this: Grad<'g, T, L, D>,
+    /// Whether the forward pass must run first, because the activations are not those of `x`.
+    pub forward: bool,
 }
 
 impl<T: Number, In: Shape, L: Layer<T, In>, B: BatchSize, D: Destination<T>> Work
@@ -243,8 +269,10 @@ impl<T: Number, In: Shape, L: Layer<T, In>, B: BatchSize, D: Destination<T>> Wor
 
     #[inline(always)]
     fn run(self) {
-        self.activations.forward(&self.this, self.x, &mut Pass::Predict);
-        self.activations.backward(self.this, self.x, Some(self.dx));
+        if self.forward {
+            self.activations.forward(&self.this, self.x, &mut Pass::Predict);
+        }
+        self.activations.backward(self.this, self.x, self.dx);
     }
 }
 

@@ -139,16 +139,16 @@ fn training() {
     let mistakes = std::fs::read_to_string(folder.path().join("mistakes.svg")).unwrap();
     assert!(mistakes.contains("taken for") && log.contains(" mistakes; the worst:\ntest image "));
 
-    let quick = ["--scalar", "f64", "--hidden", "20", "--iterations", "3", "--out", out];
-    assert!(prints("06_train_neuralnet", &quick).contains("64-20-10 on 28740 images"));
+    let quick = ["--scalar", "f64", "--hidden", "50", "--iterations", "3", "--out", out];
+    assert!(prints("06_train_neuralnet", &quick).contains("64-50-10 on 28740 images"));
     // Continued from 3 to 5, it ends as if it had not been interrupted.
     let resumed =
-        ["--scalar", "f64", "--hidden", "20", "--iterations", "5", "--resume", "--out", out];
+        ["--scalar", "f64", "--hidden", "50", "--iterations", "5", "--resume", "--out", out];
     let last =
         |said: String| said.lines().rfind(|line| line.starts_with("train acc")).map(str::to_owned);
     let said = prints("06_train_neuralnet", &resumed);
     assert!(said.contains("continued from iteration 3\n"), "{said}");
-    let whole = ["--scalar", "f64", "--hidden", "20", "--iterations", "5", "--out", out];
+    let whole = ["--scalar", "f64", "--hidden", "50", "--iterations", "5", "--out", out];
     assert_eq!(last(said), last(prints("06_train_neuralnet", &whole)));
     let Output { status, stderr, .. } = run("06_train_neuralnet", &["--resume", "--out", out]);
     let said = String::from_utf8(stderr).unwrap();
@@ -167,7 +167,7 @@ fn training_with_patience() {
             "--patience",
             "2",
             "--hidden",
-            "20",
+            "50",
             "--iterations",
             "800",
             "--out",
@@ -248,7 +248,7 @@ fn training_refuses_what_cannot_be() {
         "/no/such/folder/train-images-idx3-ubyte.gz, found neither",
     );
     refused(&["--mnist", "examples/data/digits"], "expected 784 features per sample, found 64");
-    refused(&["--hidden", "60"], "compiled are 20, 50 and 100");
+    refused(&["--hidden", "60"], "the example is compiled for 50 and for 100");
     refused(&["--rate", "-1"], "a number above 0 is needed");
     refused(&["--batch", "0"], "batch");
     refused(&["--iterations", "1", "--out", "Cargo.toml"], "Cargo.toml: ");

@@ -16,7 +16,7 @@ pub struct Options {
     /// The type of all numbers
     #[arg(long, value_enum, default_value = "f32")]
     pub scalar: Precision,
-    /// Hidden units: 20, 50 or 100 [default: 50 for MNIST, 100 for the embedded digits]
+    /// Hidden units: 50 or 100 [default: 50 for MNIST, 100 for the embedded digits]
     #[arg(long, value_parser = hidden)]
     hidden: Option<usize>,
     /// Mini-batches to train on
@@ -110,8 +110,8 @@ impl Options {
 
 fn hidden(text: &str) -> Result<usize, String> {
     match text.parse() {
-        Ok(size @ (20 | 50 | 100)) => Ok(size),
-        _ => Err("compiled are 20, 50 and 100".into()),
+        Ok(size @ (50 | 100)) => Ok(size),
+        _ => Err("the example is compiled for 50 and for 100".into()),
     }
 }
 

@@ -70,8 +70,6 @@ impl Svg {
 impl Pictures {
     /// Draws all into files in a folder, which are returned.
     pub fn draw(&mut self, folder: &Path) -> io::Result<Vec<PathBuf>> {
-        fs::create_dir_all(folder)
-            .map_err(|e| io::Error::new(e.kind(), format!("{}: {e}", folder.display())))?;
         Ok(vec![
             self.filters().write(folder.join("filters.svg"))?,
             self.worst().write(folder.join("mistakes.svg"))?,

@@ -1,17 +1,7 @@
 //! The fully connected layer on images.
 #![allow(unsafe_code)] // of `parameters!`, whose unsafe part is in `kernel::place`
 
-use crate::{
-    export::Export,
-    filters::Filters,
-    grad::{Destination, Grad},
-    image::{Grid, Images, Img, Size},
-    kernel,
-    layer::{Backward, Forward, Layer},
-    part,
-    shape::{BatchSize, D1, Number, Purpose},
-    zeros::ConstZeros,
-};
+use crate::{ConstZeros, D1, Filters, Grid, Img, Number, Size, export::Export};
 use nalgebra::SVector;
 use num_traits::ConstZero;
 
@@ -39,7 +29,7 @@ use num_traits::ConstZero;
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Dense<T: Number, S: Grid, const O: usize> {
     /// W: one row per output.
-    pub weight: Filters<T, S, O, 2>,
+    pub weight: Filters<T, S, O>,
     /// b.
     pub bias: SVector<T, O>,
 }
@@ -49,34 +39,10 @@ pub struct Dense<T: Number, S: Grid, const O: usize> {
 parameters!(@fields Dense T
     [T: Number, S: Grid, const O: usize,] [T: Number, S: Grid, const O: usize,]
     [T: Number + ConstZero, S: Grid<Of<SVector<T, O>>: ConstZeros>, const O: usize,] []
-    (Dense<T, S, O>) (Dense<OtherScalar, S, O>) (Dense<T, S, O>) [] [] weight, bias);
+    (Dense<T, S, O>) (Dense<OtherScalar, S, O>) (Dense<T, S, O>) [] [] weight: [O, Filters::<T, S, O>::TAPS], bias);
 parameters!(@export Dense
     [T: Number + Export, S: Grid<Of<SVector<T, O>>: Export> + Export, const O: usize,]
     (Dense<T, S, O>) [&crate::export::Source::<T>(None), &crate::export::Source::<S>(None), &O,] [] weight, bias);
 
-impl<T: Number, const C: usize, H: Size, W: Size, const O: usize> Layer<T, Img<C, H, W>>
-    for Dense<T, Img<C, H, W>, O>
-{
-    type Out = D1<O>;
-    type Cache<B: BatchSize, P: Purpose> = ();
-    type Scratch = ();
-
-    #[inline(always)]
-    fn forward<B: BatchSize, P: Purpose>(&self, at: Forward<T, Img<C, H, W>, Self, B, P>) {
-        let (w, b, inputs) = (self.weight.as_slice(), self.bias.as_slice(), C * H::N * W::N);
-        kernel::affine(inputs, w, b, at.x.as_slice(), at.y.as_mut_slice());
-    }
-
-    #[inline(always)]
-    fn backward<B: BatchSize, D: Destination<T>>(
-        mut this: Grad<T, Self, D>,
-        at: Backward<T, Img<C, H, W>, Self, B>,
-    ) {
-        let (x, dy) = (at.x.as_slice(), at.dy.as_slice());
-        if let Some(dx) = at.dx.map(Images::as_mut_slice) {
-            kernel::product_tn((O, C * H::N * W::N), this.weight.as_slice(), dy, dx);
-        }
-        part!(this.weight).product(dy, x);
-        part!(this.bias).sum(dy);
-    }
-}
+affine!([const C: usize, H: Size, W: Size, const O: usize] Dense<T, Img<C, H, W>, O>, Img<C, H, W> => D1<O>,
+    C * H::N * W::N, O);

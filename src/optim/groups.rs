@@ -1,12 +1,7 @@
 //! Other settings for some parameters, chosen by name.
 
 use super::{Descent, Rate};
-use crate::{
-    params::Parameters,
-    path::Path,
-    rule::{BadSetting, Piece, Rule},
-    shape::Number,
-};
+use crate::{BadSetting, Number, Parameters, Path, Piece, Rule};
 
 /// A rule whose settings are changed for some parameters. [`Descent::groups`] makes one.
 #[derive(Clone, Debug)]
@@ -76,11 +71,5 @@ where
         let mut rule = self.rule.clone();
         (self.of)(piece.path, &mut rule);
         rule.update(piece);
-    }
-}
-
-impl<T: Number, R: Rate<T>, F: Clone> Rate<T> for Groups<R, F> {
-    fn rate(&mut self) -> &mut T {
-        self.rule.rate()
     }
 }
