@@ -158,12 +158,8 @@ impl<const N: usize> Default for Confusion<N> {
     }
 }
 
-impl<T, const N: usize, S, B, Y> Metric<T, S, B, Y> for Confusion<N>
-where
-    T: Number,
-    S: Scores<N>,
-    B: BatchSize,
-    Y: Classes<T, N, B> + ?Sized,
+impl<T: Number, const N: usize, S: Scores<N>, B: BatchSize, Y: Classes<T, N, B> + ?Sized>
+    Metric<T, S, B, Y> for Confusion<N>
 {
     fn add(&mut self, y: &Batch<T, S, B>, target: &Y, count: usize) {
         for (sample, y) in S::flat::<T, B>(y).chunks_exact(N.max(1)).take(count).enumerate() {
@@ -251,12 +247,8 @@ impl<const N: usize> TopK<N> {
     }
 }
 
-impl<T, const N: usize, S, B, Y> Metric<T, S, B, Y> for TopK<N>
-where
-    T: Number,
-    S: Scores<N>,
-    B: BatchSize,
-    Y: Classes<T, N, B> + ?Sized,
+impl<T: Number, const N: usize, S: Scores<N>, B: BatchSize, Y: Classes<T, N, B> + ?Sized>
+    Metric<T, S, B, Y> for TopK<N>
 {
     fn add(&mut self, y: &Batch<T, S, B>, target: &Y, count: usize) {
         for (sample, y) in S::flat::<T, B>(y).chunks_exact(N.max(1)).take(count).enumerate() {

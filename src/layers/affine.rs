@@ -1,42 +1,12 @@
 //! The fully connected layer.
 
-use crate::{D1, Number, Zeros, init, shape::number};
+use crate::shape::number;
+use crate::{
+    Backward, BatchSize, D1, Destination, Forward, Grad, Layer, Number, Purpose, Zeros, init,
+    kernel, part,
+};
 use nalgebra::{SMatrix, SVector, convert};
 use rand::Rng;
-
-/// Implements `Layer` for a weight of O rows and I columns and a bias.
-macro_rules! affine {
-    ([$($generics:tt)*] $layer:ty, $in:ty => $out:ty, $i:expr, $o:expr) => {
-        impl<T: $crate::Number, $($generics)*> $crate::Layer<T, $in> for $layer {
-            type Out = $out;
-            type Cache<B: $crate::BatchSize, P: $crate::Purpose> = ();
-            type Scratch = ();
-
-            #[inline(always)]
-            fn forward<B: $crate::BatchSize, P: $crate::Purpose>(
-                &self,
-                at: $crate::Forward<T, $in, Self, B, P>,
-            ) {
-                let (w, b) = (self.weight.as_slice(), self.bias.as_slice());
-                $crate::kernel::affine($i, w, b, at.x.as_slice(), at.y.as_mut_slice());
-            }
-
-            #[inline(always)]
-            fn backward<B: $crate::BatchSize, D: $crate::Destination<T>>(
-                mut this: $crate::Grad<T, Self, D>,
-                at: $crate::Backward<T, $in, Self, B>,
-            ) {
-                let (x, dy) = (at.x.as_slice(), at.dy.as_slice());
-                if let Some(dx) = at.dx {
-                    let (w, dx) = (this.weight.as_slice(), dx.as_mut_slice());
-                    $crate::kernel::product_tn(($o, $i), w, dy, dx);
-                }
-                $crate::part!(this.weight).product(dy, x);
-                $crate::part!(this.bias).sum(dy);
-            }
-        }
-    };
-}
 
 /// y = W·x + b, for each column of a batch.
 ///
@@ -128,4 +98,27 @@ impl<T: Number, const I: usize, const O: usize> Affine<T, I, O> {
     }
 }
 
-affine!([const I: usize, const O: usize] Affine<T, I, O>, D1<I> => D1<O>, I, O);
+impl<T: Number, const I: usize, const O: usize> Layer<T, D1<I>> for Affine<T, I, O> {
+    type Out = D1<O>;
+    type Cache<B: BatchSize, P: Purpose> = ();
+    type Scratch = ();
+
+    #[inline(always)]
+    fn forward<B: BatchSize, P: Purpose>(&self, at: Forward<T, D1<I>, Self, B, P>) {
+        let (w, b) = (self.weight.as_slice(), self.bias.as_slice());
+        kernel::affine(I, w, b, at.x.as_slice(), at.y.as_mut_slice());
+    }
+
+    #[inline(always)]
+    fn backward<B: BatchSize, D: Destination<T>>(
+        mut this: Grad<T, Self, D>,
+        at: Backward<T, D1<I>, Self, B>,
+    ) {
+        let (x, dy) = (at.x.as_slice(), at.dy.as_slice());
+        if let Some(dx) = at.dx {
+            kernel::product_tn((O, I), this.weight.as_slice(), dy, dx.as_mut_slice());
+        }
+        part!(this.weight).product(dy, x);
+        part!(this.bias).sum(dy);
+    }
+}

@@ -1,7 +1,10 @@
 //! The fully connected layer on images.
 #![allow(unsafe_code)] // of `parameters!`, whose unsafe part is in `kernel::place`
 
-use crate::{ConstZeros, D1, Filters, Grid, Img, Number, Size, export::Export};
+use crate::{
+    Backward, BatchSize, ConstZeros, D1, Destination, Filters, Forward, Grad, Grid, Images, Img,
+    Layer, Number, Purpose, Size, export::Export, kernel, part,
+};
 use nalgebra::SVector;
 use num_traits::ConstZero;
 
@@ -44,5 +47,29 @@ parameters!(@export Dense
     [T: Number + Export, S: Grid<Of<SVector<T, O>>: Export> + Export, const O: usize,]
     (Dense<T, S, O>) [&crate::export::Source::<T>(None), &crate::export::Source::<S>(None), &O,] [] weight, bias);
 
-affine!([const C: usize, H: Size, W: Size, const O: usize] Dense<T, Img<C, H, W>, O>, Img<C, H, W> => D1<O>,
-    C * H::N * W::N, O);
+impl<T: Number, const C: usize, H: Size, W: Size, const O: usize> Layer<T, Img<C, H, W>>
+    for Dense<T, Img<C, H, W>, O>
+{
+    type Out = D1<O>;
+    type Cache<B: BatchSize, P: Purpose> = ();
+    type Scratch = ();
+
+    #[inline(always)]
+    fn forward<B: BatchSize, P: Purpose>(&self, at: Forward<T, Img<C, H, W>, Self, B, P>) {
+        let (w, b, inputs) = (self.weight.as_slice(), self.bias.as_slice(), C * H::N * W::N);
+        kernel::affine(inputs, w, b, at.x.as_slice(), at.y.as_mut_slice());
+    }
+
+    #[inline(always)]
+    fn backward<B: BatchSize, D: Destination<T>>(
+        mut this: Grad<T, Self, D>,
+        at: Backward<T, Img<C, H, W>, Self, B>,
+    ) {
+        let (x, dy) = (at.x.as_slice(), at.dy.as_slice());
+        if let Some(dx) = at.dx.map(Images::as_mut_slice) {
+            kernel::product_tn((O, C * H::N * W::N), this.weight.as_slice(), dy, dx);
+        }
+        part!(this.weight).product(dy, x);
+        part!(this.bias).sum(dy);
+    }
+}

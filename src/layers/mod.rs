@@ -4,7 +4,6 @@
 #[macro_use]
 mod function;
 mod activation;
-#[macro_use]
 mod affine;
 mod augment;
 mod batch_norm;

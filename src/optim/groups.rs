@@ -48,11 +48,8 @@ impl<R, G, const N: usize> Descent<R, G, N> {
     }
 }
 
-impl<T, R, F, const N: usize> Rule<T, N> for Groups<R, F>
-where
-    T: Number,
-    R: Rule<T, N> + Rate<T>,
-    F: Fn(&Path, &mut R) + 'static,
+impl<T: Number, R: Rule<T, N> + Rate<T>, F: Fn(&Path, &mut R) + 'static, const N: usize> Rule<T, N>
+    for Groups<R, F>
 {
     type Way = R::Way;
 

@@ -183,12 +183,8 @@ impl<R, G, const N: usize> Descent<R, G, N> {
     }
 }
 
-impl<T, L, R, const N: usize> Optimizer<T, L> for Descent<R, L::Gradient, N>
-where
-    T: Number,
-    L: Parameters<T>,
-    R: Rule<T, N>,
-    R::Way: Train<T, N>,
+impl<T: Number, L: Parameters<T>, R: Rule<T, N, Way: Train<T, N>>, const N: usize> Optimizer<T, L>
+    for Descent<R, L::Gradient, N>
 {
     type Way = R::Way;
 

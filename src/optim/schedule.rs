@@ -78,21 +78,16 @@ impl<R, S> Scheduled<R, S> {
 
 impl<R, G, const N: usize> Descent<R, G, N> {
     /// Multiplies the learning rate with a [`Schedule`]. The steps are fused if they are without it.
-    pub fn schedule<T, S>(self, schedule: S) -> Descent<Scheduled<R, S>, G, N>
+    pub fn schedule<T: Number, S: Schedule<T>>(self, schedule: S) -> Descent<Scheduled<R, S>, G, N>
     where
-        T: Number,
         R: Rule<T, N> + Rate<T>,
-        S: Schedule<T>,
     {
         self.wrap(|rule| Scheduled::new(rule, schedule))
     }
 }
 
-impl<T, R, S, const N: usize> Rule<T, N> for Scheduled<R, S>
-where
-    T: Number,
-    R: Rule<T, N> + Rate<T>,
-    S: Schedule<T>,
+impl<T: Number, R: Rule<T, N> + Rate<T>, S: Schedule<T>, const N: usize> Rule<T, N>
+    for Scheduled<R, S>
 {
     type Way = R::Way;
 
