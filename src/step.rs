@@ -228,12 +228,12 @@ where
     }
 }
 
-/// The passes of a step over layers of type `L`, whatever the batch, the loss and the targets.
+/// The passes of a step over layers of type `L`, for any batch, loss and targets.
 pub trait Passes<T: Number, L: Parameters<T>> {
     /// Runs forward pass, loss and backward pass. Returns the loss.
     ///
     /// # Errors
-    /// [`StepError::Loss`] if it is not finite. Then there is no backward pass.
+    /// [`StepError::Loss`] if the loss is not finite. Then there is no backward pass.
     fn run<D: Destination<T>>(self, this: Grad<T, L, D>) -> Result<T, StepError>;
 }
 
@@ -249,7 +249,7 @@ where
     }
 }
 
-/// A backward pass from the gradient on the outputs that the activations hold.
+/// A backward pass from the gradient on the outputs in `activations`.
 pub(crate) struct VectorJacobian<'a, 'g, T: Number, In: Shape, L: Layer<T, In>, B: BatchSize, D>
 where
     D: Destination<T>,
@@ -258,7 +258,7 @@ where
     pub activations: &'a mut Activations<T, In, L, B, ToTrain>,
     pub dx: Option<&'a mut In::Batch<T, B>>,
     pub this: Grad<'g, T, L, D>,
-    /// Whether the activations are not yet those of `x`.
+    /// Whether the forward pass must run first, because the activations are not those of `x`.
     pub forward: bool,
 }
 
