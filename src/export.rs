@@ -103,22 +103,21 @@ impl<L: Export> Export for Box<L> {
     }
 }
 
-impl<const N: usize> Export for D1<N> {
-    fn source(_: Option<&Self>, f: &mut fmt::Formatter) -> fmt::Result {
-        __type(f, "::chainrule::D1", &[&N])
-    }
+/// Shapes, which are only types.
+macro_rules! shapes {
+    ($([$($generics:tt)*] $shape:ty => $path:literal $($argument:expr)*;)*) => { $(
+        impl<$($generics)*> Export for $shape {
+            fn source(_: Option<&Self>, f: &mut fmt::Formatter) -> fmt::Result {
+                __type(f, $path, &[$(&$argument),*])
+            }
+        }
+    )* };
 }
-
-impl<const N: usize> Export for Probabilities<N> {
-    fn source(_: Option<&Self>, f: &mut fmt::Formatter) -> fmt::Result {
-        __type(f, "::chainrule::Probabilities", &[&N])
-    }
-}
-
-impl<const C: usize, H: Extent, W: Extent> Export for Img<C, H, W> {
-    fn source(_: Option<&Self>, f: &mut fmt::Formatter) -> fmt::Result {
-        __type(f, "::chainrule::Image", &[&C, &H::N, &W::N])
-    }
+shapes! {
+    [const N: usize] D1<N> => "::chainrule::D1" N;
+    [const N: usize] Probabilities<N> => "::chainrule::Probabilities" N;
+    [const C: usize, H: Extent, W: Extent] Img<C, H, W> => "::chainrule::Image" C H::N W::N;
+    [S: 'static] PhantomData<S> => "::core::marker::PhantomData";
 }
 
 impl<S: Export> Export for Option<S> {
@@ -133,13 +132,8 @@ impl<S: Export> Export for Option<S> {
 
 impl<T: Number + Export, const N: usize> Export for Statistic<T, N> {
     fn source(value: Option<&Self>, f: &mut fmt::Formatter) -> fmt::Result {
-        match value {
-            None => __type(f, "::chainrule::Statistic", &[&Source::<T>(None), &N]),
-            Some(statistic) => {
-                let numbers = Source(Some(&statistic.0));
-                f.debug_tuple("::chainrule::Statistic").field(&numbers).finish()
-            }
-        }
+        let arguments: [&dyn fmt::Debug; 2] = [&Source::<T>(None), &N];
+        tuple(f, "::chainrule::Statistic", &arguments, value.map(|statistic| &statistic.0))
     }
 }
 
@@ -169,17 +163,24 @@ macro_rules! plain {
 }
 plain!(bool u8 u16 u32 u64 usize i32 i64);
 
-impl<S: 'static> Export for PhantomData<S> {
-    fn source(_: Option<&Self>, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str("::core::marker::PhantomData")
-    }
-}
-
 /// `path` for an item of this crate, its last name for an item of another crate.
 #[doc(hidden)]
 pub fn __path(module: &str, path: &'static str) -> &'static str {
     let here = module.split("::").next() == module_path!().split("::").next();
     if here { path } else { path.trim_start_matches("::chainrule::") }
+}
+
+/// A struct with one field and no names: its type without a value.
+pub(crate) fn tuple<S: Export>(
+    f: &mut fmt::Formatter,
+    name: &str,
+    arguments: &[&dyn fmt::Debug],
+    field: Option<&S>,
+) -> fmt::Result {
+    match field {
+        None => __type(f, name, arguments),
+        Some(_) => f.debug_tuple(name).field(&Source(field)).finish(),
+    }
 }
 
 /// A type with its arguments.

@@ -1,9 +1,13 @@
 //! Products and functions over slices for authors of layers, with SIMD if the CPU has it.
 //!
-//! Call them in your own layer where plain loops would take most of its time. They allocate nothing, take any
+//! Call them in your own layer if plain loops take most of its time. They allocate nothing, take any
 //! scalar, and check all sizes: if the lengths of the slices do not agree, the whole output is NaN. In a net they
 //! use AVX2, AVX-512 or NEON for f32 and f64, if the methods of the layer are `#[inline(always)]`.
 
+pub use crate::kernel::{
+    add_scaled, exp, finite, gelu, gelu_back, ln_1p, relu, relu_back, sigmoid, sigmoid_back,
+    softplus, softplus_back, tanh, tanh_back,
+};
 use crate::{kernel, shape::Number};
 
 /// A read-only matrix in a slice, with the strides of its rows and columns.
@@ -41,18 +45,18 @@ impl<'a, T: Number> View<'a, T> {
     }
 }
 
-/// What a product does with the numbers that the output holds.
+/// Whether a product overwrites the output or adds to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum To {
-    /// It replaces them.
+    /// It overwrites the output.
     Set,
-    /// It is added to them.
+    /// It adds to the output.
     Add,
 }
 
 /// C = A·B, or C + A·B. A is m×k, B is k×n, and C is m×n, stored column after column.
 ///
-/// It is fastest if the columns or the rows of A are contiguous, and those of B. All of C is NaN if a slice is
+/// It is fastest if the columns or the rows of A are contiguous, and the same for B. All of C is NaN if a slice is
 /// too short, or if C does not have m·n numbers.
 ///
 /// ```
@@ -72,8 +76,8 @@ pub fn gemm<T: Number>([m, k, n]: [usize; 3], a: View<T>, b: View<T>, c: &mut [T
     gemm_into([m, k, n], a, b, c, m, to);
 }
 
-/// Like [`gemm`], into a part of a larger matrix: the columns of C begin `apart` numbers apart. The numbers between
-/// them do not change. The whole slice is NaN if it is too short, or if the columns overlap.
+/// Like [`gemm`], but writes into a part of a larger matrix: the columns of C begin `apart` numbers apart. The numbers
+/// between them do not change. The whole slice is NaN if it is too short, or if the columns overlap.
 ///
 /// ```
 /// use chainrule::ops::{To, View, gemm_into};
@@ -95,13 +99,7 @@ pub fn gemm_into<T: Number>(
     kernel::gemm(size, a.numbers, a_strides, b.numbers, b_strides, c, apart, to == To::Set);
 }
 
-/// to ← to + factor·x, entry by entry.
-#[inline(always)]
-pub fn add_scaled<T: Number>(factor: T, x: &[T], to: &mut [T]) {
-    kernel::add_scaled(factor, x, to);
-}
-
-/// The sum of a batch over its samples, each as long as `to`.
+/// The sum of a batch over its samples. Each sample is as long as `sum`.
 ///
 /// ```
 /// use chainrule::ops::{To, sum_samples};
@@ -114,12 +112,6 @@ pub fn sum_samples<T: Number>(batch: &[T], sum: &mut [T], to: To) {
     kernel::sum_columns(batch, sum, to == To::Set);
 }
 
-/// Whether all numbers are finite.
-#[inline(always)]
-pub fn finite<T: Number>(numbers: &[T]) -> bool {
-    kernel::finite(numbers)
-}
-
 /// Writes softmax(x) = eˣⁱ / Σ eˣᵏ to `p`, without overflow. If an input is NaN or +∞, all of `p` is NaN.
 #[inline(always)]
 pub fn softmax<T: Number>(x: &[T], p: &mut [T]) {
@@ -128,45 +120,4 @@ pub fn softmax<T: Number>(x: &[T], p: &mut [T]) {
     } else {
         p.fill(crate::shape::nan());
     }
-}
-
-macro_rules! functions {
-    ($($(#[$doc:meta])* $name:ident, $back:ident($from:ident);)*) => { $(
-        $(#[$doc])*
-        #[inline(always)]
-        pub fn $name<T: Number>(x: &[T], y: &mut [T]) {
-            kernel::$name(x, y);
-        }
-
-        #[doc = concat!("The derivative of [`", stringify!($name), "`], times `dy`, from its `",
-            stringify!($from), "`.")]
-        #[inline(always)]
-        pub fn $back<T: Number>($from: &[T], dy: &[T], dx: &mut [T]) {
-            kernel::$back($from, dy, dx);
-        }
-    )* };
-}
-functions! {
-    /// y = max(x, 0); NaN where x is NaN.
-    relu, relu_back(x);
-    /// y = tanh x.
-    tanh, tanh_back(y);
-    /// y = 1 / (1 + e⁻ˣ).
-    sigmoid, sigmoid_back(y);
-    /// y = x·Φ(x), where Φ is the normal distribution function.
-    gelu, gelu_back(x);
-    /// y = ln(1 + eˣ).
-    softplus, softplus_back(x);
-}
-
-/// x ← eˣ, entry by entry.
-#[inline(always)]
-pub fn exp<T: Number>(x: &mut [T]) {
-    kernel::exp(x);
-}
-
-/// x ← ln(1 + x), entry by entry.
-#[inline(always)]
-pub fn ln_1p<T: Number>(x: &mut [T]) {
-    kernel::ln_1p(x);
 }

@@ -4,48 +4,11 @@ use crate::{
     layer::Layer,
     network::Network,
     params::{Leaf, Role},
+    part::{Part, counts},
     path::Path,
-    shape::{Batch, Number, Shape},
+    shape::{Number, Shape},
 };
-use core::{any::type_name, fmt};
-use nalgebra::Const;
-
-/// A layer in the table of a net.
-#[derive(Clone, Copy, Debug)]
-pub struct Part<'a> {
-    /// Its place in the net.
-    pub path: &'a Path<'a>,
-    /// Its type.
-    pub name: &'static str,
-    /// The type of its output's shape.
-    pub out: &'static str,
-    /// The number of its weights, frozen parameters and statistics.
-    pub counts: [usize; 3],
-    /// The multiplications of its matrix products for one sample.
-    pub multiplications: usize,
-}
-
-impl<'a> Part<'a> {
-    /// A layer with all that is in it.
-    pub fn of<T: Number, In: Shape, L: Layer<T, In>>(layer: &L, path: &'a Path) -> Self {
-        let outputs = size_of::<Batch<T, L::Out, Const<1>>>() / size_of::<T>().max(1);
-        let (mut counts, mut multiplications) = ([0; 3], 0);
-        layer.visit(&Path::ROOT, &mut |leaf: Leaf<T>| {
-            let (rows, columns) = leaf.shape;
-            let [weights, frozen, statistics] = &mut counts;
-            *match leaf.role {
-                Role::Weight => weights,
-                Role::Frozen => frozen,
-                Role::Statistic => statistics,
-            } += leaf.values.len();
-            // A matrix that PyTorch has too: each of its rows gives one output, or one for each place in an image.
-            if leaf.dims.len() > 1 {
-                multiplications += columns * rows * (outputs / rows.max(1));
-            }
-        });
-        Part { path, name: type_name::<L>(), out: type_name::<L::Out>(), counts, multiplications }
-    }
-}
+use core::fmt;
 
 /// The name of a type without the modules in it.
 struct Short(&'static str);
@@ -96,7 +59,7 @@ impl<T: Number, In: Shape, L: Layer<T, In>, E> fmt::Display for Network<T, In, L
         });
         written?;
         write!(f, "{:>22}  in all, {} bytes", L::COUNT, L::COUNT * size_of::<T>())?;
-        let [weights, frozen, statistics] = Part::of(&self.layers, &Path::ROOT).counts;
+        let [weights, frozen, statistics] = counts(&self.layers);
         if frozen + statistics > 0 {
             write!(f, ": {weights} to train")?;
         }

@@ -376,7 +376,7 @@ fn rows_are_gradients_of_samples() {
     let mut memory = Net::sample_gradients::<P, 4>();
     let mut fit = Fit { net: &mut net, x: &x, target: &t, memory: &mut memory };
     let (mut seen, mut counts) = (Vec::new(), Vec::new());
-    fit.linearize(&mut |rows, residuals| {
+    fit.residuals(true, &mut |rows, residuals| {
         counts.push(residuals.len());
         seen.extend(rows.chunks_exact(P).map(<[f64]>::to_vec).zip(residuals.iter().copied()));
     });
@@ -497,11 +497,7 @@ impl Objective<f64, 2> for Valley {
 }
 
 impl LeastSquares<f64, 2> for Valley {
-    fn sum_of_squares(&mut self) -> f64 {
-        self.sum_and_gradient(&mut Vector2::zeros())
-    }
-
-    fn linearize(&mut self, take: &mut dyn FnMut(&[f64], &[f64])) {
+    fn residuals(&mut self, _: bool, take: &mut dyn FnMut(&[f64], &[f64])) {
         let [x, y] = self.0.data.0[0];
         take(&[-20.0 * x, 10.0, -1.0, 0.0], &[10.0 * (y - x * x), 1.0 - x]);
     }

@@ -1,10 +1,10 @@
 //! Nets as C99: the header compiles without a warning, and computes what the crate computes.
 
 use chainrule::{
-    Affine, BatchNorm, Buffer, Conv2d, D1, Dense, Elu, Flat, Flatten, Frozen, Gelu, GeluTanh,
-    HardSigmoid, HardTanh, Identity, Image, Images, Layer, LayerNorm, LeakyRelu, MaxPool2d,
-    Network, PRelu, Relu, Repeat, RmsNorm, Selu, Sigmoid, Silu, Softmax, Softplus, Standardize,
-    Statistic, SumSquaredError, Tanh, named,
+    Affine, BatchNorm, Buffer, Concat, Conv2d, D1, Dense, Elu, Flat, Flatten, Frozen, Gelu,
+    GeluTanh, HardSigmoid, HardTanh, Identity, Image, Images, Layer, LayerNorm, LeakyRelu,
+    LogSoftmax, MaxPool2d, Network, PRelu, Relu, Repeat, Residual, RmsNorm, Selu, Sigmoid, Silu,
+    Softmax, Softplus, Standardize, Statistic, SumSquaredError, Tanh, named,
 };
 use nalgebra::{Const, SMatrix, SVector};
 use num_dual::{Dual32, Dual64};
@@ -175,6 +175,11 @@ fn c_computes_the_same() {
         exact "hard_tanh" HardTanh;
         exact "hard_sigmoid" HardSigmoid;
         exact "standardize" Standardize { mean: Frozen(vector(0.1)), std: Frozen(vector(0.3).abs()) };
+        exact "residual" Residual { inner: (HardTanh, Residual { inner: Relu }) };
+        exact "concat" Concat::<_, _, 12> {
+            left: Residual { inner: HardTanh },
+            right: Concat::<_, _, 8> { left: HardSigmoid, right: Residual { inner: Relu } },
+        };
         exact "repeat" Repeat { layers: [HardTanh, HardTanh] };
         close "elu" Elu { alpha: Some(0.7) };
         close "selu" Selu;
@@ -196,6 +201,7 @@ fn c_computes_the_same() {
         Tanh "tanh_f" "tanh_d";
         Softplus "softplus_f" "softplus_d";
         Softmax "softmax_f" "softmax_d";
+        LogSoftmax "log_softmax_f" "log_softmax_d";
         Gelu "gelu_f" "gelu_d";
     }
     let mut compilers = ["gcc", "clang"].into_iter().filter(|compiler| {

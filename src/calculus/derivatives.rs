@@ -8,7 +8,7 @@ use crate::{
     network::Network,
     pass::Pass,
     shape::{BatchSize, Columns, D1, Number, ToTrain, nan},
-    step::Activations,
+    step::{Activations, VectorJacobian},
 };
 use nalgebra::{Const, SMatrix, SVector};
 use num_traits::Zero;
@@ -47,13 +47,21 @@ impl<T: Number, L, E, const I: usize> Network<T, D1<I>, L, E> {
     }
 
     /// The rows of the [`jacobian`](Self::jacobian), one at a time, for nets with many outputs.
-    pub fn jacobian_rows<const O: usize>(&self, x: &SVector<T, I>) -> JacobianRows<'_, T, L, I, O>
+    pub fn jacobian_rows<const O: usize>(
+        &self,
+        x: &SVector<T, I>,
+    ) -> impl Iterator<Item = SVector<T, I>>
     where
         L: Layer<T, D1<I>, Out = D1<O>>,
     {
         let mut activations = Activations::new(Const);
         activations.forward(&self.layers, x, &mut Pass::Predict);
-        JacobianRows { layers: &self.layers, x: *x, activations, next: 0 }
+        (0..O).map(move |output| {
+            let mut dx = SVector::zeros();
+            seed(&mut activations, output);
+            activations.backward::<Nowhere>(Grad::nowhere(&self.layers), x, Some(&mut dx));
+            dx
+        })
     }
 
     /// The Jacobian-vector product: the outputs for each sample, and their change if the inputs change along `v`.
@@ -181,8 +189,13 @@ impl<T: Number, L, E, const I: usize> Network<T, D1<I>, L, E> {
         L::With<Jet<T, K>>: Layer<Jet<T, K>, D1<I>, Out = D1<O>>,
     {
         let layers = self.layers.map_scalar(&mut |w| Jet::from(w));
+        let size = x.shape_generic().1;
+        let (mut activations, mut dx) = (Activations::new(size), size.columns());
+        seed(&mut activations, output);
+        let (this, out) = (Grad::<_, _, Nowhere>::nowhere(&layers), Some(&mut dx));
+        let activations = &mut activations;
         // By the scalar inside the jets, so that the loops use the CPU's instructions for it.
-        let mut dx = kernel::run::<T, _>(Row::<_, _, B, I, O> { layers: &layers, x, output });
+        kernel::run::<T, _>(VectorJacobian { x, activations, dx: out, this, forward: true });
         if output >= O {
             dx.fill(Jet::from(nan::<T>()) / Jet::zero());
         }
@@ -233,7 +246,8 @@ where
             (size.columns::<T, I>(), size.samples(SMatrix::<T, O, I>::zeros()));
         activations.forward(layers, x, &mut Pass::Predict);
         for output in 0..O {
-            row(layers, x, &mut activations, output, &mut dx);
+            seed(&mut activations, output);
+            activations.backward::<Nowhere>(Grad::nowhere(layers), x, Some(&mut dx));
             for (jacobian, dx) in jacobians.as_mut().iter_mut().zip(dx.column_iter()) {
                 let columns = jacobian.as_mut_slice().chunks_exact_mut(O.max(1));
                 for (to, &dx) in columns.filter_map(|column| column.get_mut(output)).zip(&dx) {
@@ -245,38 +259,11 @@ where
     }
 }
 
-/// A forward and a backward pass for one output.
-struct Row<'a, S: Number, L, B: BatchSize, const I: usize, const O: usize> {
-    layers: &'a L,
-    x: &'a Columns<S, I, B>,
-    output: usize,
-}
-
-impl<S: Number, L, B: BatchSize, const I: usize, const O: usize> Work for Row<'_, S, L, B, I, O>
-where
-    L: Layer<S, D1<I>, Out = D1<O>>,
-{
-    type Output = Columns<S, I, B>;
-
-    #[inline(always)]
-    fn run(self) -> Self::Output {
-        let size = self.x.shape_generic().1;
-        let mut activations = Activations::<S, D1<I>, L, B, ToTrain>::new(size);
-        let mut dx = size.columns();
-        activations.forward(self.layers, self.x, &mut Pass::Predict);
-        row(self.layers, self.x, &mut activations, self.output, &mut dx);
-        dx
-    }
-}
-
-/// The gradient of one output of each sample with respect to the inputs.
+/// Sets the gradient on the outputs to 1 for one output of each sample.
 #[inline(always)]
-fn row<T: Number, L, B: BatchSize, const I: usize, const O: usize>(
-    layers: &L,
-    x: &Columns<T, I, B>,
+fn seed<T: Number, L, B: BatchSize, const I: usize, const O: usize>(
     activations: &mut Activations<T, D1<I>, L, B, ToTrain>,
     output: usize,
-    dx: &mut Columns<T, I, B>,
 ) where
     L: Layer<T, D1<I>, Out = D1<O>>,
 {
@@ -284,29 +271,5 @@ fn row<T: Number, L, B: BatchSize, const I: usize, const O: usize>(
         for (o, dy) in dy.iter_mut().enumerate() {
             *dy = if o == output { T::one() } else { T::zero() };
         }
-    }
-    activations.backward::<Nowhere>(Grad::nowhere(layers), x, Some(dx));
-}
-
-/// The rows of a Jacobian: [`Network::jacobian_rows`].
-pub struct JacobianRows<'a, T: Number, L: Layer<T, D1<I>>, const I: usize, const O: usize> {
-    layers: &'a L,
-    x: SVector<T, I>,
-    activations: Activations<T, D1<I>, L, Const<1>, ToTrain>,
-    next: usize,
-}
-
-impl<T: Number, L, const I: usize, const O: usize> Iterator for JacobianRows<'_, T, L, I, O>
-where
-    L: Layer<T, D1<I>, Out = D1<O>>,
-{
-    type Item = SVector<T, I>;
-
-    fn next(&mut self) -> Option<SVector<T, I>> {
-        let output = self.next;
-        self.next += usize::from(output < O);
-        let mut dx = SVector::zeros();
-        row(self.layers, &self.x, &mut self.activations, output, &mut dx);
-        (output < O).then_some(dx)
     }
 }

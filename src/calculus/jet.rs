@@ -68,56 +68,38 @@ impl<T: Number, const K: usize> From<T> for Jet<T, K> {
     }
 }
 
+/// The value for the values `a` and `b`; each slope for the slopes `d` and `e`.
 macro_rules! operators {
-    ($($op:ident $f:ident $assign:ident $g:ident |$a:ident, $b:ident| $value:expr, $da:expr, $db:expr;)*) => { $(
-        impl<T: Number, const K: usize> $op for Jet<T, K> {
-            type Output = Self;
-
-            #[inline(always)]
-            fn $f(self, other: Self) -> Self {
-                let ($a, $b) = (self.value, other.value);
-                self.join(other, $value, $da, $db)
-            }
-        }
-
+    ($($op:ident $f:ident $assign:ident $g:ident
+        |$a:ident, $b:ident| $value:expr, |$d:ident, $e:ident| $slope:expr;)*) => { $(
         impl<T: Number, const K: usize> $assign for Jet<T, K> {
             #[inline(always)]
             fn $g(&mut self, other: Self) {
-                *self = $op::$f(*self, other);
+                let ($a, $b) = (self.value, other.value);
+                self.value = $value;
+                for ($d, &$e) in self.slopes.iter_mut().zip(&other.slopes) {
+                    *$d = $slope;
+                }
             }
         }
-    )* };
-}
-operators! {
-    Mul mul MulAssign mul_assign |a, b| a * b, b, a;
-    Div div DivAssign div_assign |a, b| a / b, T::one() / b, -(a / b / b);
-    Rem rem RemAssign rem_assign |a, b| a % b, T::one(), -(a / b).trunc();
-}
 
-macro_rules! sums {
-    ($($op:ident $f:ident $assign:ident $g:ident;)*) => { $(
         impl<T: Number, const K: usize> $op for Jet<T, K> {
             type Output = Self;
 
             #[inline(always)]
             fn $f(mut self, other: Self) -> Self {
-                $assign::$g(&mut self, other);
+                self.$g(other);
                 self
-            }
-        }
-
-        impl<T: Number, const K: usize> $assign for Jet<T, K> {
-            #[inline(always)]
-            fn $g(&mut self, other: Self) {
-                self.value.$g(other.value);
-                self.slopes.iter_mut().zip(&other.slopes).for_each(|(d, &e)| d.$g(e));
             }
         }
     )* };
 }
-sums! {
-    Add add AddAssign add_assign;
-    Sub sub SubAssign sub_assign;
+operators! {
+    Add add AddAssign add_assign |a, b| a + b, |d, e| *d + e;
+    Sub sub SubAssign sub_assign |a, b| a - b, |d, e| *d - e;
+    Mul mul MulAssign mul_assign |a, b| a * b, |d, e| *d * b + e * a;
+    Div div DivAssign div_assign |a, b| a / b, |d, e| *d * (T::one() / b) + e * -(a / b / b);
+    Rem rem RemAssign rem_assign |a, b| a % b, |d, e| *d + e * -(a / b).trunc();
 }
 
 impl<T: Number, const K: usize> Neg for Jet<T, K> {
@@ -181,6 +163,36 @@ impl<T: Number, const K: usize> Num for Jet<T, K> {
     }
 }
 
+/// Questions that the value alone answers.
+macro_rules! of_value {
+    ($($f:ident)*) => {
+        $(fn $f(&self) -> bool { self.value.$f() })*
+    };
+}
+
+/// Functions that follow from others.
+macro_rules! derived {
+    ($($f:ident |$x:ident $(, $other:ident)*| $result:expr;)*) => { $(
+        #[inline(always)]
+        fn $f(self $(, $other: Self)*) -> Self {
+            let $x = self;
+            $result
+        }
+    )* };
+}
+
+/// Functions of one number: the derivative for x and the value y.
+macro_rules! smooth {
+    ($($f:ident |$x:ident, $y:ident| $slope:expr;)*) => { $(
+        #[inline(always)]
+        fn $f(self) -> Self {
+            let $x = self.value;
+            let $y = $x.$f();
+            self.chain($y, $slope)
+        }
+    )* };
+}
+
 impl<T: Number, const K: usize> Signed for Jet<T, K> {
     fn abs(&self) -> Self {
         if self.value.is_sign_negative() { -*self } else { *self }
@@ -194,13 +206,7 @@ impl<T: Number, const K: usize> Signed for Jet<T, K> {
         Signed::signum(&self.value).into()
     }
 
-    fn is_positive(&self) -> bool {
-        self.value.is_positive()
-    }
-
-    fn is_negative(&self) -> bool {
-        self.value.is_negative()
-    }
+    of_value! { is_positive is_negative }
 }
 
 impl<T: Number, const K: usize> FromPrimitive for Jet<T, K> {
@@ -289,30 +295,10 @@ impl<T: Number, const K: usize> UlpsEq for Jet<T, K> {
     }
 }
 
-/// Functions of one number: each with its value and its derivative, for x and the value y. Functions that are constant
-/// by pieces. Functions that follow from others.
-macro_rules! functions {
-    (smooth { $($f:ident |$x:ident, $y:ident| $slope:expr;)* }
-        constant { $($c:ident)* } same { $($s:ident)* } $($rest:item)*) => {
-        impl<T: Number, const K: usize> ComplexField for Jet<T, K> {
-            type RealField = Self;
+impl<T: Number, const K: usize> ComplexField for Jet<T, K> {
+    type RealField = Self;
 
-            $(
-                #[inline(always)]
-                fn $f(self) -> Self {
-                    let $x = self.value;
-                    let $y = $x.$f();
-                    self.chain($y, $slope)
-                }
-            )*
-            $(fn $c(self) -> Self { self.value.$c().into() })*
-            $(fn $s(self) -> Self { self })*
-            $($rest)*
-        }
-    };
-}
-functions! {
-    smooth {
+    smooth! {
         recip |_x, y| -(y * y);
         sin |x, _y| x.cos();
         cos |x, _y| -x.sin();
@@ -336,53 +322,34 @@ functions! {
         exp_m1 |_x, y| y + T::one();
         cbrt |x, y| y / (x + x + x);
     }
-    constant { floor ceil round trunc }
-    same { real conjugate }
+
+    derived! {
+        real |x| x;
+        conjugate |x| x;
+        imaginary |_x| Self::zero();
+        abs |x| Signed::abs(&x);
+        modulus |x| x.abs();
+        norm1 |x| x.abs();
+        modulus_squared |x| x * x;
+        argument |x| x.value.argument().into();
+        floor |x| x.value.floor().into();
+        ceil |x| x.value.ceil().into();
+        round |x| x.value.round().into();
+        trunc |x| x.value.trunc().into();
+        fract |x| x - x.trunc();
+        scale |x, factor| x * factor;
+        unscale |x, factor| x / factor;
+        mul_add |x, a, b| x * a + b;
+        log |x, base| x.ln() / base.ln();
+        powc |x, n| x.powf(n);
+    }
 
     fn from_real(value: Self) -> Self {
         value
     }
 
-    fn imaginary(self) -> Self {
-        Self::zero()
-    }
-
-    fn modulus(self) -> Self {
-        self.abs()
-    }
-
-    fn modulus_squared(self) -> Self {
-        self * self
-    }
-
-    fn argument(self) -> Self {
-        self.value.argument().into()
-    }
-
-    fn norm1(self) -> Self {
-        self.abs()
-    }
-
-    fn scale(self, factor: Self) -> Self {
-        self * factor
-    }
-
-    fn unscale(self, factor: Self) -> Self {
-        self / factor
-    }
-
-    fn fract(self) -> Self {
-        self - self.trunc()
-    }
-
-    #[inline(always)]
-    fn mul_add(self, a: Self, b: Self) -> Self {
-        self * a + b
-    }
-
-    #[inline(always)]
-    fn abs(self) -> Self {
-        Signed::abs(&self)
+    fn sin_cos(self) -> (Self, Self) {
+        (self.sin(), self.cos())
     }
 
     fn hypot(self, other: Self) -> Self {
@@ -390,16 +357,9 @@ functions! {
         self.join(other, y, self.value / y, other.value / y)
     }
 
-    fn sin_cos(self) -> (Self, Self) {
-        (self.sin(), self.cos())
-    }
-
-    fn log(self, base: Self) -> Self {
-        self.ln() / base.ln()
-    }
-
     fn powi(self, n: i32) -> Self {
-        let slope = T::from_i32(n).map_or_else(T::zero, |n_| n_ * self.value.powi(n.wrapping_sub(1)));
+        let slope =
+            T::from_i32(n).map_or_else(T::zero, |n_| n_ * self.value.powi(n.wrapping_sub(1)));
         self.chain(self.value.powi(n), if n == 0 { T::zero() } else { slope })
     }
 
@@ -408,10 +368,6 @@ functions! {
         let a = n.value * x.powf(n.value - T::one());
         let b = if n.slopes.iter().all(T::is_zero) { T::zero() } else { y * x.ln() };
         self.join(n, y, a, b)
-    }
-
-    fn powc(self, n: Self) -> Self {
-        self.powf(n)
     }
 
     fn is_finite(&self) -> bool {
@@ -425,51 +381,37 @@ functions! {
 
 macro_rules! constants {
     ($($constant:ident)*) => {
-        impl<T: Number, const K: usize> RealField for Jet<T, K> {
-            $(fn $constant() -> Self { T::$constant().into() })*
-
-            fn is_sign_positive(&self) -> bool {
-                self.value.is_sign_positive()
-            }
-
-            fn is_sign_negative(&self) -> bool {
-                self.value.is_sign_negative()
-            }
-
-            fn copysign(self, sign: Self) -> Self {
-                if self.is_sign_negative() == sign.is_sign_negative() { self } else { -self }
-            }
-
-            // As `f64`'s: of a number and a NaN, the number.
-            fn max(self, other: Self) -> Self {
-                if self >= other || other.value != other.value { self } else { other }
-            }
-
-            fn min(self, other: Self) -> Self {
-                if self <= other || other.value != other.value { self } else { other }
-            }
-
-            fn clamp(self, min: Self, max: Self) -> Self {
-                if self < min { min } else if self > max { max } else { self }
-            }
-
-            fn atan2(self, other: Self) -> Self {
-                let (y, x) = (self.value, other.value);
-                let square = x * x + y * y;
-                self.join(other, y.atan2(x), x / square, -y / square)
-            }
-
-            fn min_value() -> Option<Self> {
-                T::min_value().map(Self::from)
-            }
-
-            fn max_value() -> Option<Self> {
-                T::max_value().map(Self::from)
-            }
-        }
+        $(fn $constant() -> Self { T::$constant().into() })*
     };
 }
-constants! {
-    pi two_pi frac_pi_2 frac_pi_3 frac_pi_4 frac_pi_6 frac_pi_8 frac_1_pi frac_2_pi frac_2_sqrt_pi
-    e log2_e log10_e ln_2 ln_10
+
+impl<T: Number, const K: usize> RealField for Jet<T, K> {
+    constants! {
+        pi two_pi frac_pi_2 frac_pi_3 frac_pi_4 frac_pi_6 frac_pi_8 frac_1_pi frac_2_pi frac_2_sqrt_pi
+        e log2_e log10_e ln_2 ln_10
+    }
+
+    of_value! { is_sign_positive is_sign_negative }
+
+    derived! {
+        copysign |x, sign| if x.is_sign_negative() == sign.is_sign_negative() { x } else { -x };
+        // As `f64`'s: of a number and a NaN, the number.
+        max |x, other| if x >= other || other.value != other.value { x } else { other };
+        min |x, other| if x <= other || other.value != other.value { x } else { other };
+        clamp |x, min, max| if x < min { min } else if x > max { max } else { x };
+    }
+
+    fn atan2(self, other: Self) -> Self {
+        let (y, x) = (self.value, other.value);
+        let square = x * x + y * y;
+        self.join(other, y.atan2(x), x / square, -y / square)
+    }
+
+    fn min_value() -> Option<Self> {
+        T::min_value().map(Self::from)
+    }
+
+    fn max_value() -> Option<Self> {
+        T::max_value().map(Self::from)
+    }
 }

@@ -158,10 +158,10 @@ impl<T: Number, const P: usize> LevenbergMarquardt<T, P> {
         matrix.as_mut_slice().fill(T::zero());
         gradient.fill(T::zero());
         let (mut loss, mut count) = (T::zero(), 0);
-        problem.linearize(&mut |rows, residuals| {
+        problem.residuals(true, &mut |rows, residuals| {
             let n = residuals.len();
             count += n;
-            loss += squares(residuals.iter().copied());
+            loss += squares(residuals);
             let a = View::columns(rows, P);
             ops::gemm([P, n, 1], a, View::columns(residuals, n), gradient.as_mut_slice(), To::Add);
             add_square(rows, n, matrix);

@@ -13,7 +13,6 @@ mod per_sample;
 mod physics;
 mod residuals;
 
-pub use derivatives::JacobianRows;
 pub use jet::Jet;
 pub use lbfgs::LBfgs;
 pub use levenberg_marquardt::LevenbergMarquardt;

@@ -2,13 +2,12 @@
 
 use crate::{
     grad::{Destination, Grad, Tree, sealed},
-    kernel::{self, Work},
+    kernel,
     layer::Layer,
     params::{Leaf, LeafMut, OneLeaf, Parameters},
-    pass::Pass,
     path::Path,
     shape::{Batch, Buffer, Flat, Number, ToTrain, number},
-    step::Activations,
+    step::{Activations, PredictionInto, VectorJacobian},
     zeros::{ConstZeros, Zeros},
 };
 use core::ops::Range;
@@ -127,7 +126,8 @@ impl<T: Number, In: Flat, L: Layer<T, In, Out: Flat>, const P: usize, const C: u
         for (to, x) in to.iter_mut().zip(x) {
             (*to, numbers) = (x, numbers + 1);
         }
-        kernel::run::<T, _>(Forth { layers, x: &self.x, activations: &mut self.activations });
+        let (x, activations) = (&self.x, &mut self.activations);
+        kernel::run::<T, _>(PredictionInto { layers, x, activations });
         numbers.checked_div(In::LEN).unwrap_or(0)
     }
 
@@ -162,7 +162,8 @@ impl<T: Number, In: Flat, L: Layer<T, In, Out: Flat>, const P: usize, const C: u
         let (rows, places) = (self.rows.as_mut_slice(), &mut self.places);
         let held = Held { layer: layers, places, rows, width: P, summed: &mut summed };
         let this = Grad::<T, L, PerSample> { held, path: Path::ROOT };
-        kernel::run::<T, _>(Back { x: &self.x, activations: &mut self.activations, this });
+        let (x, activations) = (&self.x, &mut self.activations);
+        kernel::run::<T, _>(VectorJacobian { x, activations, dx: None, this, forward: false });
         if summed {
             self.one_by_one(layers);
         }
@@ -180,44 +181,13 @@ impl<T: Number, In: Flat, L: Layer<T, In, Out: Flat>, const P: usize, const C: u
                 *to = if i.checked_div(L::Out::LEN) == Some(sample) { dy } else { T::zero() };
             }
             let this = Grad::<T, L, Tree>::set(layers, &mut self.places);
-            kernel::run::<T, _>(Back { x: &self.x, activations: &mut self.activations, this });
+            let (x, activations) = (&self.x, &mut self.activations);
+            kernel::run::<T, _>(VectorJacobian { x, activations, dx: None, this, forward: false });
             let mut row = row.iter_mut();
             self.places.visit(&Path::ROOT, &mut |leaf: Leaf<T>| {
                 leaf.values.iter().zip(&mut row).for_each(|(&from, to)| *to = from);
             });
         }
-    }
-}
-
-struct Forth<'a, T: Number, In: Flat, L: Layer<T, In>, const C: usize> {
-    layers: &'a L,
-    x: &'a In::Batch<T, Const<C>>,
-    activations: &'a mut Activations<T, In, L, Const<C>, ToTrain>,
-}
-
-impl<T: Number, In: Flat, L: Layer<T, In>, const C: usize> Work for Forth<'_, T, In, L, C> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run(self) {
-        self.activations.forward(self.layers, self.x, &mut Pass::Predict);
-    }
-}
-
-struct Back<'a, 'g, T: Number, In: Flat, L: Layer<T, In>, D: Destination<T>, const C: usize> {
-    x: &'a In::Batch<T, Const<C>>,
-    activations: &'a mut Activations<T, In, L, Const<C>, ToTrain>,
-    this: Grad<'g, T, L, D>,
-}
-
-impl<T: Number, In: Flat, L: Layer<T, In>, D: Destination<T>, const C: usize> Work
-    for Back<'_, '_, T, In, L, D, C>
-{
-    type Output = ();
-
-    #[inline(always)]
-    fn run(self) {
-        self.activations.backward(self.this, self.x, None);
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{
     jet::Jet,
     per_sample::SampleGradients,
-    residuals::{LeastSquares, Objective, copy_weights, set_weights, squares},
+    residuals::{LeastSquares, Objective, copy_weights, set_weights},
 };
 use crate::{
     layer::Layer,
@@ -17,6 +17,18 @@ use num_traits::Zero;
 
 /// A number with its first and second derivative along one input.
 type Second<T> = Jet<Jet<T, 1>, 1>;
+
+/// Layers that run over jets too.
+#[doc(hidden)]
+pub trait OverJets<T: Number, const I: usize, const O: usize>:
+    Parameters<T, With<Second<T>>: Layer<Second<T>, D1<I>, Out = D1<O>>>
+{
+}
+
+impl<T: Number, L, const I: usize, const O: usize> OverJets<T, I, O> for L where
+    L: Parameters<T, With<Second<T>>: Layer<Second<T>, D1<I>, Out = D1<O>>>
+{
+}
 
 /// The outputs for one sample and their derivatives with respect to each input.
 #[derive(Clone, Copy, Debug)]
@@ -68,8 +80,7 @@ pub struct Physics<
     const C: usize,
 > where
     T: Number,
-    L: Parameters<T>,
-    L::With<Second<T>>: Layer<Second<T>, D1<I>, Out = D1<O>>,
+    L: OverJets<T, I, O>,
     B: BatchSize,
 {
     net: &'a mut Network<T, D1<I>, L, E>,
@@ -93,8 +104,7 @@ impl<T: Number, L, E, const I: usize> Network<T, D1<I>, L, E> {
         residuals: F,
     ) -> Physics<'a, T, L, E, F, B, I, O, R, P, C>
     where
-        L: Layer<T, D1<I>, Out = D1<O>>,
-        L::With<Second<T>>: Layer<Second<T>, D1<I>, Out = D1<O>>,
+        L: OverJets<T, I, O>,
         B: BatchSize,
         F: Fn(usize, &SVector<T, I>, &Derivatives<Jet<T, 1>, I, O>) -> [Jet<T, 1>; R],
     {
@@ -111,8 +121,7 @@ impl<T, L, E, F, B, const I: usize, const O: usize, const R: usize, const P: usi
     Physics<'_, T, L, E, F, B, I, O, R, P, C>
 where
     T: Number,
-    L: Parameters<T>,
-    L::With<Second<T>>: Layer<Second<T>, D1<I>, Out = D1<O>>,
+    L: OverJets<T, I, O>,
     B: BatchSize,
     F: Fn(usize, &SVector<T, I>, &Derivatives<Jet<T, 1>, I, O>) -> [Jet<T, 1>; R],
 {
@@ -147,9 +156,9 @@ where
         (all, count)
     }
 
-    /// The residuals of a sample, with their derivative by one of the numbers that they depend on.
+    /// The residuals at a sample, with their derivative by one of the numbers that they depend on.
     #[expect(clippy::indexing_slicing, reason = "matrices of O rows and I columns")]
-    fn residuals(
+    fn equations(
         &self,
         sample: usize,
         at: &Derivatives<T, I, O>,
@@ -175,8 +184,7 @@ impl<T, L, E, F, B, const I: usize, const O: usize, const R: usize, const P: usi
     Objective<T, P> for Physics<'_, T, L, E, F, B, I, O, R, P, C>
 where
     T: Number,
-    L: Parameters<T>,
-    L::With<Second<T>>: Layer<Second<T>, D1<I>, Out = D1<O>>,
+    L: OverJets<T, I, O>,
     B: BatchSize,
     F: Fn(usize, &SVector<T, I>, &Derivatives<Jet<T, 1>, I, O>) -> [Jet<T, 1>; R],
 {
@@ -198,46 +206,30 @@ impl<T, L, E, F, B, const I: usize, const O: usize, const R: usize, const P: usi
     LeastSquares<T, P> for Physics<'_, T, L, E, F, B, I, O, R, P, C>
 where
     T: Number,
-    L: Parameters<T>,
-    L::With<Second<T>>: Layer<Second<T>, D1<I>, Out = D1<O>>,
+    L: OverJets<T, I, O>,
     B: BatchSize,
     F: Fn(usize, &SVector<T, I>, &Derivatives<Jet<T, 1>, I, O>) -> [Jet<T, 1>; R],
 {
-    fn sum_of_squares(&mut self) -> T {
-        let (mut first, mut sum) = (0, T::zero());
-        while first < self.x.ncols() {
-            let (all, count) = self.derivatives(first);
-            for (sample, at) in (first..).zip(all.iter().take(count)) {
-                sum += squares(self.residuals(sample, at, None).iter().map(|r| r.value));
-            }
-            first += count.max(1);
-        }
-        sum
-    }
-
     #[expect(clippy::indexing_slicing, reason = "matrices of O rows and I columns")]
-    fn linearize(&mut self, take: &mut dyn FnMut(&[T], &[T])) {
+    fn residuals(&mut self, gradients: bool, take: &mut dyn FnMut(&[T], &[T])) {
         let mut first = 0;
         while first < self.x.ncols() {
             let (all, count) = self.derivatives(first);
             for number in 0..R {
-                let mut values = [T::zero(); C];
-                let mut partials = all;
-                for (i, (partials, value)) in
-                    partials.iter_mut().zip(&mut values).enumerate().take(count)
-                {
-                    let at = *partials;
-                    let parts = partials.value.iter_mut().chain(&mut partials.first);
-                    for (by, to) in parts.chain(&mut partials.second).enumerate() {
-                        let residuals = self.residuals(first + i, &at, Some(by));
-                        for r in residuals.into_iter().skip(number).take(1) {
-                            let [slope] = r.slopes;
-                            (*value, *to) = (r.value, slope);
+                let (mut values, mut partials) = ([T::zero(); C], all);
+                let samples = (first..).zip(all.iter().zip(&mut partials)).zip(&mut values);
+                for ((sample, (at, partials)), value) in samples.take(count) {
+                    let at_sample = |by| self.equations(sample, at, by).into_iter().nth(number);
+                    *value = at_sample(None).map_or_else(T::zero, |r| r.value);
+                    if gradients {
+                        let parts = partials.value.iter_mut().chain(&mut partials.first);
+                        for (by, to) in parts.chain(&mut partials.second).enumerate() {
+                            *to = at_sample(Some(by)).map_or_else(T::zero, |r| r.slopes[0]);
                         }
                     }
                 }
                 self.rows.fill(T::zero());
-                for along in 0..I {
+                for along in (0..I).filter(|_| gradients) {
                     if I > 1 {
                         self.forward(first, along);
                     }
@@ -253,8 +245,7 @@ where
                     });
                     let rows = self.memory.backward(&self.lifted);
                     for (to, from) in self.rows.iter_mut().zip(rows) {
-                        let [Jet { slopes: [top], .. }] = from.slopes;
-                        *to += top;
+                        *to += from.slopes[0].slopes[0];
                     }
                 }
                 let rows = self.rows.as_slice().get(..count * P).unwrap_or_default();

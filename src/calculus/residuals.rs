@@ -31,19 +31,23 @@ pub trait Objective<T: Number, const P: usize> {
 /// An [`Objective`] that is a sum of squares, Σ r². Implement `evaluate` by
 /// [`sum_and_gradient`](Self::sum_and_gradient).
 pub trait LeastSquares<T: Number, const P: usize>: Objective<T, P> {
-    /// Σ r².
-    fn sum_of_squares(&mut self) -> T;
-
     /// Calls `take` with all residuals, some at a time: first their gradients, one after the other, each of
-    /// `P` numbers, then the residuals.
-    fn linearize(&mut self, take: &mut dyn FnMut(&[T], &[T]));
+    /// `P` numbers, then the residuals. Without `gradients` the first slice is not read.
+    fn residuals(&mut self, gradients: bool, take: &mut dyn FnMut(&[T], &[T]));
+
+    /// Σ r².
+    fn sum_of_squares(&mut self) -> T {
+        let mut sum = T::zero();
+        self.residuals(false, &mut |_, residuals| sum += squares(residuals));
+        sum
+    }
 
     /// Σ r²; overwrites `gradient` with its gradient 2·Jᵀr.
     fn sum_and_gradient(&mut self, gradient: &mut SVector<T, P>) -> T {
         let mut sum = T::zero();
         gradient.fill(T::zero());
-        self.linearize(&mut |rows, residuals| {
-            sum += squares(residuals.iter().copied());
+        self.residuals(true, &mut |rows, residuals| {
+            sum += squares(residuals);
             for (row, &r) in rows.chunks_exact(P.max(1)).zip(residuals) {
                 ops::add_scaled(r + r, row, gradient.as_mut_slice());
             }
@@ -112,46 +116,24 @@ where
     E: SumOfSquares,
     B: BatchSize,
 {
-    fn sum_of_squares(&mut self) -> T {
-        if In::size::<T, B>(self.x) != L::Out::size::<T, B>(self.target) {
-            return nan();
-        }
-        let (x, t) = (In::flat::<T, B>(self.x), L::Out::flat::<T, B>(self.target));
-        let (mut first, mut sum) = (0, T::zero());
-        while first < In::size::<T, B>(self.x).value() {
-            let from = x.iter().skip(first * In::LEN).copied();
-            let count = self.memory.forward(&self.net.layers, from);
-            let t = t.iter().skip(first * L::Out::LEN);
-            sum += squares(self.memory.outputs().iter().zip(t).map(|(&y, &t)| y - t));
-            first += count.max(1);
-        }
-        sum
-    }
-
-    fn linearize(&mut self, take: &mut dyn FnMut(&[T], &[T])) {
+    fn residuals(&mut self, gradients: bool, take: &mut dyn FnMut(&[T], &[T])) {
+        let (layers, outputs) = (&self.net.layers, L::Out::LEN.max(1));
         if In::size::<T, B>(self.x) != L::Out::size::<T, B>(self.target) {
             return take(&[T::zero(); P], &[nan()]);
         }
-        let (x, t) = (In::flat::<T, B>(self.x), L::Out::flat::<T, B>(self.target));
-        let (mut first, outputs) = (0, L::Out::LEN);
-        while first < In::size::<T, B>(self.x).value() {
-            let from = x.iter().skip(first * In::LEN).copied();
-            let count = self.memory.forward(&self.net.layers, from);
-            let all = t.chunks_exact(outputs.max(1)).skip(first);
-            for output in 0..outputs {
+        let x = In::flat::<T, B>(self.x).chunks((In::LEN * C).max(1));
+        let targets = L::Out::flat::<T, B>(self.target).chunks(outputs * C.max(1));
+        for (x, targets) in x.zip(targets) {
+            let count = self.memory.forward(layers, x.iter().copied());
+            for output in 0..L::Out::LEN {
                 let mut residuals = [T::zero(); C];
-                let y = self.memory.outputs().chunks_exact(outputs.max(1));
-                for (r, (y, t)) in residuals.iter_mut().zip(y.zip(all.clone())) {
-                    let pair = y.get(output).zip(t.get(output));
-                    *r = pair.map_or_else(nan, |(&y, &t)| y - t);
-                }
-                let rows = self.memory.rows_of(&self.net.layers, output);
-                take(
-                    rows.get(..count * P).unwrap_or_default(),
-                    residuals.get(..count).unwrap_or_default(),
-                );
+                let each = |numbers| <[T]>::iter(numbers).skip(output).step_by(outputs);
+                let pairs = each(self.memory.outputs()).zip(each(targets));
+                residuals.iter_mut().zip(pairs).for_each(|(r, (&y, &t))| *r = y - t);
+                let rows = if gradients { self.memory.rows_of(layers, output) } else { &[] };
+                let rows = rows.get(..count * P).unwrap_or_default();
+                take(rows, residuals.get(..count).unwrap_or_default());
             }
-            first += count.max(1);
         }
     }
 }
@@ -199,8 +181,8 @@ where
 }
 
 /// Σ r².
-pub(super) fn squares<T: Number>(residuals: impl Iterator<Item = T>) -> T {
-    residuals.fold(T::zero(), |sum, r| sum + r * r)
+pub(super) fn squares<T: Number>(residuals: &[T]) -> T {
+    residuals.iter().fold(T::zero(), |sum, &r| sum + r * r)
 }
 
 /// The trained weights, one after the other.

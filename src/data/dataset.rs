@@ -2,7 +2,7 @@
 
 use super::{
     error::DataError,
-    samples::{Gather, Samples, Subset},
+    samples::{Gather, Samples, Subset, check_below},
 };
 use crate::shape::{BatchSize, Number};
 
@@ -95,11 +95,7 @@ impl<X: Samples, Y: Samples> Dataset<X, Y> {
         &'a self,
         indices: &'a [usize],
     ) -> Result<Dataset<Subset<'a, X>, Subset<'a, Y>>, DataError> {
-        let samples = self.len();
-        if let Some(position) = indices.iter().position(|&index| index >= samples) {
-            let found = indices.get(position).copied().unwrap_or_default();
-            return Err(DataError::Index { position, found, samples });
-        }
+        check_below(indices, self.len())?;
         let inputs = Subset { samples: &self.inputs, indices };
         Dataset::new(inputs, Subset { samples: &self.targets, indices })
     }

@@ -2,7 +2,7 @@
 
 use super::idx::FileErrorKind;
 use flate2::bufread::GzDecoder;
-use std::io::{self, BufRead, Chain, Cursor, ErrorKind, Read};
+use std::io::{self, BufRead, Chain, Cursor, ErrorKind, Read, Take};
 
 const MAGIC: [u8; 2] = [0x1f, 0x8b];
 
@@ -12,12 +12,12 @@ pub(super) struct Gzip<R> {
 }
 
 /// The magic number is read before a member is known to be one, so it is put in front again.
-type Member<R> = GzDecoder<Chain<Cursor<[u8; 2]>, Counted<R>>>;
+type Member<R> = GzDecoder<Chain<Cursor<[u8; 2]>, Take<R>>>;
 
 impl<R: BufRead> Gzip<R> {
     /// Continues after the magic number.
     pub(super) fn new(rest: R) -> Self {
-        Gzip { member: Some(member(Counted { reader: rest, count: MAGIC.len() as u64 })) }
+        Gzip { member: Some(member(rest.take(u64::MAX))) }
     }
 
     /// What follows `member`, which is at its end: zeros, then another member or the end of the file.
@@ -27,7 +27,7 @@ impl<R: BufRead> Gzip<R> {
         else {
             return Ok(None);
         };
-        let at = rest.count - 1;
+        let at = read(&rest) - 1;
         match rest.by_ref().bytes().next().transpose()? {
             Some(second) if [found, second] == MAGIC => Ok(Some(self::member(rest))),
             _ => Err(io::Error::other(FileErrorKind::AfterGzip { at, found })),
@@ -35,8 +35,13 @@ impl<R: BufRead> Gzip<R> {
     }
 }
 
-fn member<R: BufRead>(rest: Counted<R>) -> Member<R> {
+fn member<R: BufRead>(rest: Take<R>) -> Member<R> {
     GzDecoder::new(Cursor::new(MAGIC).chain(rest))
+}
+
+/// How many bytes of the file have been read, the first two included. The limit counts down.
+fn read<R>(rest: &Take<R>) -> u64 {
+    MAGIC.len() as u64 + (u64::MAX - rest.limit())
 }
 
 impl<R: BufRead> Read for Gzip<R> {
@@ -50,37 +55,12 @@ impl<R: BufRead> Read for Gzip<R> {
                     self.member = self.member.take().map(Self::after).transpose()?.flatten();
                 }
                 Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
-                    let at = member.get_ref().get_ref().1.count;
+                    let at = self::read(member.get_ref().get_ref().1);
                     return Err(io::Error::other(FileErrorKind::TruncatedGzip { at }));
                 }
                 read => return read,
             }
         }
         Ok(0)
-    }
-}
-
-/// A reader that counts the bytes taken from it.
-struct Counted<R> {
-    reader: R,
-    count: u64,
-}
-
-impl<R: BufRead> Read for Counted<R> {
-    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        let read = self.reader.read(bytes)?;
-        self.count += read as u64;
-        Ok(read)
-    }
-}
-
-impl<R: BufRead> BufRead for Counted<R> {
-    fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        self.reader.fill_buf()
-    }
-
-    fn consume(&mut self, amount: usize) {
-        self.reader.consume(amount);
-        self.count += amount as u64;
     }
 }

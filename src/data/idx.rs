@@ -6,11 +6,13 @@ use super::{
     error::DataError,
     samples::Pixels,
 };
+use crate::errors::errors;
 use alloc::vec::Vec;
 use core::fmt;
 use std::{
+    error::Error,
     fs::File,
-    io::{self, BufReader, ErrorKind, Read},
+    io::{self, BufReader, ErrorKind, Read, Take},
     path::{Path, PathBuf},
 };
 
@@ -127,33 +129,21 @@ pub fn read_labelled<const N: usize, const CLASSES: usize>(
 
 fn open(folder: &Path, name: &str) -> Result<(PathBuf, File), FileError> {
     let (plain, gzip) = (folder.join(name), folder.join(format!("{name}.gz")));
-    match File::open(&plain) {
-        Ok(file) => return Ok((plain, file)),
-        Err(error) if error.kind() == ErrorKind::NotFound => {}
-        Err(error) => return Err(FileErrorKind::Read(error).of(plain)),
-    }
-    match File::open(&gzip) {
-        Ok(file) => Ok((gzip, file)),
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            Err(FileErrorKind::Missing { gzip }.of(plain))
+    for path in [&plain, &gzip] {
+        match File::open(path) {
+            Ok(file) => return Ok((path.clone(), file)),
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(FileErrorKind::Read(error).of(path)),
         }
-        Err(error) => Err(FileErrorKind::Read(error).of(gzip)),
     }
+    Err(FileErrorKind::Missing { gzip }.of(plain))
 }
 
-/// A file that is being read. Bytes are counted after unpacking.
+/// A file that is being read, and the bytes that it should have.
 struct Idx<'a> {
-    reader: Box<dyn Read + 'a>,
-    found: u64,
+    /// Its limit counts the bytes down, after unpacking.
+    reader: Take<Box<dyn Read + 'a>>,
     expected: u64,
-}
-
-impl Read for Idx<'_> {
-    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        let read = self.reader.read(bytes)?;
-        self.found += read as u64;
-        Ok(read)
-    }
 }
 
 impl<'a> Idx<'a> {
@@ -169,7 +159,7 @@ impl<'a> Idx<'a> {
             [0x1f, 0x8b] => return Err(FileErrorKind::Gzip),
             _ => Box::new(io::Cursor::new(magic).chain(reader)),
         };
-        Ok(Idx { reader, found: 0, expected: 0 })
+        Ok(Idx { reader: reader.take(u64::MAX), expected: 0 })
     }
 
     /// The sizes after the magic number.
@@ -193,7 +183,7 @@ impl<'a> Idx<'a> {
     }
 
     fn fill(&mut self, bytes: &mut [u8]) -> Result<(), FileErrorKind> {
-        self.read_exact(bytes).map_err(|error| match error.kind() {
+        self.reader.read_exact(bytes).map_err(|error| match error.kind() {
             ErrorKind::UnexpectedEof => self.truncated(),
             _ => error.into(),
         })
@@ -204,20 +194,29 @@ impl<'a> Idx<'a> {
     fn records<const N: usize>(mut self) -> Result<Vec<[u8; N]>, FileErrorKind> {
         // The header is not trusted: memory grows with the bytes that are in the file.
         let mut bytes = Vec::new();
-        let rest = self.expected.saturating_sub(self.found);
-        self.by_ref().take(rest).read_to_end(&mut bytes)?;
-        if self.found < self.expected {
+        let rest = self.expected.saturating_sub(self.found());
+        self.reader.by_ref().take(rest).read_to_end(&mut bytes)?;
+        if self.found() < self.expected {
             return Err(self.truncated());
         }
-        match self.by_ref().take(1).read_to_end(&mut Vec::new())? {
+        match self.reader.by_ref().take(1).read_to_end(&mut Vec::new())? {
             0 => Ok(from_slice(&bytes)?.to_vec()),
             _ => Err(FileErrorKind::Trailing { expected: self.expected }),
         }
     }
 
-    fn truncated(&self) -> FileErrorKind {
-        FileErrorKind::Truncated { expected: self.expected, found: self.found }
+    fn found(&self) -> u64 {
+        u64::MAX - self.reader.limit()
     }
+
+    fn truncated(&self) -> FileErrorKind {
+        FileErrorKind::Truncated { expected: self.expected, found: self.found() }
+    }
+}
+
+/// The kind of file with this magic number.
+const fn kind(magic: u32) -> &'static str {
+    if magic == IMAGES { "images" } else { "labels" }
 }
 
 /// What is wrong with a file, and with which one.
@@ -229,68 +228,70 @@ pub struct FileError {
     pub kind: FileErrorKind,
 }
 
-/// What can be wrong with a file.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum FileErrorKind {
-    /// The file cannot be read, or its gzip data is damaged.
-    Read(io::Error),
-    /// The file does not exist, neither plain nor as `.gz`.
-    Missing {
-        /// The name of the `.gz` file that was tried.
-        gzip: PathBuf,
-    },
-    /// The file is gzip, and the crate was built without the feature `gzip`.
-    Gzip,
-    /// The file is of another kind.
-    Magic {
-        /// The magic number of the kind: 2051 for IDX images, 2049 for IDX labels.
-        expected: u32,
-        /// The first four bytes.
-        found: u32,
-    },
-    /// The file ends too early.
-    Truncated {
-        /// The bytes that its header promises, unpacked.
-        expected: u64,
-        /// The bytes in the file, unpacked.
-        found: u64,
-    },
-    /// The gzip file ends before its data or its checksum does.
-    TruncatedGzip {
-        /// The bytes in the file, packed.
-        at: u64,
-    },
-    /// Something other than zeros or another gzip member follows the gzip data.
-    AfterGzip {
-        /// The position in the packed file, from 0.
-        at: u64,
-        /// The byte there.
-        found: u8,
-    },
-    /// The file has more bytes than its header promises.
-    Trailing {
-        /// The bytes that its header promises, unpacked.
-        expected: u64,
-    },
-    /// The header promises more bytes than a file can have.
-    Overflow {
-        /// Images.
-        count: u32,
-        /// Rows of an image.
-        rows: u32,
-        /// Columns of an image.
-        columns: u32,
-    },
-    /// The header promises images without pixels.
-    NoPixels {
-        /// Rows of an image.
-        rows: u32,
-        /// Columns of an image.
-        columns: u32,
-    },
-    /// The file is right, but its data is not.
-    Data(DataError),
+errors! {
+    /// What can be wrong with a file.
+    #[derive(Debug)]
+    pub enum FileErrorKind {
+        /// The file cannot be read, or its gzip data is damaged.
+        Read(error: io::Error) => "expected a readable file, found: {error}";
+        /// The file does not exist, neither plain nor as `.gz`.
+        Missing {
+            /// The name of the `.gz` file that was tried.
+            gzip: PathBuf,
+        } => "expected this file or {}, found neither", gzip.display();
+        /// The file is gzip, and the crate was built without the feature `gzip`.
+        Gzip => "expected a plain file, found gzip, which needs the feature `gzip`";
+        /// The file is of another kind.
+        Magic {
+            /// The magic number of the kind: 2051 for IDX images, 2049 for IDX labels.
+            expected: u32,
+            /// The first four bytes.
+            found: u32,
+        } => "expected the magic number {expected} of IDX {}, found {found}", kind(*expected);
+        /// The file ends too early.
+        Truncated {
+            /// The bytes that its header promises, unpacked.
+            expected: u64,
+            /// The bytes in the file, unpacked.
+            found: u64,
+        } => "expected {expected} bytes, found only {found}";
+        /// The gzip file ends before its data or its checksum does.
+        TruncatedGzip {
+            /// The bytes in the file, packed.
+            at: u64,
+        } => "expected more gzip data, found the end at byte {at}";
+        /// Something other than zeros or another gzip member follows the gzip data.
+        AfterGzip {
+            /// The position in the packed file, from 0.
+            at: u64,
+            /// The byte there.
+            found: u8,
+        } =>
+            "expected zeros or the end of the file after the gzip data, found {found:#04x} at byte {at}";
+        /// The file has more bytes than its header promises.
+        Trailing {
+            /// The bytes that its header promises, unpacked.
+            expected: u64,
+        } => "expected {expected} bytes, found more";
+        /// The header promises more bytes than a file can have.
+        Overflow {
+            /// Images.
+            count: u32,
+            /// Rows of an image.
+            rows: u32,
+            /// Columns of an image.
+            columns: u32,
+        } => "expected a size below 2⁶⁴ bytes, found {count} images of {rows} × {columns} pixels";
+        /// The header promises images without pixels.
+        NoPixels {
+            /// Rows of an image.
+            rows: u32,
+            /// Columns of an image.
+            columns: u32,
+        } => "expected at least one pixel per image, found {rows} × {columns}";
+        /// The file is right, but its data is not.
+        Data(error: DataError) => "{error}";
+    }
 }
 
 impl FileErrorKind {
@@ -318,57 +319,8 @@ impl fmt::Display for FileError {
     }
 }
 
-impl fmt::Display for FileErrorKind {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        match self {
-            FileErrorKind::Read(error) => write!(f, "expected a readable file, found: {error}"),
-            FileErrorKind::Missing { gzip } => {
-                write!(f, "expected this file or {}, found neither", gzip.display())
-            }
-            FileErrorKind::Gzip => {
-                write!(f, "expected a plain file, found gzip, which needs the feature `gzip`")
-            }
-            FileErrorKind::Magic { expected, found } => {
-                let kind = if *expected == IMAGES { "images" } else { "labels" };
-                write!(f, "expected the magic number {expected} of IDX {kind}, found {found}")
-            }
-            FileErrorKind::Truncated { expected, found } => {
-                write!(f, "expected {expected} bytes, found only {found}")
-            }
-            FileErrorKind::TruncatedGzip { at } => {
-                write!(f, "expected more gzip data, found the end at byte {at}")
-            }
-            FileErrorKind::AfterGzip { at, found } => {
-                let expected = "expected zeros or the end of the file after the gzip data";
-                write!(f, "{expected}, found {found:#04x} at byte {at}")
-            }
-            FileErrorKind::Trailing { expected } => {
-                write!(f, "expected {expected} bytes, found more")
-            }
-            FileErrorKind::Overflow { count, rows, columns } => {
-                let expected = "expected a size below 2⁶⁴ bytes";
-                write!(f, "{expected}, found {count} images of {rows} × {columns} pixels")
-            }
-            FileErrorKind::NoPixels { rows, columns } => {
-                write!(f, "expected at least one pixel per image, found {rows} × {columns}")
-            }
-            FileErrorKind::Data(error) => write!(f, "{error}"),
-        }
-    }
-}
-
-impl std::error::Error for FileErrorKind {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            FileErrorKind::Read(error) => Some(error),
-            FileErrorKind::Data(error) => Some(error),
-            _ => None,
-        }
-    }
-}
-
-impl std::error::Error for FileError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+impl Error for FileError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
         self.kind.source()
     }
 }

@@ -63,25 +63,15 @@ pub(super) fn check(indices: &[usize], samples: usize, batch: usize) -> Result<(
     if indices.len() != batch {
         return Err(DataError::Indices { expected: batch, found: indices.len() });
     }
+    check_below(indices, samples)
+}
+
+/// Every index has a sample.
+pub(super) fn check_below(indices: &[usize], samples: usize) -> Result<(), DataError> {
     match indices.iter().enumerate().find(|&(_, &index)| index >= samples) {
         Some((position, &found)) => Err(DataError::Index { position, found, samples }),
         None => Ok(()),
     }
-}
-
-/// Copies `[T; N]` into columns.
-fn copy<'a, T: Number, const N: usize, B: BatchSize>(
-    samples: usize,
-    sample: impl Fn(usize) -> Option<&'a [T; N]>,
-    indices: &[usize],
-    batch: &mut Columns<T, N, B>,
-) -> Result<(), DataError> {
-    check(indices, samples, batch.ncols())?;
-    let columns = batch.as_mut_slice().chunks_exact_mut(N.max(1));
-    for (column, sample) in columns.zip(indices.iter().filter_map(|&i| sample(i))) {
-        column.copy_from_slice(sample);
-    }
-    Ok(())
 }
 
 #[diagnostic::do_not_recommend]
@@ -100,7 +90,12 @@ impl<T: Number, const N: usize, B: BatchSize> Gather<T, B> for [[T; N]] {
     }
 
     fn gather(&self, indices: &[usize], batch: &mut Self::Batch) -> Result<(), DataError> {
-        copy::<T, N, B>(self.len(), |i| self.get(i), indices, batch)
+        check(indices, self.len(), batch.ncols())?;
+        let columns = batch.as_mut_slice().chunks_exact_mut(N.max(1));
+        for (column, sample) in columns.zip(indices.iter().filter_map(|&i| self.get(i))) {
+            column.copy_from_slice(sample);
+        }
+        Ok(())
     }
 }
 
@@ -129,35 +124,9 @@ impl<T: Number, B: BatchSize> Gather<T, B> for [usize] {
     }
 }
 
-/// One number for each sample: a target of one output, or an input of one feature.
-macro_rules! numbers {
-    ($($t:ty)*) => { $(
-        #[diagnostic::do_not_recommend]
-        impl Samples for [$t] {
-            fn count(&self) -> usize {
-                self.len()
-            }
-        }
-
-        #[diagnostic::do_not_recommend]
-        impl<B: BatchSize> Gather<$t, B> for [$t] {
-            type Batch = Columns<$t, 1, B>;
-
-            fn batch(&self, size: B) -> Self::Batch {
-                size.columns()
-            }
-
-            fn gather(&self, indices: &[usize], batch: &mut Self::Batch) -> Result<(), DataError> {
-                Gather::<$t, B>::gather(self.as_chunks::<1>().0, indices, batch)
-            }
-        }
-    )* };
-}
-numbers!(f32 f64);
-
-/// A list of samples is also an array or `Vec` of them, or a reference to a list.
+/// Types that hold a list of samples.
 macro_rules! as_list {
-    ($(#[$when:meta])? [$($generics:tt)*] $type:ty => $list:ty) => {
+    ($(#[$when:meta])? [$($generics:tt)*] $type:ty => |$all:ident| $value:expr, $list:ty) => {
         $(#[$when])?
         #[diagnostic::do_not_recommend]
         impl<$($generics)*> Samples for $type
@@ -165,7 +134,8 @@ macro_rules! as_list {
             $list: Samples,
         {
             fn count(&self) -> usize {
-                <$list>::count(self)
+                let $all = self;
+                <$list>::count($value)
             }
         }
 
@@ -178,50 +148,27 @@ macro_rules! as_list {
             type Batch = <$list as Gather<T, B>>::Batch;
 
             fn batch(&self, size: B) -> Self::Batch {
-                <$list>::batch(self, size)
+                let $all = self;
+                <$list>::batch($value, size)
             }
 
             fn gather(&self, indices: &[usize], batch: &mut Self::Batch) -> Result<(), DataError> {
-                <$list>::gather(self, indices, batch)
+                let $all = self;
+                <$list>::gather($value, indices, batch)
             }
         }
     };
 }
 
-as_list!([S: ?Sized] &S => S);
-as_list!([S, const M: usize] [S; M] => [S]);
+as_list!([S: ?Sized] &S => |list| *list, S);
+as_list!([S, const M: usize] [S; M] => |list| &list[..], [S]);
 as_list!(
     #[cfg(feature = "alloc")]
-    [S] Vec<S> => [S]
+    [S] Vec<S> => |list| &list[..], [S]
 );
-
-/// Two lists side by side, such as labels and the weights of samples for [`Weighted`](crate::Weighted). If one is longer
-/// than the other, the pair has no samples.
-#[diagnostic::do_not_recommend]
-impl<Y: Samples, W: Samples> Samples for (Y, W) {
-    fn count(&self) -> usize {
-        let count = self.0.count();
-        if count == self.1.count() { count } else { 0 }
-    }
-}
-
-#[diagnostic::do_not_recommend]
-impl<T: Number, B: BatchSize, Y: Gather<T, B>, W: Gather<T, B>> Gather<T, B> for (Y, W) {
-    type Batch = (Y::Batch, W::Batch);
-
-    fn batch(&self, size: B) -> Self::Batch {
-        (self.0.batch(size), self.1.batch(size))
-    }
-
-    fn gather(&self, indices: &[usize], batch: &mut Self::Batch) -> Result<(), DataError> {
-        let samples = self.count();
-        if let Some((position, &found)) = indices.iter().enumerate().find(|&(_, &i)| i >= samples) {
-            return Err(DataError::Index { position, found, samples });
-        }
-        self.0.gather(indices, &mut batch.0)?;
-        self.1.gather(indices, &mut batch.1)
-    }
-}
+// One number for each sample: a target of one output, or an input of one feature.
+as_list!([] [f32] => |list| list.as_chunks::<1>().0, [[f32; 1]]);
+as_list!([] [f64] => |list| list.as_chunks::<1>().0, [[f64; 1]]);
 
 /// The columns of a matrix; [`from_dmatrix`](super::from_dmatrix) makes one from a `DMatrix`.
 #[cfg(feature = "alloc")]
@@ -242,9 +189,36 @@ impl<T: Number, const N: usize, B: BatchSize> Gather<T, B> for Columns<T, N, Dyn
     }
 
     fn gather(&self, indices: &[usize], batch: &mut Self::Batch) -> Result<(), DataError> {
-        let values = self.as_slice();
-        let column = |i: usize| values.get(i.checked_mul(N)?..)?.first_chunk();
-        copy::<T, N, B>(self.ncols(), column, indices, batch)
+        check(indices, self.ncols(), batch.ncols())?;
+        for (mut to, &index) in batch.column_iter_mut().zip(indices) {
+            to.copy_from(&self.column(index));
+        }
+        Ok(())
+    }
+}
+
+/// Two lists side by side, such as labels and the weights of samples for [`Weighted`](crate::Weighted). If one is longer
+/// than the other, the pair has no samples.
+#[diagnostic::do_not_recommend]
+impl<Y: Samples, W: Samples> Samples for (Y, W) {
+    fn count(&self) -> usize {
+        let count = self.0.count();
+        if count == self.1.count() { count } else { 0 }
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: Number, B: BatchSize, Y: Gather<T, B>, W: Gather<T, B>> Gather<T, B> for (Y, W) {
+    type Batch = (Y::Batch, W::Batch);
+
+    fn batch(&self, size: B) -> Self::Batch {
+        (self.0.batch(size), self.1.batch(size))
+    }
+
+    fn gather(&self, indices: &[usize], batch: &mut Self::Batch) -> Result<(), DataError> {
+        check_below(indices, self.count())?;
+        self.0.gather(indices, &mut batch.0)?;
+        self.1.gather(indices, &mut batch.1)
     }
 }
 

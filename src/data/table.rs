@@ -1,16 +1,16 @@
 //! Tables from CSV files.
 
 use super::error::DataError;
+use crate::{errors::errors, shape::Number};
 use alloc::{borrow::ToOwned, string::String, vec::Vec};
 use core::{fmt, str::FromStr};
 use csv::{Reader, StringRecord};
 use std::{
+    error::Error,
     fs::File,
     io::Read,
     path::{Path, PathBuf},
 };
-
-use crate::shape::Number;
 
 /// A table from a CSV file, whose first line names the columns.
 ///
@@ -30,7 +30,7 @@ use crate::shape::Number;
 /// let (labels, names) = table.classes("kind")?;
 /// assert_eq!((x[1], labels[1], &names[1][..]), ([6.2, 2.9], 1, "versicolor"));
 /// let data = Dataset::labelled(x, labels, names.len())?;
-/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// # Ok::<_, Box<dyn Error>>(())
 /// ```
 #[doc(alias("read_csv", "DataFrame"))]
 #[derive(Clone, Debug)]
@@ -226,6 +226,11 @@ fn missing(field: &str) -> bool {
     ["", "?", "na", "nan", "null"].iter().any(|missing| field.eq_ignore_ascii_case(missing))
 }
 
+/// A field in a message.
+fn field(found: &str) -> String {
+    if found.is_empty() { "no value".into() } else { format!("\"{found}\"") }
+}
+
 /// What is wrong with a table, and where.
 #[derive(Debug)]
 pub struct TableError {
@@ -239,28 +244,29 @@ pub struct TableError {
     pub kind: TableErrorKind,
 }
 
-/// What is wrong with a table.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum TableErrorKind {
-    /// The file cannot be read, is not CSV, or a row has another number of fields than the first line.
-    Read(csv::Error),
-    /// The name of a column occurs twice.
-    Twice,
-    /// There is no column of this name.
-    NoColumn {
-        /// The columns that there are.
-        columns: Vec<String>,
-    },
-    /// A field has no value, or a wrong one.
-    Field {
-        /// What it should be.
-        expected: &'static str,
-        /// What it is; empty if the value is missing.
-        found: String,
-    },
-    /// The table can be read, but its data is wrong.
-    Data(DataError),
+errors! {
+    /// What is wrong with a table.
+    #[derive(Debug)]
+    pub enum TableErrorKind {
+        /// The file cannot be read, is not CSV, or a row has another number of fields than the first line.
+        Read(error: csv::Error) => "expected a CSV file, found: {error}";
+        /// The name of a column occurs twice.
+        Twice => "expected one column of this name, found two";
+        /// There is no column of this name.
+        NoColumn {
+            /// The columns that there are.
+            columns: Vec<String>,
+        } => "expected a column of this name, found only {}", columns.join(", ");
+        /// A field has no value, or a wrong one.
+        Field {
+            /// What it should be.
+            expected: &'static str,
+            /// What it is; empty if the value is missing.
+            found: String,
+        } => "expected {expected}, found {}", field(found);
+        /// The table can be read, but its data is wrong.
+        Data(error: DataError) => "{error}";
+    }
 }
 
 impl TableErrorKind {
@@ -285,29 +291,12 @@ impl fmt::Display for TableError {
         if let Some(column) = &self.column {
             write!(f, ", column {column}")?;
         }
-        match &self.kind {
-            TableErrorKind::Read(error) => write!(f, ": expected a CSV file, found: {error}"),
-            TableErrorKind::Twice => write!(f, ": expected one column of this name, found two"),
-            TableErrorKind::NoColumn { columns } => {
-                write!(f, ": expected a column of this name, found only {}", columns.join(", "))
-            }
-            TableErrorKind::Field { expected, found } if found.is_empty() => {
-                write!(f, ": expected {expected}, found no value")
-            }
-            TableErrorKind::Field { expected, found } => {
-                write!(f, ": expected {expected}, found \"{found}\"")
-            }
-            TableErrorKind::Data(error) => write!(f, ": {error}"),
-        }
+        write!(f, ": {}", self.kind)
     }
 }
 
-impl std::error::Error for TableError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match &self.kind {
-            TableErrorKind::Read(error) => Some(error),
-            TableErrorKind::Data(error) => Some(error),
-            _ => None,
-        }
+impl Error for TableError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.kind.source()
     }
 }

@@ -30,8 +30,8 @@ mod norms;
 use crate::{
     layer::Layer,
     layers::{
-        Affine, Dropout, Flatten, Frozen, Gelu, GeluTanh, HardSigmoid, HardTanh, Identity, Relu,
-        Selu, Sigmoid, Silu, Softmax, Softplus, Tanh,
+        Affine, Concat, Dropout, Flatten, Frozen, Gelu, GeluTanh, HardSigmoid, HardTanh, Identity,
+        LogSoftmax, Relu, Residual, Selu, Sigmoid, Silu, Softmax, Softplus, Tanh,
     },
     network::Network,
     shape::{D1, Flat, Number, Shape},
@@ -148,6 +148,15 @@ impl Writer<'_> {
     }
 }
 
+impl Writer<'_> {
+    /// Writes a new array with the `size` numbers of the input.
+    fn copy<T: Real>(&mut self, name: &str, size: usize) -> fmt::Result {
+        let from = self.now;
+        self.line(format_args!("{} {name}[{size}];", T::NAME))?;
+        self.line(format_args!("for (int i = 0; i < {size}; i++) {name}[i] = {from}[i];"))
+    }
+}
+
 impl<T: Real, const I: usize, const O: usize> ExportC<T, D1<I>> for Affine<T, I, O> {
     fn c(&self, to: &mut Writer) -> fmt::Result {
         affine(to, I, self.weight.as_slice(), self.bias.as_slice())
@@ -205,17 +214,64 @@ nothing!(Identity Flatten Dropout);
 impl<T: Real, const N: usize> ExportC<T, D1<N>> for Softmax {
     fn c(&self, to: &mut Writer) -> fmt::Result {
         let (x, y) = to.arrays(N);
-        let (real, suffix) = (T::NAME, T::SUFFIX);
+        softmax::<T>(to, N, [x, y], format_args!("{y}[i] / (1.0{} + rest)", T::SUFFIX))
+    }
+}
+
+impl<T: Real, const N: usize> ExportC<T, D1<N>> for LogSoftmax {
+    fn c(&self, to: &mut Writer) -> fmt::Result {
+        let (x, y) = to.arrays(N);
+        softmax::<T>(to, N, [x, y], format_args!("{x}[i] - top - log1p{}(rest)", T::SUFFIX))
+    }
+}
+
+/// `last` sees the largest of the inputs, `top`, and the sum of the other exponentials, `rest`.
+fn softmax<T: Real>(
+    to: &mut Writer,
+    size: usize,
+    [x, y]: [&str; 2],
+    last: fmt::Arguments,
+) -> fmt::Result {
+    let (real, suffix, each) =
+        (T::NAME, T::SUFFIX, format_args!("for (int i = 0; i < {size}; i++)"));
+    to.line(format_args!("{{"))?;
+    to.line(format_args!("int at = 0;"))?;
+    to.line(format_args!("{each} if ({x}[i] > {x}[at]) at = i;"))?;
+    to.line(format_args!("const {real} top = {x}[at];"))?;
+    to.line(format_args!("{real} rest = top - top;"))?;
+    to.line(format_args!("{each} {y}[i] = exp{suffix}({x}[i] - top);"))?;
+    to.line(format_args!("{each} if (i != at) rest += {y}[i];"))?;
+    to.line(format_args!("{each} {y}[i] = {last};"))?;
+    to.line(format_args!("}}"))
+}
+
+impl<T: Real, S: Flat, L: ExportC<T, S, Out = S>> ExportC<T, S> for Residual<L> {
+    fn c(&self, to: &mut Writer) -> fmt::Result {
         to.line(format_args!("{{"))?;
-        to.line(format_args!("int at = 0;"))?;
-        let top = format_args!("if ({x}[i] > {x}[at]) at = i;");
-        to.line(format_args!("for (int i = 1; i < {N}; i++) {top}"))?;
-        to.line(format_args!("const {real} top = {x}[at];"))?;
-        to.line(format_args!("{real} rest = top - top;"))?;
-        let exp = format_args!("{y}[i] = exp{suffix}({x}[i] - top);");
-        to.line(format_args!("for (int i = 0; i < {N}; i++) {exp}"))?;
-        to.line(format_args!("for (int i = 0; i < {N}; i++) if (i != at) rest += {y}[i];"))?;
-        to.line(format_args!("for (int i = 0; i < {N}; i++) {y}[i] /= 1.0{suffix} + rest;"))?;
+        to.copy::<T>("x_of_sum", S::LEN)?;
+        self.inner.c(to)?;
+        to.each::<T>(S::LEN, format_args!("x_of_sum[i] + v"))?;
+        to.line(format_args!("}}"))
+    }
+}
+
+impl<T: Real, S: Flat, L, R, const N: usize> ExportC<T, S> for Concat<L, R, N>
+where
+    L: ExportC<T, S, Out: Flat>,
+    R: ExportC<T, S, Out: Flat>,
+{
+    fn c(&self, to: &mut Writer) -> fmt::Result {
+        let (inputs, left) = (S::LEN, L::Out::LEN);
+        to.line(format_args!("{{"))?;
+        to.copy::<T>("x_of_both", inputs)?;
+        self.left.c(to)?;
+        to.copy::<T>("left", left)?;
+        let (_, x) = to.arrays(inputs);
+        to.line(format_args!("for (int i = 0; i < {inputs}; i++) {x}[i] = x_of_both[i];"))?;
+        self.right.c(to)?;
+        let (right, y) = to.arrays(N);
+        let value = format_args!("i < {left} ? left[i] : {right}[i - {left}]");
+        to.line(format_args!("for (int i = 0; i < {N}; i++) {y}[i] = {value};"))?;
         to.line(format_args!("}}"))
     }
 }

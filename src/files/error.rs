@@ -1,6 +1,7 @@
 //! Why a file cannot be loaded.
 
 use super::safetensors::FormatError;
+use crate::errors::errors;
 use alloc::{string::String, vec::Vec};
 use core::fmt;
 
@@ -13,23 +14,33 @@ pub struct LoadError {
     pub kind: LoadErrorKind,
 }
 
-/// Why a file cannot be loaded.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum LoadErrorKind {
-    /// The file cannot be read.
-    #[cfg(feature = "std")]
-    Io(std::io::Error),
-    /// It is no safetensors file.
-    Format(FormatError),
-    /// It holds another net.
-    Mismatch(Mismatch),
-    /// It is no checkpoint of such a training, or a later version of the crate wrote it.
-    #[cfg(feature = "std")]
-    Version {
-        /// The version of checkpoints in the file, if there is one.
-        found: Option<u64>,
-    },
+errors! {
+    /// Why a file cannot be loaded.
+    #[derive(Debug)]
+    pub enum LoadErrorKind {
+        /// The file cannot be read.
+        #[cfg(feature = "std")]
+        Io(error: std::io::Error) => "{error}";
+        /// It is no safetensors file.
+        Format(error: FormatError) => "{error}";
+        /// It holds another net.
+        Mismatch(mismatch: Mismatch) => "{mismatch}";
+        /// It is no checkpoint of such a training, or a later version of the crate wrote it.
+        #[cfg(feature = "std")]
+        Version {
+            /// The version of checkpoints in the file, if there is one.
+            found: Option<u64>,
+        } => "expected a checkpoint{}", version(*found);
+    }
+}
+
+#[cfg(feature = "std")]
+fn version(found: Option<u64>) -> String {
+    match found {
+        None => String::new(),
+        Some(1) => " of this kind of training".into(),
+        Some(found) => format!(" of version 1, found version {found}"),
+    }
 }
 
 /// All differences between a net and a file.
@@ -85,27 +96,6 @@ impl fmt::Display for LoadError {
     }
 }
 
-impl fmt::Display for LoadErrorKind {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        match self {
-            #[cfg(feature = "std")]
-            LoadErrorKind::Io(error) => error.fmt(f),
-            LoadErrorKind::Format(error) => error.fmt(f),
-            LoadErrorKind::Mismatch(mismatch) => mismatch.fmt(f),
-            #[cfg(feature = "std")]
-            LoadErrorKind::Version { found: None } => write!(f, "expected a checkpoint"),
-            #[cfg(feature = "std")]
-            LoadErrorKind::Version { found: Some(1) } => {
-                write!(f, "expected a checkpoint of this kind of training")
-            }
-            #[cfg(feature = "std")]
-            LoadErrorKind::Version { found: Some(found) } => {
-                write!(f, "expected a checkpoint of version 1, found version {found}")
-            }
-        }
-    }
-}
-
 /// One line for each difference.
 impl fmt::Display for Mismatch {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
@@ -128,8 +118,8 @@ impl fmt::Display for Mismatch {
     }
 }
 
+impl core::error::Error for Mismatch {}
 impl core::error::Error for LoadError {}
-impl core::error::Error for LoadErrorKind {}
 
 impl From<FormatError> for LoadErrorKind {
     fn from(error: FormatError) -> Self {
