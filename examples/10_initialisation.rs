@@ -1,4 +1,4 @@
-//! Chapter 6.2: what first weights do to the activations of a deep net, as histograms by depth and by scheme.
+//! Chapter 6.2: how the first weights change the activations of a deep net, as histograms by depth and by scheme.
 //! `--help` lists the options.
 
 #[macro_use]
@@ -21,7 +21,7 @@ struct Options {
     /// Seed of the inputs and of the weights
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Folder for the picture; made if it is not there
+    /// Folder for the picture; created if missing
     #[arg(long, value_name = "DIR", default_value = "out")]
     out: PathBuf,
 }
@@ -91,7 +91,7 @@ fn saturated(values: &Values) -> f32 {
     ends as f32 / values.len() as f32
 }
 
-/// Percent of the activations in each bin from 0 to `top`; the last bin has those above too.
+/// Percent of the activations in each bin from 0 to `top`; the last bin also counts those above `top`.
 fn histogram(values: &Values, top: f32) -> [f64; BINS] {
     let mut bins = [0.0; BINS];
     for &y in values {

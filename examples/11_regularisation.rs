@@ -1,5 +1,5 @@
-//! Chapters 6.3 to 6.5: a net that learns 300 digits by heart, and what weight decay, dropout and batch normalisation
-//! do about it; then the book's random search for the learning rate and the weight decay. `--help` lists the options.
+//! Chapters 6.3 to 6.5: a net overfits 300 digits. The example compares weight decay, dropout and batch normalisation.
+//! Then it runs the book's random search for the learning rate and the weight decay. `--help` lists the options.
 
 #[macro_use]
 mod common;
@@ -34,7 +34,7 @@ struct Options {
     /// Seed of the first weights, the mini-batches, dropout and the search
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Folder for the two pictures; made if it is not there
+    /// Folder for the two pictures; created if missing
     #[arg(long, value_name = "DIR", default_value = "out")]
     out: PathBuf,
 }
@@ -50,7 +50,7 @@ type WithNorm = (Affine<f32, 100, 100>, BatchNorm<f32, 100>, Relu);
 
 const BATCH: usize = 100;
 
-/// A training by name: the accuracies on the digits that it learns and on others, by epoch.
+/// A training with its name, and its accuracies on the training digits and on other digits after each epoch.
 struct Curves {
     name: String,
     train: Vec<f32>,
@@ -63,7 +63,7 @@ impl Curves {
     }
 }
 
-/// Trains and measures after each epoch. A training that diverges ends there.
+/// Trains, and measures the accuracies after each epoch. It stops if the training diverges.
 fn learn<Block>(
     name: String,
     [rate, decay]: [f32; 2],
@@ -143,7 +143,7 @@ fn draw_one(
     Ok(())
 }
 
-/// 10 to a power between these two: a logarithmic scale.
+/// 10 to a random power between these two: a logarithmic scale.
 fn power(from: f32, to: f32, rng: &mut Rng) -> f32 {
     10_f32.powf(rng.random_range(from..to))
 }
@@ -175,7 +175,7 @@ fn run(options: &Options) -> Result<(), Failure> {
     draw(&curves, &title, (2, 2), ["train", "test"], &all)?;
     println!("curves in {}\n", curves.display());
 
-    // A fifth of 500 digits is for validation; the test digits are not for choosing.
+    // A fifth of 500 digits is for validation, because settings must not be chosen by the test digits.
     let (learned, held) = (part(&train, 0..400)?, part(&train, 400..500)?);
     let mut rng = Rng::seed_from_u64(seed ^ 0x7365_6172_6368);
     let mut trials: Vec<_> = (0..options.trials)
@@ -186,7 +186,7 @@ fn run(options: &Options) -> Result<(), Failure> {
             learn::<Plain>(name, [rate, decay], |_| (), [epochs, seed], [&learned, &held])
         })
         .collect();
-    // A NaN comes last, and so does a training that did not get through its first epoch.
+    // A NaN comes last, and so does a training that did not complete its first epoch.
     let key = |curves: &Curves| if curves.last()[1] >= 0.0 { curves.last()[1] } else { -1.0 };
     trials.sort_by(|a, b| key(b).total_cmp(&key(a)));
     println!("the best five of {} trials, by validation accuracy:", trials.len());

@@ -33,8 +33,8 @@ pub trait Parameters<T: Number>: Sized + 'static {
     /// Calls `f` with each leaf. Its name begins with `path`.
     fn visit(&self, path: &Path, f: &mut impl FnMut(Leaf<T>));
 
-    /// Calls `f` with each leaf, which `f` may change, and with the same leaf of the gradient and of `N` trees
-    /// of state.
+    /// Calls `f` with each leaf, and with the same leaf of the gradient and of `N` trees of state. `f` may change
+    /// the leaf and its state.
     fn visit_mut<const N: usize>(
         &mut self,
         gradient: Option<&Self::Gradient>,
@@ -64,7 +64,7 @@ pub trait OneLeaf<T: Number>: Parameters<T, Gradient = Self> + Zeros {
 pub enum Role {
     /// The optimizer.
     Weight,
-    /// The layer itself, in training. Its place in the gradient holds the step to add.
+    /// The layer itself, in training. The gradient holds the step to add in the place of this leaf.
     Statistic,
     /// Nobody: it has no gradient.
     Frozen,
@@ -79,8 +79,8 @@ pub struct Leaf<'a, T> {
     pub role: Role,
     /// Its rows and columns.
     pub shape: (usize, usize),
-    /// The sizes of this tensor in PyTorch and in files, such as `[out, in, height, width]`. PyTorch's order of the
-    /// numbers is this matrix row after row. A macro sets it: `parameters!(.. { weight: [O, I] })`.
+    /// The sizes of this tensor in PyTorch and in files, such as `[out, in, height, width]`. PyTorch stores the rows of
+    /// this matrix one after the other. A macro sets the sizes: `parameters!(.. { weight: [O, I] })`.
     pub dims: &'a [usize],
     /// Its numbers, column after column.
     pub values: &'a [T],
@@ -105,7 +105,7 @@ pub struct LeafMut<'a, T, const N: usize> {
 
 /// Numbers that the layer itself changes in training, such as a running mean.
 ///
-/// A backward pass delivers the step to add to them in place of a gradient, so that the steps of several
+/// In place of a gradient, the backward pass delivers the step to add to these numbers. So the steps of several
 /// batches add up. Rules of optimizers never see these numbers: in every step the crate adds that part of
 /// the gradient.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -128,7 +128,7 @@ pub(crate) fn not_finite<T: Number, L: Parameters<T>>(tree: &L) -> Option<LeafNa
     found
 }
 
-/// Which leaf of a tree: how many come before it, and the last part of its name.
+/// A leaf of a tree, by its number and the last part of its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LeafName {
     /// How many leaves of the gradient come before it.

@@ -1,5 +1,5 @@
-//! Chapter 5.7.4, learning by backpropagation: the four steps, on the handwritten digits that are
-//! embedded here, or with `--mnist DIR` on MNIST. `--help` lists the options.
+//! Chapter 5.7.4, learning by backpropagation: the four steps of the training, on the embedded
+//! handwritten digits, or with `--mnist DIR` on MNIST. `--help` lists the options.
 
 #[macro_use]
 #[path = "../common/mod.rs"]
@@ -62,8 +62,8 @@ where
     };
     let start = Instant::now();
     let ended = match options.patience {
-        // Steps 1 to 4: draw a mini-batch, find its gradient, update the parameters, repeat. After every thousand the
-        // training is saved.
+        // Steps 1 to 4: draw a mini-batch, compute its gradient, update the parameters, repeat. Every thousand
+        // iterations save a checkpoint.
         None => {
             let file = options.out.join("checkpoint.safetensors");
             let mut at = Checkpoint { iteration: 0, seed: options.seed };
@@ -92,7 +92,7 @@ where
             }
             ended
         }
-        // The same by epochs. A tenth of the images is held out and says when to stop.
+        // The same by epochs. The loss on a tenth of the images, which are held out, decides when to stop.
         Some(patience) => {
             let held_out = stratified_split(train.targets(), train.len() / 10, options.seed)?;
             let (part, valid) = (train.select(&held_out.train)?, train.select(&held_out.test)?);

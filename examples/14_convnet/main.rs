@@ -1,12 +1,12 @@
-//! Chapter 7: convolutional nets. The book's SimpleConvNet or LeNet-5 learns the handwritten digits that are embedded
-//! here, or with `--mnist DIR` MNIST. Then it draws its first filters before and after, its worst mistakes, and which
-//! digit it takes for which. `--help` lists the options.
+//! Chapter 7: convolutional nets. The book's SimpleConvNet or LeNet-5 learns the embedded handwritten digits, or with
+//! `--mnist DIR` MNIST. Then the example draws the first filters before and after the training, the worst mistakes, and
+//! the confusion matrix. `--help` lists the options.
 
 #[macro_use]
 #[path = "../common/mod.rs"]
 mod common;
 #[path = "../06_train_neuralnet/digits.rs"]
-#[allow(dead_code)] // its noise is not needed here
+#[allow(dead_code)] // this example does not add noise
 mod digits;
 mod nets;
 mod pictures;
@@ -37,25 +37,25 @@ type SmallLeNet = (Augment, LeNet<f32, 2, Image<16, 2, 2>>);
 /// Trains a convolutional net on handwritten digits.
 #[derive(Parser)]
 struct Options {
-    /// Which net
+    /// The net to train
     #[arg(long, default_value = "simple")]
     net: Which,
     /// A folder with the four files of MNIST, instead of the embedded digits
     #[arg(long, value_name = "DIR")]
     mnist: Option<PathBuf>,
-    /// How often it goes through the images [default: 120; with --mnist 20]
+    /// Epochs [default: 120; with --mnist 20]
     #[arg(long)]
     epochs: Option<usize>,
-    /// Images in a step
+    /// Images in a mini-batch
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=10_000))]
     batch: u16,
-    /// Adam's learning rate at first [default: 0.003; with --mnist 0.001]
+    /// First learning rate of Adam [default: 0.003; with --mnist 0.001]
     #[arg(long)]
     rate: Option<f32>,
-    /// For first weights and the order of the images
+    /// Seed of the first weights and of the choice of images
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// The folder for the pictures
+    /// Folder for the pictures; created if missing
     #[arg(long, value_name = "DIR", default_value = "out")]
     out: PathBuf,
 }
@@ -68,7 +68,8 @@ enum Which {
     Lenet,
 }
 
-/// Trains a net of the layers `L`, whose first filters `filters` returns, after `prepare`. Returns the accuracy on the test images.
+/// Calls `prepare` on the layers `L`, trains them, and returns the accuracy on the test images. `filters` returns the
+/// filters of the first convolution.
 fn train<L, H: Size, const IN: usize>(
     options: &Options,
     [train, test]: &[Digits<IN>; 2],
@@ -99,14 +100,14 @@ where
         iterations: (epochs * train.len()).div_ceil(batch),
         seed: options.seed,
     };
-    // The rate falls to a hundredth, so that the net does not end in the middle of a jump.
+    // The rate falls to a hundredth, so that the last steps are small.
     let rate = options.rate.unwrap_or(if options.mnist.is_some() { 0.001 } else { 0.003 });
     let cosine = Cosine { steps: training.iterations as u64, last: 0.01 };
     let mut adam = Adam::new(rate).schedule(cosine);
     let before = filters(&net.layers);
     let start = Instant::now();
     training.run(&mut net, &mut adam, &train, |Progress { net, iteration, epoch, loss }| {
-        // Twenty lines.
+        // Print about twenty lines.
         if epoch.is_some_and(|epoch| epoch % (epochs / 20).max(1) == 0) {
             let accuracy = net.accuracy_on(&test, Dyn(100));
             println!("iteration {iteration:>5}, loss {loss:.4}, test acc {accuracy:.4}");
@@ -133,7 +134,7 @@ where
     Ok(accuracy)
 }
 
-/// Adds what the net says of some images to the pictures.
+/// Adds the predictions for some images to the pictures.
 fn look<H: Size>(
     pictures: &mut Pictures,
     x: &Images<f32, Img<1, H, H>, Dyn>,
