@@ -10,8 +10,9 @@ use core::fmt;
 /// The target is a pair: the target of the inner loss, and the weights w, a number for each sample. In a
 /// [`Dataset`](crate::data::Dataset) it is a pair of lists, such as `(labels, weights)`.
 ///
-/// Keras divides by the number of samples and not by the sum of the weights. The micro-batches of one step have their
-/// own sums.
+/// PyTorch's `pos_weight` p of one yes or no is the weight p for the samples with yes, and 1 for those with no. PyTorch and
+/// Keras divide by the number of samples and not by the sum of the weights, so their loss is a multiple of this one. The
+/// micro-batches of one step have their own sums.
 ///
 /// # Shapes
 /// Those of the inner loss. The weights are an array, a `Vec`, or a matrix of one row.
@@ -29,7 +30,7 @@ use core::fmt;
 /// let loss = net.loss(&Matrix1x3::zeros(), &(targets, [3.0, 1.0, 0.0]));
 /// assert_eq!(loss, (3.0 * 1.0 + 1.0 * 4.0) / 4.0);
 /// ```
-#[doc(alias("sample_weight"))]
+#[doc(alias("sample_weight", "pos_weight"))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Weighted<E>(pub E);
 
