@@ -234,9 +234,10 @@ elementwise! {
     tanh |x| {
         // By e to a negative power less 1, which is exact near zero and cannot overflow; duals
         // take tanh for sinh / cosh, whose derivative is NaN from 355 on.
-        let (size, sign) = if x < T::zero() { (-x, -T::one()) } else { (x, T::one()) };
-        let e = (-(size + size)).exp_m1();
-        -sign * e / (e + T::one() + T::one())
+        let negative = if x < T::zero() { x } else { -x };
+        let e = (negative + negative).exp_m1();
+        let y = e / (e + T::one() + T::one());
+        if x < T::zero() { y } else { -y }
     }, tanh_back |y| T::one() - y * y;
     sigmoid |x| logistic(x), sigmoid_back |y| y * (T::one() - y);
     gelu |x| gelu_and_slope(x).0, gelu_back |x| gelu_and_slope(x).1;
