@@ -1,12 +1,16 @@
 //! Times of a training step and of a prediction of three convolutional nets, one line each: net, scalar, batch, what, and
 //! nanoseconds of CPU time (the least of some). `benches/convnet.py` compares them with PyTorch's.
 
+#[path = "../examples/14_convnet/nets.rs"]
+mod nets;
+
 use chainrule::{
-    Affine, Conv2d, D1, Dense, Image, Images, Layer, MaxPool2d, Network, Number, Optimizer, Relu,
-    Sgd, SoftmaxCrossEntropy, Zeros,
+    Conv2d, D1, Dense, Image, Images, Layer, MaxPool2d, Network, Number, Optimizer, Relu, Sgd,
+    SoftmaxCrossEntropy, Zeros,
 };
 use cpu_time::ThreadTime;
 use nalgebra::Dyn;
+use nets::{LeNet, Simple};
 use rand::{SeedableRng, rngs::Xoshiro128PlusPlus};
 use std::time::{Duration, Instant};
 
@@ -20,29 +24,8 @@ type Small<T> = (
     Dense<T, Image<16, 5, 5>, 10>,
 );
 
-type Simple<T> = (
-    Conv2d<T, 1, 30, 5>,
-    Relu,
-    MaxPool2d<2>,
-    Dense<T, Image<30, 12, 12>, 100>,
-    Relu,
-    Affine<T, 100, 10>,
-);
-
-type LeNet<T> = (
-    Conv2d<T, 1, 6, 5>,
-    Relu,
-    MaxPool2d<2>,
-    Conv2d<T, 6, 16, 5>,
-    Relu,
-    MaxPool2d<2>,
-    Dense<T, Image<16, 4, 4>, 120>,
-    Relu,
-    Affine<T, 120, 84>,
-    Relu,
-    Affine<T, 84, 10>,
-);
-
+type SimpleConvNet<T> = Simple<T, 0, Image<30, 12, 12>>;
+type LeNet5<T> = LeNet<T, 0, Image<16, 4, 4>>;
 type In = Image<1, 28, 28>;
 
 /// The least CPU time of `f` in a fifth of a second, after a first call.
@@ -92,10 +75,10 @@ fn main() {
     let run = || {
         measure::<f32, Small<f32>>("8-16", "f32", &[32]);
         measure::<f64, Small<f64>>("8-16", "f64", &[32]);
-        measure::<f32, Simple<f32>>("SimpleConvNet", "f32", &[32, 100]);
-        measure::<f64, Simple<f64>>("SimpleConvNet", "f64", &[32, 100]);
-        measure::<f32, LeNet<f32>>("LeNet-5", "f32", &[32, 100]);
-        measure::<f64, LeNet<f64>>("LeNet-5", "f64", &[32, 100]);
+        measure::<f32, SimpleConvNet<f32>>("SimpleConvNet", "f32", &[32, 100]);
+        measure::<f64, SimpleConvNet<f64>>("SimpleConvNet", "f64", &[32, 100]);
+        measure::<f32, LeNet5<f32>>("LeNet-5", "f32", &[32, 100]);
+        measure::<f64, LeNet5<f64>>("LeNet-5", "f64", &[32, 100]);
     };
     deep.spawn(run).expect("a thread").join().expect("no panic");
 }

@@ -1,5 +1,6 @@
 //! W1 784-50-10, batch 100; W2 784-512-256-10, batch 128; W3 2-16-16-1 with tanh, batches of 1 and
-//! 32, each a training step; W4 inference by 8-16-16-4 and 784-50-10.
+//! 32, each a training step; W4 inference by 8-16-16-4 and 784-50-10; training steps of 4-8-3 and 2-5-2, batches of 1
+//! and 4.
 //!
 //! One line a measurement, `R workload peer type median best`, in ns of CPU time a step, and `L` with
 //! the first and the last loss. `benches/workloads.sh` sets it beside other programs that print such
@@ -191,6 +192,42 @@ fn w4<T: Number>(kind: &str) {
     }
 }
 
+fn tiny<T: Number, const I: usize, const H: usize, const O: usize, const B: usize>(
+    workload: &str,
+    kind: &str,
+) {
+    let mut lcg = Lcg(11);
+    let batches: Vec<(SMatrix<T, I, B>, [usize; B])> = (0..256 / B)
+        .map(|_| {
+            let (mut x, mut labels) = (SMatrix::<T, I, B>::zeros(), [0; B]);
+            for (mut x, label) in x.column_iter_mut().zip(&mut labels) {
+                x.iter_mut().for_each(|x| *x = convert(lcg.within(1.0)));
+                *label = (lcg.unit() * O as f64) as usize;
+            }
+            (x, labels)
+        })
+        .collect();
+    let mut net: TwoLayerNet<T, I, H, O> = Network::new(Zeros::zeros(), SoftmaxCrossEntropy);
+    let mut lcg = Lcg(1);
+    lcg.affine(&mut net.layers.0);
+    lcg.affine(&mut net.layers.2);
+    let mut work = TwoLayerNet::<T, I, H, O>::workspace(Const::<B>);
+    let mut sgd = Sgd::new(convert(0.1));
+    let mut batch = 0;
+    train(workload, kind, 1.0, || {
+        let (x, labels) = &batches[batch];
+        batch = (batch + 1) % batches.len();
+        sgd.train_step(&mut net, x, labels, &mut work)
+    });
+}
+
+fn tinies<T: Number>(kind: &str) {
+    tiny::<T, 4, 8, 3, 1>("4-8-3.b1", kind);
+    tiny::<T, 4, 8, 3, 4>("4-8-3.b4", kind);
+    tiny::<T, 2, 5, 2, 1>("2-5-2.b1", kind);
+    tiny::<T, 2, 5, 2, 4>("2-5-2.b4", kind);
+}
+
 fn main() {
     w1::<f32>("f32");
     w1::<f64>("f64");
@@ -202,4 +239,6 @@ fn main() {
     w3::<f64, 32>("W3.b32", "f64");
     w4::<f32>("f32");
     w4::<f64>("f64");
+    tinies::<f32>("f32");
+    tinies::<f64>("f64");
 }

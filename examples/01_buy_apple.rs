@@ -30,7 +30,7 @@ fn main() {
     println!("dApple number: {dapple_num:.0}");
     println!("dTax:          {dtax:.0}");
 
-    // 1.1 is no binary number: the results are the book's up to the last bits.
+    // 1.1 is not an exact binary number, so the results differ from the book's in the last bits.
     let found = [price, dapple, dapple_num, dtax];
     for (found, book) in found.into_iter().zip([220.0_f64, 2.2, 110.0, 200.0]) {
         assert!((found - book).abs() <= 2.0 * f64::EPSILON * book, "{found} is not {book}");

@@ -1,7 +1,7 @@
 //! Chapters 5.5 and 5.6: ReLU, sigmoid, affine and softmax-with-loss, one after the other, forward
 //! and backward, on matrices small enough to follow by hand.
 //!
-//! A sample is a column here, and a row in the book: each matrix is the book's, transposed.
+//! A sample is a column here and a row in the book, so each matrix is the transpose of the book's matrix.
 
 #[macro_use]
 #[path = "common/print.rs"]
@@ -15,7 +15,7 @@ fn shape<const R: usize, const C: usize>(_: &SMatrix<f64, R, C>) -> String {
 }
 
 fn relu() {
-    println!("ReLU: what is not above zero is cut off, forward and backward");
+    println!("ReLU: numbers that are not above zero become zero; their gradients do, too");
     let x = Matrix2::new(1.0, -2.0, -0.5, 3.0);
     let mut relu = Relu.trace(&x);
     println!("y{}", relu.y);
@@ -28,7 +28,7 @@ fn relu() {
 }
 
 fn sigmoid() {
-    println!("Sigmoid: the way back needs the output only, dx = dy·y·(1 - y)");
+    println!("Sigmoid: the backward pass needs only the output, dx = dy·y·(1 - y)");
     let x = Vector2::new(0.0, 3_f64.ln());
     let mut sigmoid = Sigmoid.trace(&x);
     println!("y{}", sigmoid.y);
@@ -66,11 +66,11 @@ fn affine() {
 }
 
 fn softmax_with_loss() {
-    println!("Softmax-with-loss: the scores of two samples in three classes, labels 1 and 0");
+    println!("Softmax-with-loss: scores of two samples for three classes, labels 1 and 0");
     let scores = Matrix3x2::new(0.3, 0.1, 2.9, 0.1, 4.0, 0.1);
     let labels = [1, 0];
     let y = Softmax.trace(&scores).y;
-    println!("softmax, {}, each column sums to 1{y:.4}", shape(&y));
+    println!("softmax, {}, the sum of each column is 1{y:.4}", shape(&y));
     assert!((y.column(0).sum() - 1.0).abs() < 1e-15);
 
     let mut dx = SMatrix::zeros();

@@ -1,4 +1,4 @@
-//! Chapter 5.7.2: the two-layer net. Build it, predict, ask for loss and accuracy, and find the
+//! Chapter 5.7.2: the two-layer net. Build it, predict, compute loss and accuracy, and compute the
 //! gradient of every parameter. Its graph is written into the folder `out`, or into another that you name.
 
 #[path = "common/graph.rs"]
@@ -21,7 +21,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut network = TwoLayerNet::<f64, 784, 50, 10>::normal(0.01, &mut rng);
     println!("{network}\n");
 
-    // Five images, one a column, and their labels.
+    // Five images, one in each column, and their labels.
     let x = SMatrix::<f64, 784, 5>::from_fn(|_, _| rng.random());
     let t = [5, 0, 4, 1, 9];
 
@@ -29,17 +29,17 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("scores of the first image{:.4}", y.column(0));
     let (loss, accuracy) = (network.loss(&x, &t), network.accuracy(&x, &t));
     println!("loss {loss:.4}, accuracy {accuracy}");
-    // A net that knows nothing gives each of ten classes about the same chance.
+    // An untrained net gives each of ten classes about the same probability.
     assert!((loss - 10_f64.ln()).abs() < 0.2);
 
-    // The gradient is shaped like the net.
+    // The gradient has the same layers as the net.
     let grad = network.gradient(&x, &t);
     grad.visit(&Path::ROOT, &mut |leaf| {
         let (rows, columns) = leaf.shape;
         let mean = leaf.values.iter().map(|g: &f64| g.abs()).sum::<f64>() / (rows * columns) as f64;
         println!("d {:9} {rows:3} × {columns:<4} mean size {mean:.2e}", leaf.path.to_string());
     });
-    // Raising one score by as much as lowering all makes no difference to softmax.
+    // Softmax does not change if the same number is added to all scores, so the gradients of the last biases sum to 0.
     assert!(grad.2.bias.sum().abs() < 1e-15);
 
     // The same layer by layer: each number of the graph is the mean size of a matrix.
@@ -68,12 +68,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     graph::write(&folder, "two_layer_net", &root, "L")?;
     println!("graph in {}", folder.join("two_layer_net.svg").display());
 
-    // A step against it makes the loss smaller.
+    // A step against the gradient makes the loss smaller.
     Sgd::new(0.1).step(&mut network.layers, &grad)?;
     println!("loss after one step {:.4}", network.loss(&x, &t));
     assert!(network.loss(&x, &t) < loss);
 
-    // A deeper net is a longer tuple, and nothing else.
+    // A deeper net is only a longer tuple.
     type Deeper = (Affine<f64, 784, 50>, Relu, Affine<f64, 50, 20>, Relu, Affine<f64, 20, 10>);
     let deeper = Network::<f64, D1<784>, Deeper, SoftmaxCrossEntropy>::init(&mut rng);
     println!("a deeper net: loss {:.4}", deeper.loss(&x, &t));

@@ -1,5 +1,5 @@
-//! Chapter 5.7.3: backpropagation is fast and easily wrong, numerical differentiation slow and
-//! hardly wrong; so the one is checked by the other, parameter by parameter.
+//! Chapter 5.7.3: the gradient check. Backpropagation is fast, but easy to get wrong. Numerical differentiation is
+//! slow, but simple. So this example checks one with the other, parameter by parameter.
 
 #[macro_use]
 #[path = "common/print.rs"]
@@ -34,24 +34,24 @@ fn main() -> Result<(), data::FileError> {
     let backprop_time = start.elapsed();
 
     // The book prints the mean of the differences. A mean hides a single wrong entry among
-    // thousands: what counts is the largest.
+    // thousands, so look at the largest difference.
     //
-    // The book's own check ends at 1.4e-7 for b2. That is no rounding error: its loss is
-    // -log(y + 1e-7), and its backward pass, (y - t) / batch, is the derivative of -log(y). The
-    // loss here has no 1e-7 in it, as it cannot meet log(0), and so the two agree.
+    // The book's own check ends at 1.4e-7 for b2. That is not a rounding error: its loss is
+    // -log(y + 1e-7), but its backward pass, (y - t) / batch, is the derivative of -log(y). The
+    // loss here contains no 1e-7, because it never computes log(0). So the two gradients agree.
     println!("           mean       maximum");
     for (name, numerical, backprop) in leaves(&numerical, &backprop) {
         let differences = numerical.iter().zip(&backprop).map(|(n, b)| (n - b).abs());
-        // Not `f64::max`, which would pass over a NaN.
+        // Not `f64::max`, which ignores NaN.
         let maximum = differences.clone().fold(0.0, |top, d| if d <= top { top } else { d });
         assert!(differences.clone().all(|difference| difference < 1e-9));
         let mean = differences.sum::<f64>() / backprop.len() as f64;
         println!("{name:10} {mean:.3e}  {maximum:.3e}");
     }
 
-    // Dual numbers, w + ε·v with ε² = 0, carry an exact derivative through the same forward pass. No
-    // step, no kinks: what is left is rounding. All entries take a pass each; one random direction
-    // takes one pass, and sees a fault in any of them.
+    // Dual numbers, w + ε·v with ε² = 0, carry an exact derivative through the same forward pass. They have no step
+    // size and no trouble with kinks, so only rounding errors remain. The check of all entries takes one pass for each
+    // entry. The check of one random direction takes one pass, and finds a fault in any entry.
     let check = GradCheck::new().keep_parameters().differences(false);
     let start = Instant::now();
     let all = check.clone().check::<f64, D1<64>, _>(&network.layers).expect("it is right");
@@ -60,7 +60,7 @@ fn main() -> Result<(), data::FileError> {
     let directional = check.mode(Mode::Directional).check::<f64, D1<64>, _>(&network.layers);
     let directional_time = start.elapsed();
     let worst = all.worst_relative("dual numbers");
-    println!("\nby dual numbers, the largest error relative to its scale: {worst:.1e}");
+    println!("\ndual numbers: the largest error, relative to its scale, is {worst:.1e}");
     assert!(worst < 1e-14 && directional.is_ok());
 
     println!("\n{} parameters, three samples:", network.layers.0.weight.len() + 50 + 500 + 10);
@@ -71,7 +71,7 @@ fn main() -> Result<(), data::FileError> {
     Ok(())
 }
 
-/// The parameters by the book's names.
+/// The parameters with the names of the book.
 fn leaves<L: Parameters<f64>>(a: &L, b: &L) -> Vec<(&'static str, Vec<f64>, Vec<f64>)> {
     let [mut left, mut right] = [Vec::new(), Vec::new()];
     a.visit(&Path::ROOT, &mut |leaf| left.push(leaf.values.to_vec()));

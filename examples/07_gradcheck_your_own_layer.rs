@@ -1,7 +1,7 @@
-//! A layer written from nothing, outside the crate, and its backward pass checked: first right, then
-//! wrong in one entry, which the report names.
+//! How to write a layer outside the crate, and how to check its backward pass: first a correct one, then
+//! one that is wrong in one entry, which the report names.
 //!
-//! In the tests of a crate one line does it:
+//! In the tests of your crate one line does this:
 //! `gradcheck_layer!(scale<T>: Scale<T, 4, 0>, D1<4>);`
 
 #[macro_use]
@@ -17,12 +17,12 @@ use nalgebra::SVector;
 
 /// y = w ⊙ x², entry by entry. dx = 2·w ⊙ x ⊙ dy, dw = Σ x² ⊙ dy over the samples.
 ///
-/// With an `OFF` of 1 it has a mistake: an index off by one, in the last row of dw alone.
+/// With an `OFF` of 1 it has a mistake: an index is off by one, only in the last row of dw.
 struct Scale<T, const N: usize, const OFF: usize> {
     weight: SVector<T, N>,
 }
 
-// The parameters have names, gradients, and other scalars.
+// This gives the parameters names, gradients, and other scalars.
 parameters!(Scale<T: scalar, const N: usize, const OFF: usize> { weight });
 
 impl<T: Number, const N: usize, const OFF: usize> Layer<T, D1<N>> for Scale<T, N, OFF> {
@@ -42,7 +42,7 @@ impl<T: Number, const N: usize, const OFF: usize> Layer<T, D1<N>> for Scale<T, N
         mut this: Grad<T, Self, D>,
         at: Backward<T, D1<N>, Self, B>,
     ) {
-        // The gradient of the input is overwritten, if it is wanted ...
+        // First overwrite the gradient on the input, if the caller needs it.
         if let Some(dx) = at.dx {
             for (s, (x, dy)) in at.x.column_iter().zip(at.dy.column_iter()).enumerate() {
                 for i in 0..N {
@@ -50,7 +50,7 @@ impl<T: Number, const N: usize, const OFF: usize> Layer<T, D1<N>> for Scale<T, N
                 }
             }
         }
-        // ... and then that of the parameters is delivered: it is added to `dw`.
+        // Then deliver the gradient of the parameters: add it to `dw`.
         part!(this.weight).add(|dw| {
             for (x, dy) in at.x.column_iter().zip(at.dy.column_iter()) {
                 for i in 0..N {
@@ -63,7 +63,7 @@ impl<T: Number, const N: usize, const OFF: usize> Layer<T, D1<N>> for Scale<T, N
 }
 
 fn main() {
-    // Sixty-four cases, the simplest first, in f32: judged at its own f32 values, exactly.
+    // Sixty-four cases in f32, the simplest first. The check compares with exact derivatives at the same f32 values.
     let right = Scale::<f32, 4, 0>::zeros();
     let verdict = GradCheck::new().check_cases::<f32, D1<4>, _>(&right, 64);
     println!("{}\n", verdict.expect("it is right"));
@@ -75,7 +75,7 @@ fn main() {
     let failure = report.failures().next().expect("a failure is named");
     let worst = failure.worst.expect("an entry is worst");
     assert_eq!((&failure.leaf[..], worst.entry), ("weight", (3, 0)));
-    // The simplest case comes first: one sample of quarters, to be followed by hand.
+    // The simplest case comes first: one sample whose numbers are quarters, so that you can follow it by hand.
     let Case { batch, .. } = report.check.case();
     assert_eq!(batch, 1);
     println!("\nweight[3,0] is named: dw of the last entry takes x[2] where it should take x[3]");

@@ -1,8 +1,8 @@
-//! Training without a heap, as on a chip: a sine is learned in one `static` whose size the compiler
-//! knows and checks. At the end the net is Rust source, whose weights would lie in flash.
+//! Training without a heap, as on a chip: a net learns a sine in one `static` whose size the compiler
+//! knows and checks. At the end the example prints the net as Rust source. On a chip its weights would be in flash.
 //!
-//! Std is here for printing, and to count that the training allocates nothing;
-//! `tests/bare_metal` is such a program without it.
+//! The example uses std only to print, and to check that the training allocates nothing.
+//! `tests/bare_metal` has such programs without std.
 #![allow(unsafe_code)] // an allocator is
 
 #[macro_use]
@@ -32,10 +32,10 @@ static ARENA: Mutex<(Net, Work)> =
 
 const MEMORY: Memory = Net::memory::<Sgd<f32>, _, BATCH>();
 
-/// The budget of a device, held by `cargo check`.
+/// The memory budget of a device. `cargo check` tests it.
 const _: () = assert!(MEMORY.total() <= 8 * 1024, "training does not fit in 8 KiB");
 
-/// Learns sin(πx), and prints how little it takes.
+/// Learns sin(πx), and prints the memory that this takes.
 #[derive(Parser)]
 struct Options {
     /// File for the trained net as Rust source
@@ -86,7 +86,7 @@ static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
 
 struct Counting;
 
-// SAFETY: all is handed on to the system's allocator.
+// SAFETY: it passes every call on to the system's allocator.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATIONS.fetch_add(1, Relaxed);

@@ -1,5 +1,5 @@
-//! Chapter 6.1: how optimizers find the minimum of x²/20 + y², as a picture of their paths, and how fast they learn
-//! the handwritten digits that are embedded here, as a picture of their losses. `--help` lists the options.
+//! Chapter 6.1: compares optimizers. One picture shows their paths to the minimum of x²/20 + y². The other shows their
+//! losses on the embedded handwritten digits. `--help` lists the options.
 
 #[macro_use]
 mod common;
@@ -31,7 +31,7 @@ struct Options {
     /// Seed of the first weights and of the mini-batches
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Folder for the two pictures; made if it is not there
+    /// Folder for the two pictures; created if missing
     #[arg(long, value_name = "DIR", default_value = "out")]
     out: PathBuf,
 }
@@ -137,7 +137,7 @@ fn learn(options: &Options, [train, test]: &[Digits<64>; 2]) -> Vec<Learned> {
     let training =
         Training { batch: Dyn(100), iterations: options.iterations as usize, seed: options.seed };
     let learned = optimizers.into_iter().map(|(name, mut optimizer)| {
-        // All begin with the same weights, and see the same digits in the same order.
+        // All begin with the same weights, and get the same digits in the same order.
         let mut net = Net::init(&mut Xoshiro128PlusPlus::seed_from_u64(options.seed));
         let mut losses = Vec::new();
         let ended = training.run(&mut net, &mut optimizer, train, |progress| {
@@ -209,7 +209,7 @@ fn run(options: &Options) -> Result<(), Failure> {
     draw_losses(&curves, options, &learned)?;
     println!("losses in {}", curves.display());
     if options.iterations == 600 && options.seed == 0 {
-        // All others are faster than plain descent, and know digits that they have not seen.
+        // All others are faster than plain SGD, and recognise digits that they have not seen.
         let [sgd, others @ ..] = &learned[..] else { return Err("no optimizers".into()) };
         for other in others {
             assert!(other.mean(600, 20) < 0.5 * sgd.mean(600, 20), "{}", other.name);

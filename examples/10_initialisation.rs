@@ -1,15 +1,16 @@
-//! Chapter 6.2: what first weights do to the activations of a deep net, as histograms by depth and by scheme.
+//! Chapter 6.2: how the first weights change the activations of a deep net, as histograms by depth and by scheme.
 //! `--help` lists the options.
+
+#[macro_use]
+mod common;
 
 use chainrule::{Affine, ByValue, Relu, Sigmoid, Zeros, init};
 use clap::Parser;
+use common::Failure;
 use nalgebra::{Const, Dyn, OMatrix, SMatrix};
 use plotters::prelude::*;
 use rand::{SeedableRng, rngs::Xoshiro128PlusPlus};
 use std::{
-    error::Error,
-    fs,
-    io::{self, Write},
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -20,7 +21,7 @@ struct Options {
     /// Seed of the inputs and of the weights
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Folder for the picture; made if it is not there
+    /// Folder for the picture; created if missing
     #[arg(long, value_name = "DIR", default_value = "out")]
     out: PathBuf,
 }
@@ -90,7 +91,7 @@ fn saturated(values: &Values) -> f32 {
     ends as f32 / values.len() as f32
 }
 
-/// Percent of the activations in each bin from 0 to `top`; the last bin has those above too.
+/// Percent of the activations in each bin from 0 to `top`; the last bin also counts those above `top`.
 fn histogram(values: &Values, top: f32) -> [f64; BINS] {
     let mut bins = [0.0; BINS];
     for &y in values {
@@ -104,7 +105,7 @@ const BAR: RGBColor = RGBColor(31, 119, 180);
 /// Higher bars are cut, as in the book.
 const HIGHEST: f64 = 25.0;
 
-fn draw(file: &Path, seed: u64, all: &[(Scheme, Vec<Values>)]) -> Result<(), Box<dyn Error>> {
+fn draw(file: &Path, seed: u64, all: &[(Scheme, Vec<Values>)]) -> Result<(), Failure> {
     let area = SVGBackend::new(file, (1100, 1000)).into_drawing_area();
     area.fill(&WHITE)?;
     let title = format!("Activations of 100-100-100-100-100-100 by first weights, seed {seed}");
@@ -142,11 +143,9 @@ fn draw(file: &Path, seed: u64, all: &[(Scheme, Vec<Values>)]) -> Result<(), Box
     Ok(())
 }
 
-fn run(options: &Options) -> Result<(), Box<dyn Error>> {
-    let mut out = io::stdout().lock();
+fn run(options: &Options) -> Result<(), Failure> {
     let file = options.out.join("initialisation.svg");
-    fs::create_dir_all(&options.out).map_err(|e| format!("{}: {e}", options.out.display()))?;
-    fs::write(&file, "").map_err(|error| format!("{}: {error}", file.display()))?;
+    common::writable(&options.out)?;
 
     let all: Vec<_> = schemes()
         .into_iter()
@@ -155,16 +154,13 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
             (scheme, layers)
         })
         .collect();
-    writeln!(out, "standard deviation of the activations, layer 1 to {DEPTH}:")?;
+    println!("standard deviation of the activations, layer 1 to {DEPTH}:");
     for (scheme, layers) in &all {
-        write!(out, "  {:<16}", scheme.name)?;
-        for values in layers {
-            write!(out, " {:>8.4}", deviation(values))?;
-        }
-        writeln!(out)?;
+        let deviations: String = layers.iter().map(|v| format!(" {:>8.4}", deviation(v))).collect();
+        println!("  {:<16}{deviations}", scheme.name);
     }
     draw(&file, options.seed, &all)?;
-    writeln!(out, "histograms in {}", file.display())?;
+    println!("histograms in {}", file.display());
 
     // What the book's pictures show.
     let last: Vec<_> = all.iter().map(|(_, layers)| &layers[DEPTH - 1]).collect();
@@ -179,17 +175,5 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
 }
 
 fn main() -> ExitCode {
-    match run(&Options::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        // Whoever reads the output has read enough.
-        Err(error)
-            if error.downcast_ref().map(io::Error::kind) == Some(io::ErrorKind::BrokenPipe) =>
-        {
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    common::exit(run(&Options::parse()))
 }

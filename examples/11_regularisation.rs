@@ -1,6 +1,8 @@
-//! Chapters 6.3 to 6.5: a net that learns 300 digits by heart, and what weight decay, dropout and batch normalisation
-//! do about it; then the book's random search for the learning rate and the weight decay. `--help` lists the options.
+//! Chapters 6.3 to 6.5: a net overfits 300 digits. The example compares weight decay, dropout and batch normalisation.
+//! Then it runs the book's random search for the learning rate and the weight decay. `--help` lists the options.
 
+#[macro_use]
+mod common;
 #[allow(dead_code)] // this example uses the digits as they are
 #[path = "06_train_neuralnet/digits.rs"]
 mod digits;
@@ -11,13 +13,11 @@ use chainrule::{
     SoftmaxCrossEntropy, Training, TrainingError, Zeros,
 };
 use clap::{Parser, value_parser};
+use common::{BLUE, Failure, ORANGE};
 use nalgebra::Dyn;
 use plotters::{coord::Shift, prelude::*};
 use rand::{RngExt, SeedableRng, rngs::Xoshiro128PlusPlus};
 use std::{
-    error::Error,
-    fs,
-    io::{self, Write},
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -34,7 +34,7 @@ struct Options {
     /// Seed of the first weights, the mini-batches, dropout and the search
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Folder for the two pictures; made if it is not there
+    /// Folder for the two pictures; created if missing
     #[arg(long, value_name = "DIR", default_value = "out")]
     out: PathBuf,
 }
@@ -50,7 +50,7 @@ type WithNorm = (Affine<f32, 100, 100>, BatchNorm<f32, 100>, Relu);
 
 const BATCH: usize = 100;
 
-/// A training by name: the accuracies on the digits that it learns and on others, by epoch.
+/// A training with its name, and its accuracies on the training digits and on other digits after each epoch.
 struct Curves {
     name: String,
     train: Vec<f32>,
@@ -63,7 +63,7 @@ impl Curves {
     }
 }
 
-/// Trains and measures after each epoch. A training that diverges ends there.
+/// Trains, and measures the accuracies after each epoch. It stops if the training diverges.
 fn learn<Block>(
     name: String,
     [rate, decay]: [f32; 2],
@@ -95,13 +95,10 @@ where
 }
 
 /// These samples of a data set.
-fn part(all: &Digits<64>, range: std::ops::Range<usize>) -> Result<Digits<64>, Box<dyn Error>> {
+fn part(all: &Digits<64>, range: std::ops::Range<usize>) -> Result<Digits<64>, Failure> {
     let images = all.inputs().0[range.clone()].to_vec();
     Ok(Dataset::labelled(Pixels(images), all.targets()[range].to_vec(), 10)?)
 }
-
-const TRAIN: RGBColor = RGBColor(31, 119, 180);
-const TEST: RGBColor = RGBColor(214, 90, 20);
 
 fn draw(
     file: &Path,
@@ -109,7 +106,7 @@ fn draw(
     grid: (usize, usize),
     names: [&str; 2],
     all: &[Curves],
-) -> Result<(), Box<dyn Error>> {
+) -> Result<(), Failure> {
     let area =
         SVGBackend::new(file, (360 * grid.1 as u32, 300 * grid.0 as u32)).into_drawing_area();
     area.fill(&WHITE)?;
@@ -125,7 +122,7 @@ fn draw_one(
     part: &DrawingArea<SVGBackend, Shift>,
     [train, test]: [&str; 2],
     curves: &Curves,
-) -> Result<(), Box<dyn Error>> {
+) -> Result<(), Failure> {
     let mut chart = ChartBuilder::on(part)
         .caption(&curves.name, ("sans-serif", 14))
         .margin(8)
@@ -134,7 +131,7 @@ fn draw_one(
         .build_cartesian_2d(0..curves.train.len().max(1), 0.0..1.0_f32)?;
     let mut mesh = chart.configure_mesh();
     mesh.light_line_style(TRANSPARENT).x_labels(6).x_desc("epoch").y_desc("accuracy").draw()?;
-    for (name, values, colour) in [(train, &curves.train, TRAIN), (test, &curves.test, TEST)] {
+    for (name, values, colour) in [(train, &curves.train, BLUE), (test, &curves.test, ORANGE)] {
         let points = values.iter().copied().enumerate().map(|(epoch, y)| (epoch + 1, y));
         let series = chart.draw_series(LineSeries::new(points, colour.stroke_width(2)))?;
         series
@@ -146,20 +143,15 @@ fn draw_one(
     Ok(())
 }
 
-/// 10 to a power between these two: a logarithmic scale.
+/// 10 to a random power between these two: a logarithmic scale.
 fn power(from: f32, to: f32, rng: &mut Rng) -> f32 {
     10_f32.powf(rng.random_range(from..to))
 }
 
-fn run(options: &Options) -> Result<(), Box<dyn Error>> {
-    let mut out = io::stdout().lock();
+fn run(options: &Options) -> Result<(), Failure> {
     let [curves, search] =
         ["regularisation.svg", "random_search.svg"].map(|name| options.out.join(name));
-    fs::create_dir_all(&options.out).map_err(|e| format!("{}: {e}", options.out.display()))?;
-    // An error now, and not after the training.
-    for file in [&curves, &search] {
-        fs::write(file, "").map_err(|error| format!("{}: {error}", file.display()))?;
-    }
+    common::writable(&options.out)?;
     let [train, test] = digits::embedded()?;
     let (few, seed) = (part(&train, 0..300)?, options.seed);
     let (times, data) = ([options.epochs.into(), seed], [&few, &test]);
@@ -173,17 +165,17 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
         learn::<WithDropout>("dropout 0.2".into(), [0.01, 0.0], dropout, times, data),
         learn::<WithNorm>("batch normalisation".into(), [0.01, 0.0], |_| (), times, data),
     ];
-    writeln!(out, "300 digits, {} epochs:", options.epochs)?;
-    writeln!(out, "  {:<22} {:>8} {:>8} {:>6}", "", "train", "test", "gap")?;
+    println!("300 digits, {} epochs:", options.epochs);
+    println!("  {:<22} {:>8} {:>8} {:>6}", "", "train", "test", "gap");
     for curves in &all {
         let [train, test] = curves.last();
-        writeln!(out, "  {:<22} {train:>8.4} {test:>8.4} {:>6.4}", curves.name, train - test)?;
+        println!("  {:<22} {train:>8.4} {test:>8.4} {:>6.4}", curves.name, train - test);
     }
     let title = format!("64-6×100-10 on 300 digits, momentum 0.9, rate 0.01, seed {seed}");
     draw(&curves, &title, (2, 2), ["train", "test"], &all)?;
-    writeln!(out, "curves in {}\n", curves.display())?;
+    println!("curves in {}\n", curves.display());
 
-    // A fifth of 500 digits is for validation; the test digits are not for choosing.
+    // A fifth of 500 digits is for validation, because settings must not be chosen by the test digits.
     let (learned, held) = (part(&train, 0..400)?, part(&train, 400..500)?);
     let mut rng = Rng::seed_from_u64(seed ^ 0x7365_6172_6368);
     let mut trials: Vec<_> = (0..options.trials)
@@ -194,18 +186,18 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
             learn::<Plain>(name, [rate, decay], |_| (), [epochs, seed], [&learned, &held])
         })
         .collect();
-    // A NaN comes last, and so does a training that did not get through its first epoch.
+    // A NaN comes last, and so does a training that did not complete its first epoch.
     let key = |curves: &Curves| if curves.last()[1] >= 0.0 { curves.last()[1] } else { -1.0 };
     trials.sort_by(|a, b| key(b).total_cmp(&key(a)));
-    writeln!(out, "the best five of {} trials, by validation accuracy:", trials.len())?;
+    println!("the best five of {} trials, by validation accuracy:", trials.len());
     for curves in &trials[..5] {
-        writeln!(out, "  {:.2}  {}", curves.last()[1], curves.name)?;
+        println!("  {:.2}  {}", curves.last()[1], curves.name);
     }
     let title = format!(
         "Random search, 64-6×100-10 on 400 digits, momentum 0.9, seed {seed}: the best five"
     );
     draw(&search, &title, (2, 3), ["train", "validation"], &trials[..5])?;
-    writeln!(out, "curves in {}", search.display())?;
+    println!("curves in {}", search.display());
 
     if options.epochs == 100 && options.trials == 40 && seed == 0 {
         let [nothing, decayed, dropped, normed] = all.each_ref().map(Curves::last);
@@ -220,17 +212,5 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
 }
 
 fn main() -> ExitCode {
-    match run(&Options::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        // Whoever reads the output has read enough.
-        Err(error)
-            if error.downcast_ref().map(io::Error::kind) == Some(io::ErrorKind::BrokenPipe) =>
-        {
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    common::exit(run(&Options::parse()))
 }

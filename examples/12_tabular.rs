@@ -1,5 +1,5 @@
-//! A table of measurements becomes a classifier, and a cross validation says how good it is: CSV, folds with the same
-//! share of each class, standardised features, early stopping, confusion matrix.
+//! Trains a classifier on a table of measurements, and cross-validates it: CSV, folds with the same share of each
+//! class, standardised features, early stopping, confusion matrix.
 //!
 //! `tests/goldens/tabular.py` prints what scikit-learn's `MLPClassifier` of the same size reaches on the same folds.
 
@@ -17,8 +17,8 @@ use nalgebra::Dyn;
 use rand::{SeedableRng, rngs::Xoshiro128PlusPlus};
 use std::{path::PathBuf, process::ExitCode, thread};
 
-/// `N` measurements, 16 hidden units, `C` classes. The first layer holds mean and standard deviation of the samples that
-/// it was trained on.
+/// `N` measurements, 16 hidden units, `C` classes. The first layer holds the mean and the standard deviation of the
+/// training samples.
 type Layers<const N: usize, const C: usize> =
     (Standardize<f32, N>, Affine<f32, N, 16>, Relu, Affine<f32, 16, C>);
 type Net<const N: usize, const C: usize> = Network<f32, D1<N>, Layers<N, C>, SoftmaxCrossEntropy>;
@@ -35,13 +35,13 @@ struct Options {
     /// Runs, each with its own folds and first weights
     #[arg(long, default_value_t = 5, value_parser = value_parser!(u64).range(1..=1000))]
     runs: u64,
-    /// Threads; the result does not depend on them
+    /// Number of threads, which does not change the result
     #[arg(long, default_value_t = 2, value_parser = value_parser!(u16).range(1..=256))]
     threads: u16,
     /// Seed of the first run
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Folder for the picture of the curves; made if it is not there
+    /// Folder for the picture of the curves; created if missing
     #[arg(long, value_name = "DIR", default_value = "out")]
     out: PathBuf,
 }
@@ -52,7 +52,7 @@ enum Choice {
     Wine,
 }
 
-/// What one fold yields.
+/// The result of one fold.
 struct Fold<const C: usize> {
     confusion: Confusion<C>,
     curve: Vec<Epoch>,
@@ -68,7 +68,7 @@ fn fold<const N: usize, const C: usize>(
 ) -> Result<Fold<C>, Failure> {
     let data = Dataset::labelled(rows, labels, C)?;
     let (train, test) = (data.select(train)?, data.select(test)?);
-    // A tenth of the samples to train on says when to stop.
+    // The loss on a tenth of the training samples decides when to stop.
     let inner = stratified_split(&train.targets().to_vec(), train.len() / 10, seed)?;
     let (part, valid) = (train.select(&inner.train)?, train.select(&inner.test)?);
 

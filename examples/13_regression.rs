@@ -1,5 +1,5 @@
-//! A regression: a table of numbers, a net with one output, R², and the residuals. Then the same net again in f64,
-//! from the same numbers: a picture shows where f32 and f64 part.
+//! A regression: a table of numbers, a net with one output, R², and the residuals. The same net is trained again in
+//! f64, from the same numbers. A picture shows how the weights in f32 and f64 move apart.
 
 #[macro_use]
 mod common;
@@ -28,7 +28,7 @@ type Data<T> = Dataset<Vec<[T; FEATURES]>, Vec<T>>;
 /// variance 1, so no model can reach more than R² = 0.96 on new samples.
 #[derive(Parser, Debug)]
 struct Options {
-    /// A CSV file with the columns x1 to x10 and y, in place of the table that is made from the seed
+    /// A CSV file with the columns x1 to x10 and y; without it, the seed makes the table
     #[arg(long, value_name = "FILE")]
     table: Option<PathBuf>,
     /// Epochs
@@ -37,7 +37,7 @@ struct Options {
     /// Seed of the table, the split, the first weights and the order of the samples
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Folder for the picture; made if it is not there
+    /// Folder for the picture; created if missing
     #[arg(long, value_name = "DIR", default_value = "out")]
     out: PathBuf,
 }
@@ -80,7 +80,7 @@ fn run(options: &Options) -> Result<(), Failure> {
         Some(file) => Table::open(file)?,
         None => Table::read("friedman.csv", friedman(1500, &mut rng).as_bytes())?,
     };
-    // Both precisions begin with the numbers of f32.
+    // Both trainings begin with the same f32 numbers.
     let (x, y) = (table.numbers::<f32, FEATURES>(NAMES)?, table.column::<f32>("y")?);
     let wide =
         (x.iter().map(|row| row.map(f64::from)).collect(), y.iter().map(|&y| y.into()).collect());
@@ -102,7 +102,7 @@ fn run(options: &Options) -> Result<(), Failure> {
     let (mut adam, mut adam64) = (Adam::new(rate()), Adam::new(rate()));
     let (mut curve, mut parting) = (Vec::new(), Vec::new());
     for epoch in 1..=options.epochs {
-        // A trainer goes on from its state, so both precisions take turns.
+        // A trainer continues from its state, so the two trainings can take turns.
         (first.epochs, second.epochs) = (epoch, epoch);
         first.fit(&mut net, &mut adam, &train, None, |at| {
             curve.extend(at.epoch.map(|ended| (epoch as f64, ended.loss.log10())));

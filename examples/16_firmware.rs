@@ -9,7 +9,7 @@ use std::{error::Error, fs, io, path::PathBuf, process::Command};
 /// Trains a net on a sine, writes it as C99, and compares what the C program computes.
 #[derive(Parser)]
 struct Options {
-    /// Folder for the header and the program; made if it is not there
+    /// Folder for the header and the program; created if missing
     #[arg(long, value_name = "DIR", default_value = "out")]
     out: PathBuf,
     /// The C compiler
@@ -22,7 +22,7 @@ type Net = Network<f32, D1<1>, Layers, SumSquaredError>;
 
 const SAMPLES: usize = 64;
 
-/// Prints the outputs for the inputs of `main`, one a line.
+/// Prints the outputs for the inputs of `main`, one on each line.
 const PROGRAM: &str = r#"#include <stdio.h>
 #include "sine.h"
 
@@ -48,7 +48,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let y = net.predict(&x);
     let error = (y - target).amax();
-    println!("trained: within {error:.4} of the sine");
+    println!("trained: the net differs from the sine by at most {error:.4}");
     assert!(error < 0.05);
 
     fs::create_dir_all(&options.out)?;
@@ -61,7 +61,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     compile.args(["-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic", "-O2"]);
     match compile.args(["sine.c", "-o", "sine", "-lm"]).current_dir(&options.out).status() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            println!("not compiled: no {}", options.compiler);
+            println!("not compiled: {} not found", options.compiler);
             return Ok(());
         }
         status => assert!(status?.success(), "the header does not compile"),
@@ -74,7 +74,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         difference = difference.max((line.parse::<f32>()? - y).abs());
     }
     println!("compiled: the outputs differ by at most {difference:.1e}");
-    // Sums of 17 numbers, each of a tanh, in another order.
+    // The outputs are sums of 17 numbers in another order, and each number contains a tanh.
     assert!(difference < 1e-5);
     Ok(())
 }

@@ -1,9 +1,8 @@
-//! A net as a smooth function of nalgebra vectors: its Jacobian inside an extended Kalman filter, and its Hessian in
-//! Newton's method.
+//! Derivatives of nets: the Jacobian in an extended Kalman filter, and the Hessian in Newton's method.
 //!
-//! A net learns how a pendulum moves. The filter then follows a swing from noisy angles alone: it needs the
-//! derivative of the motion at each step, which is a Jacobian of the net. Another net learns the energy; Newton's
-//! method, with the Hessian, walks to its minimum.
+//! A net learns how a pendulum moves. The filter then estimates the state of a swing from noisy angles. At each step it
+//! needs the derivative of the motion, which is a Jacobian of the net. Another net learns the energy. Newton's method,
+//! with the Hessian, finds its minimum.
 
 use chainrule::{Affine, D1, LevenbergMarquardt, Network, SumSquaredError, Tanh};
 use clap::Parser;
@@ -18,12 +17,12 @@ struct Options {
     /// Seed of the nets and of the noise
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Folder for the picture; made if it is not there
+    /// Folder for the picture; created if missing
     #[arg(long, value_name = "DIR", default_value = "out")]
     out: PathBuf,
 }
 
-/// Angle and speed, and how fast both change; and angle and speed to the energy.
+/// One net maps angle and speed to how fast both change. The other maps angle and speed to the energy.
 type Motion = Network<f64, D1<2>, (Affine<f64, 2, 12>, Tanh, Affine<f64, 12, 2>), SumSquaredError>;
 type Energy = Network<f64, D1<2>, (Affine<f64, 2, 12>, Tanh, Affine<f64, 12, 1>), SumSquaredError>;
 
@@ -49,12 +48,12 @@ fn energy(state: &Vector2<f64>) -> f64 {
     state[1] * state[1] / 2.0 + 9.81 * (1.0 - state[0].cos())
 }
 
-/// A normal number, roughly: the sum of twelve uniform ones.
+/// An approximately normal number: the sum of twelve uniform ones.
 fn normal(rng: &mut Xoshiro128PlusPlus) -> f64 {
     (0..12).map(|_| rng.random::<f64>()).sum::<f64>() - 6.0
 }
 
-/// True angles, measured angles, and those of the filter.
+/// True angles, measured angles, and the filter's estimates.
 fn follow(net: &Motion, rng: &mut Xoshiro128PlusPlus) -> Vec<[f64; 3]> {
     let (mut truth, mut state) = (Vector2::new(1.2, 0.0), Vector2::zeros());
     let mut covariance = Matrix2::identity();

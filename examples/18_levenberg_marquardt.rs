@@ -1,5 +1,5 @@
-//! Levenberg and Marquardt's method against Adam: the same net, the same first weights, the same 2,000 points of a
-//! curve.
+//! Compares the Levenberg–Marquardt method with Adam on the same net, the same first weights, and the same 2,000 points
+//! of a curve.
 
 use chainrule::data::Dataset;
 use chainrule::{
@@ -12,19 +12,19 @@ use plotters::prelude::*;
 use rand::{SeedableRng, rngs::Xoshiro128PlusPlus};
 use std::{error::Error, f64::consts::PI, fs, path::PathBuf, time::Instant};
 
-/// Fits sin(10πx)/(10πx) by a net of 61 weights: by Levenberg and Marquardt's method, and by Adam.
+/// Fits sin(10πx)/(10πx) with a net of 61 weights, by the Levenberg–Marquardt method and by Adam.
 #[derive(Parser)]
 struct Options {
     /// Seed of the first weights and of Adam's batches
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Steps of Levenberg and Marquardt's method
+    /// Steps of the Levenberg–Marquardt method
     #[arg(long, default_value_t = 100, value_parser = value_parser!(u32).range(1..))]
     steps: u32,
-    /// Adam's steps, each on 100 samples
+    /// Steps of Adam, each on 100 samples
     #[arg(long, default_value_t = 20_000, value_parser = value_parser!(u32).range(1..))]
     adam: u32,
-    /// Folder for the picture; made if it is not there
+    /// Folder for the picture; created if missing
     #[arg(long, value_name = "DIR", default_value = "out")]
     out: PathBuf,
 }
@@ -34,7 +34,7 @@ type Net = Network<f64, D1<1>, Layers, SumSquaredError>;
 const WEIGHTS: usize = Net::weight_count();
 const POINTS: usize = 2000;
 
-/// Seconds and the mean squared error then.
+/// Pairs of a time in seconds and the mean squared error at that time.
 type Curve = Vec<(f64, f64)>;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -43,7 +43,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let t = x.map(|x| if x == 0.0 { 1.0 } else { (10.0 * PI * x).sin() / (10.0 * PI * x) });
     let error = |net: &Net| (net.predict(&x) - t).norm_squared() / POINTS as f64;
     let rng = &mut Xoshiro128PlusPlus::seed_from_u64(options.seed);
-    // Half of the method's fame is this first layer: its units cover the inputs evenly.
+    // The good result depends on these first weights of the first layer: its units cover the inputs evenly.
     let start = Net::new((Affine::nguyen_widrow(rng), Tanh, Affine::xavier(rng)), SumSquaredError);
 
     let mut net = start.clone();
@@ -74,7 +74,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         &data,
         |Progress { net, iteration, .. }| {
             if iteration % 200 == 199 {
-                // The time of measuring is not Adam's.
+                // The time for measuring the error does not count for Adam.
                 let before = clock.elapsed().as_secs_f64();
                 let error = error(net);
                 adam.push((before - measuring, error));

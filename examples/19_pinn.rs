@@ -1,6 +1,6 @@
-//! A net that solves a differential equation, u″ = -π²·sin πx with u = 0 at -1 and 1. No value of the solution is
-//! given: the loss is what is left of the equation at 101 points. Levenberg and Marquardt's method solves it in 20
-//! steps; Adam runs beside it.
+//! A net solves a differential equation, u″ = -π²·sin πx with u = 0 at -1 and 1. The training knows no value of the
+//! solution: the loss is the error of the equation at 101 points. The Levenberg–Marquardt method solves it in 20
+//! steps; Adam is run for comparison.
 
 use chainrule::{
     Adam, Affine, D1, LevenbergMarquardt, Network, Objective, Optimizer, SumSquaredError, Tanh,
@@ -11,16 +11,16 @@ use plotters::prelude::*;
 use rand::{SeedableRng, rngs::Xoshiro128PlusPlus};
 use std::{error::Error, f64::consts::PI, fs, path::PathBuf, time::Instant};
 
-/// Solves u" = -π²·sin πx by a physics-informed net of 61 weights.
+/// Solves u" = -π²·sin πx with a physics-informed net of 61 weights.
 #[derive(Parser)]
 struct Options {
-    /// How many first weights are tried, from seed 0 on
+    /// Number of starts, each with other first weights, from seed 0 on
     #[arg(long, default_value_t = 3, value_parser = value_parser!(u64).range(1..))]
     starts: u64,
-    /// Adam's steps, each on all points
+    /// Steps of Adam, each on all points
     #[arg(long, default_value_t = 1000, value_parser = value_parser!(u32).range(1..))]
     adam: u32,
-    /// Folder for the picture; made if it is not there
+    /// Folder for the picture; created if missing
     #[arg(long, value_name = "DIR", default_value = "out")]
     out: PathBuf,
 }
@@ -45,7 +45,8 @@ fn solver() -> LevenbergMarquardt<f64, WEIGHTS> {
     solver
 }
 
-/// The equation at each point, and the ends. They are the residuals, whose squares are to become small.
+/// The residuals: the error of the equation at each point, and the values at the ends. The solver makes their squares
+/// small.
 macro_rules! equation {
     ($net:expr, $x:expr) => {
         $net.physics::<2, WEIGHTS, 8, 1, _, _>($x, |sample, x, u| {

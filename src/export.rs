@@ -132,13 +132,8 @@ impl<S: Export> Export for Option<S> {
 
 impl<T: Number + Export, const N: usize> Export for Statistic<T, N> {
     fn source(value: Option<&Self>, f: &mut fmt::Formatter) -> fmt::Result {
-        match value {
-            None => __type(f, "::chainrule::Statistic", &[&Source::<T>(None), &N]),
-            Some(statistic) => {
-                let numbers = Source(Some(&statistic.0));
-                f.debug_tuple("::chainrule::Statistic").field(&numbers).finish()
-            }
-        }
+        let arguments: [&dyn fmt::Debug; 2] = [&Source::<T>(None), &N];
+        tuple(f, "::chainrule::Statistic", &arguments, value.map(|statistic| &statistic.0))
     }
 }
 
@@ -173,6 +168,19 @@ plain!(bool u8 u16 u32 u64 usize i32 i64);
 pub fn __path(module: &str, path: &'static str) -> &'static str {
     let here = module.split("::").next() == module_path!().split("::").next();
     if here { path } else { path.trim_start_matches("::chainrule::") }
+}
+
+/// A struct with one field and no names: its type without a value.
+pub(crate) fn tuple<S: Export>(
+    f: &mut fmt::Formatter,
+    name: &str,
+    arguments: &[&dyn fmt::Debug],
+    field: Option<&S>,
+) -> fmt::Result {
+    match field {
+        None => __type(f, name, arguments),
+        Some(_) => f.debug_tuple(name).field(&Source(field)).finish(),
+    }
 }
 
 /// A type with its arguments.

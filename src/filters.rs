@@ -1,15 +1,8 @@
 //! The weight of a convolution, and of a dense layer on images.
 #![allow(unsafe_code)] // of `__zeros_in!`, which is in `kernel::place`
 
-use crate::{
-    export::{__type, Export, Source},
-    image::Grid,
-    kernel,
-    params::{Leaf, LeafMut, OneLeaf, Parameters, Role, Run},
-    path::Path,
-    shape::Number,
-    zeros::{ConstZeros, Zeros},
-};
+use crate::export::{Export, Source, tuple};
+use crate::{ConstZeros, Grid, Number, Role, Zeros, kernel, params::leaf};
 use core::fmt;
 use nalgebra::SVector;
 
@@ -17,37 +10,15 @@ use nalgebra::SVector;
 ///
 /// It is a matrix with a row for each filter and a column for each pixel (channel, row, column), stored column after
 /// column. So, like the weight of [`Affine`](crate::Affine), it is PyTorch's weight transposed: read row after row,
-/// the matrix has the bytes of PyTorch's tensor of the shape that [`torch_shape`](Self::torch_shape) returns.
-/// `DIMS` is the number of dimensions of that tensor.
+/// the matrix has the bytes of PyTorch's tensor.
 #[derive(Clone, Copy)]
-pub struct Filters<T: Number, S: Grid, const O: usize, const DIMS: usize = 4>(
-    #[doc(hidden)] pub S::Of<SVector<T, O>>,
-);
+pub struct Filters<T: Number, S: Grid, const O: usize>(#[doc(hidden)] pub S::Of<SVector<T, O>>);
 
-impl<T: Number, S: Grid, const O: usize, const DIMS: usize> Filters<T, S, O, DIMS> {
-    const TAPS: usize = {
+impl<T: Number, S: Grid, const O: usize> Filters<T, S, O> {
+    pub(crate) const TAPS: usize = {
         let [channels, height, width] = S::SIZE;
         channels * height * width
     };
-
-    /// The shape of this weight in PyTorch: (O, C, H, W) for `Conv2d`, (O, C, L) for `Conv1d`, and (O, inputs) for
-    /// `Linear` after `Flatten`.
-    pub const fn torch_shape() -> [usize; DIMS] {
-        let ([channels, height, width], mut shape) = (S::SIZE, [0; DIMS]);
-        let all: [usize; 4] = match DIMS {
-            4 => [O, channels, height, width],
-            3 => [O, channels, height * width, 1],
-            _ => [O, Self::TAPS, 1, 1],
-        };
-        let (mut to, mut from) = (shape.as_mut_slice(), all.as_slice());
-        while let (Some((first, rest)), Some((size, sizes))) =
-            (to.split_first_mut(), from.split_first())
-        {
-            *first = *size;
-            (to, from) = (rest, sizes);
-        }
-        shape
-    }
 
     /// The numbers: for each pixel one number of each filter.
     #[inline(always)]
@@ -81,57 +52,13 @@ impl<T: Number, S: Grid, const O: usize, const DIMS: usize> Filters<T, S, O, DIM
     }
 }
 
-impl<T: Number, S: Grid, const O: usize, const DIMS: usize> Parameters<T>
-    for Filters<T, S, O, DIMS>
-{
-    type Gradient = Self;
-    type With<U: Number> = Filters<U, S, O, DIMS>;
-    const COUNT: usize = O * Self::TAPS;
+leaf!([S: Grid, const O: usize] Filters<T, S, O>, Filters<U, S, O>, (O, Self::TAPS), Role::Weight, [], |this, f| {
+    let mut to = Filters::zeros();
+    to.as_mut_slice().iter_mut().zip(this.as_slice()).for_each(|(to, &from)| *to = f(from));
+    to
+});
 
-    fn map_scalar<U: Number>(&self, f: &mut impl FnMut(T) -> U) -> Self::With<U> {
-        let mut to = Filters::zeros();
-        to.as_mut_slice().iter_mut().zip(self.as_slice()).for_each(|(to, &from)| *to = f(from));
-        to
-    }
-
-    #[inline]
-    fn visit(&self, path: &Path, f: &mut impl FnMut(Leaf<T>)) {
-        let (role, shape, dims) = (Role::Weight, Self::SHAPE, &const { Self::torch_shape() });
-        f(Leaf { path, role, shape, dims, values: self.as_slice() });
-    }
-
-    #[inline(always)]
-    fn visit_mut<const N: usize>(
-        &mut self,
-        gradient: Option<&Self>,
-        mut state: [&mut Self; N],
-        path: &Path,
-        f: &mut impl FnMut(LeafMut<T, N>),
-    ) {
-        let (role, shape, values) = (Role::Weight, Self::SHAPE, self.as_mut_slice());
-        let gradient = gradient.map_or(&[][..], |gradient| gradient.as_slice());
-        let state = kernel::parts(&mut state, |tree| tree.as_mut_slice());
-        f(LeafMut { path, role, shape, values, gradient, state });
-    }
-}
-
-impl<T: Number, S: Grid, const O: usize, const DIMS: usize> OneLeaf<T> for Filters<T, S, O, DIMS> {
-    type Columns<const K: usize> = Run<T, O, K>;
-    const SHAPE: (usize, usize) = (O, Self::TAPS);
-    const ROLE: Role = Role::Weight;
-
-    #[inline(always)]
-    fn columns<const K: usize>() -> Run<T, O, K> {
-        Run::zeros()
-    }
-
-    #[inline(always)]
-    fn numbers(&mut self) -> &mut [T] {
-        self.as_mut_slice()
-    }
-}
-
-impl<T: Number, S: Grid, const O: usize, const DIMS: usize> Zeros for Filters<T, S, O, DIMS> {
+impl<T: Number, S: Grid, const O: usize> Zeros for Filters<T, S, O> {
     fn zeros() -> Self {
         Filters(Zeros::zeros())
     }
@@ -145,39 +72,30 @@ impl<T: Number, S: Grid, const O: usize, const DIMS: usize> Zeros for Filters<T,
     }
 }
 
-impl<T: Number, S: Grid, const O: usize, const DIMS: usize> ConstZeros for Filters<T, S, O, DIMS>
+impl<T: Number, S: Grid, const O: usize> ConstZeros for Filters<T, S, O>
 where
     S::Of<SVector<T, O>>: ConstZeros,
 {
     const ZEROS: Self = Filters(ConstZeros::ZEROS);
 }
 
-impl<T: Number + Export, S: Grid + Export, const O: usize, const DIMS: usize> Export
-    for Filters<T, S, O, DIMS>
+impl<T: Number + Export, S: Grid + Export, const O: usize> Export for Filters<T, S, O>
 where
     S::Of<SVector<T, O>>: Export,
 {
     fn source(value: Option<&Self>, f: &mut fmt::Formatter) -> fmt::Result {
-        match value {
-            None => __type(
-                f,
-                "::chainrule::Filters",
-                &[&Source::<T>(None), &Source::<S>(None), &O, &DIMS],
-            ),
-            Some(filters) => {
-                f.debug_tuple("::chainrule::Filters").field(&Source(Some(&filters.0))).finish()
-            }
-        }
+        let arguments: [&dyn fmt::Debug; 3] = [&Source::<T>(None), &Source::<S>(None), &O];
+        tuple(f, "::chainrule::Filters", &arguments, value.map(|filters| &filters.0))
     }
 }
 
-impl<T: Number, S: Grid, const O: usize, const DIMS: usize> PartialEq for Filters<T, S, O, DIMS> {
+impl<T: Number, S: Grid, const O: usize> PartialEq for Filters<T, S, O> {
     fn eq(&self, other: &Self) -> bool {
         self.as_slice() == other.as_slice()
     }
 }
 
-impl<T: Number, S: Grid, const O: usize, const DIMS: usize> fmt::Debug for Filters<T, S, O, DIMS> {
+impl<T: Number, S: Grid, const O: usize> fmt::Debug for Filters<T, S, O> {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         self.as_slice().fmt(f)
     }

@@ -13,7 +13,7 @@ use core::{
     ops::{Deref, Range},
 };
 
-/// A layer in a backward pass: its parameters, to read, and the place where their gradient goes.
+/// A layer in a backward pass: its parameters, which can be read, and the destination of their gradient.
 ///
 /// It dereferences to the layer. `backward` selects each parameter with [`part!`](crate::part) and delivers
 /// its gradient: with [`product`](Self::product) if it is a matrix product, with [`sum`](Self::sum) if it is
@@ -92,12 +92,12 @@ pub trait Destination<T: Number>: sealed::Sealed + 'static {
         tree: impl Fn(&mut L::Gradient) -> &mut P::Gradient,
     ) -> Self::Held<'b, P>;
 
-    /// Calls `f` with a matrix, to which `f` adds the gradient.
+    /// Calls `f` with a matrix. `f` adds the gradient to it.
     #[doc(hidden)]
     fn whole<M: OneLeaf<T>>(held: Self::Held<'_, M>, path: &Path, f: impl FnOnce(&mut M));
 
-    /// If the destination can, adds `dy·xᵀ` (without `x`: a `dy` of one sample) to the leaf directly. Else
-    /// returns the leaf.
+    /// Adds `dy·xᵀ` to the leaf directly, if the destination can do that (without `x` it adds a `dy` of one sample).
+    /// Otherwise it returns the leaf.
     #[doc(hidden)]
     #[inline(always)]
     fn add_product<'b, M: OneLeaf<T>>(
@@ -115,8 +115,8 @@ pub trait Destination<T: Number>: sealed::Sealed + 'static {
         false
     }
 
-    /// Calls `f` with memory for some columns, and with whether it must overwrite them, until the whole
-    /// leaf is done.
+    /// Calls `f` with memory for some columns of the leaf, until all columns are done. The last argument says whether
+    /// `f` must overwrite the memory or add to it.
     #[doc(hidden)]
     fn deliver<M: OneLeaf<T>>(
         held: Self::Held<'_, M>,
@@ -152,7 +152,7 @@ macro_rules! part {
 }
 
 impl<T: Number, L: Parameters<T>, D: Destination<T>> Grad<'_, T, L, D> {
-    /// The part called `name`. [`part!`](crate::part) writes the three closures for you.
+    /// The part with this name. [`part!`](crate::part) writes the three closures for you.
     #[inline(always)]
     pub fn part<P: Parameters<T>>(
         &mut self,
@@ -204,14 +204,14 @@ impl<T: Number, L: Parameters<T>, D: Destination<T>, const M: usize> Grad<'_, T,
 
 /// For one parameter.
 impl<T: Number, M: OneLeaf<T>, D: Destination<T>> Grad<'_, T, M, D> {
-    /// Delivers a gradient of any kind: `f` adds it to a matrix of the shape of the parameter. That matrix
-    /// may lie on the stack. For large parameters use [`columns`](Self::columns).
+    /// Delivers a gradient of any kind: `f` adds it to a matrix with the shape of the parameter. That matrix
+    /// may be on the stack. For large parameters use [`columns`](Self::columns).
     #[inline(always)]
     pub fn add(self, f: impl FnOnce(&mut M)) {
         D::whole(self.held, &self.path, f);
     }
 
-    /// Delivers a gradient some columns at a time. `f` is called once or more. Each time it adds the gradient
+    /// Delivers a gradient some columns at a time. It calls `f` once or more. Each time `f` adds the gradient
     /// of the columns in the range to the slice, which holds these columns one after the other.
     #[inline(always)]
     pub fn columns(self, mut f: impl FnMut(Range<usize>, &mut [T])) {
@@ -263,15 +263,15 @@ impl<T: Number, M: OneLeaf<T>, D: Destination<T>> Grad<'_, T, M, D> {
     }
 }
 
-/// Nobody wants the gradient of the parameters.
+/// Nobody needs the gradient of the parameters.
 #[derive(Clone, Copy, Debug)]
 pub struct Nowhere;
 
-/// The gradient goes to a tree of the shape of the layer. It is added to what is there, or replaces it.
+/// The gradient goes to a tree with the shape of the layer. The backward pass adds to the tree or overwrites it.
 #[derive(Clone, Copy, Debug)]
 pub struct Tree;
 
-/// The gradient goes to a rule, piece by piece; no tree of gradients exists.
+/// The gradient goes to a rule, piece by piece. There is no tree of gradients.
 #[derive(Clone, Copy, Debug)]
 pub struct Update<R, const N: usize>(PhantomData<R>);
 
@@ -280,7 +280,7 @@ impl sealed::Sealed for Tree {}
 impl<R, const N: usize> sealed::Sealed for Update<R, N> {}
 
 impl<'a, T: Number, L: Parameters<T>> Grad<'a, T, L, Nowhere> {
-    /// Nobody wants the gradient of the parameters.
+    /// Discards the gradient of the parameters.
     #[inline(always)]
     pub const fn nowhere(layer: &'a L) -> Self {
         Grad { held: layer, path: Path::ROOT }
@@ -288,13 +288,13 @@ impl<'a, T: Number, L: Parameters<T>> Grad<'a, T, L, Nowhere> {
 }
 
 impl<'a, T: Number, L: Parameters<T>> Grad<'a, T, L, Tree> {
-    /// The gradient is added to what `tree` holds.
+    /// Adds the gradient to `tree`.
     #[inline(always)]
     pub const fn add_to(layer: &'a L, tree: &'a mut L::Gradient) -> Self {
         Grad { held: (layer, tree, false), path: Path::ROOT }
     }
 
-    /// The gradient replaces what `tree` holds.
+    /// Overwrites `tree` with the gradient.
     #[inline(always)]
     pub const fn set(layer: &'a L, tree: &'a mut L::Gradient) -> Self {
         Grad { held: (layer, tree, true), path: Path::ROOT }
@@ -302,7 +302,7 @@ impl<'a, T: Number, L: Parameters<T>> Grad<'a, T, L, Tree> {
 }
 
 impl<'a, T: Number, L: Parameters<T>, R: Rule<T, N>, const N: usize> Grad<'a, T, L, Update<R, N>> {
-    /// The gradient goes to `rule`, which changes the layer.
+    /// Gives the gradient to `rule`, which changes the layer.
     #[inline(always)]
     pub(crate) const fn update(
         layer: &'a mut L,
@@ -413,9 +413,9 @@ pub struct Held<'a, L, G, R, const N: usize> {
     product: bool,
 }
 
-/// The most bytes of a gradient that are computed before the rule gets them. With std: enough that the
-/// product is worth its preparation, and few enough that they stay in the first-level cache. Without std: few
-/// enough for the stack of a chip.
+/// How many bytes of a gradient the backward pass computes at most before it gives them to the rule. With std the size
+/// is large enough that the product is worth its preparation, and small enough for the first-level cache. Without std
+/// it is small enough for the stack of a chip.
 const PIECE: usize = if cfg!(feature = "std") { 32 * 1024 } else { 2 * 1024 };
 
 impl<T: Number, R: Rule<T, N>, const N: usize> Destination<T> for Update<R, N> {

@@ -2,7 +2,7 @@
 
 use crate::{
     kernel,
-    shape::{AsBatch, BatchSize, Buffer, Flat, Number, Shape},
+    shape::{AsBatch, BatchSize, Buffer, D1, Flat, Number, Shape},
     zeros::{ConstZeros, Zeros},
 };
 use core::fmt;
@@ -14,7 +14,7 @@ use nalgebra::{Const, SVector};
 pub struct Px<const N: usize>;
 
 /// A number of pixels as a type, and arrays of that many. Other crates cannot implement it.
-pub trait Extent: Copy + fmt::Debug + sealed::Sealed + 'static {
+pub trait Extent: Copy + fmt::Debug + 'static {
     /// The number of pixels.
     const N: usize;
     /// `[X; N]`.
@@ -23,11 +23,6 @@ pub trait Extent: Copy + fmt::Debug + sealed::Sealed + 'static {
     fn flat<X: Copy + Zeros>(arrays: &[Self::Array<X>]) -> &[X];
     /// The same, to write to.
     fn flat_mut<X: Copy + Zeros>(arrays: &mut [Self::Array<X>]) -> &mut [X];
-}
-
-mod sealed {
-    pub trait Sealed {}
-    impl<const N: usize> Sealed for super::Px<N> {}
 }
 
 impl<const N: usize> Extent for Px<N> {
@@ -78,7 +73,10 @@ macro_rules! sizes {
             type Half = Px<{ usize::div_ceil(32 * $block + $n, 2) }>;
             type Third = Px<{ usize::div_ceil(32 * $block + $n, 3) }>;
             type Quarter = Px<{ usize::div_ceil(32 * $block + $n, 4) }>;
-            type Band = Px<{ if 32 * $block + $n < 16 { usize::div_ceil(32 * $block + $n, 2) } else { 8 } }>;
+            type Band = Px<{
+                let rows = 32 * $block + $n;
+                if cfg!(not(feature = "std")) { 1 } else if rows < 16 { usize::div_ceil(rows, 2) } else { 8 }
+            }>;
         }
     )* };
 }
@@ -178,7 +176,7 @@ pub type Image<const C: usize, const H: usize, const W: usize> = Img<C, Px<H>, P
 pub type Signal<const C: usize, const L: usize> = Img<C, Px<1>, Px<L>>;
 
 /// Memory for one `X` per pixel of an image, as nested arrays, so that no size need be multiplied in a type.
-pub trait Grid: fmt::Debug + 'static {
+pub trait Grid: Copy + fmt::Debug + 'static {
     /// Channels, height and width.
     const SIZE: [usize; 3];
     /// `[[[X; W]; H]; C]`.
@@ -221,6 +219,7 @@ pub(crate) type Pixel<T> = SVector<T, 1>;
 /// });
 /// assert_eq!(ramp.as_slice().len(), 4 * 3 * 8 * 8);
 /// ```
+#[derive(Clone)]
 pub struct Images<T: Number, S: Grid, B: BatchSize> {
     samples: B::Samples<S::Of<Pixel<T>>>,
     size: B,
@@ -230,16 +229,12 @@ impl<T: Number, S: Grid, B: BatchSize> Images<T, S, B> {
     /// A batch of `size` whose numbers are `f(sample, [channel, row, column])`.
     pub fn from_fn(size: B, mut f: impl FnMut(usize, [usize; 3]) -> T) -> Self {
         let mut images = Self::new(size);
-        let mut numbers = images.as_mut_slice().iter_mut();
         let [channels, height, width] = S::SIZE;
-        for sample in 0..size.value() {
-            for channel in 0..channels {
-                for row in 0..height {
-                    for (column, to) in (0..width).zip(&mut numbers) {
-                        *to = f(sample, [channel, row, column]);
-                    }
-                }
-            }
+        let places = (0..size.value() * channels * height)
+            .flat_map(|row| (0..width).map(move |column| (row, column)));
+        for (to, (row, column)) in images.as_mut_slice().iter_mut().zip(places) {
+            let (image, row) = (row / height.max(1), row % height.max(1));
+            *to = f(image / channels.max(1), [image % channels.max(1), row, column]);
         }
         images
     }
@@ -266,12 +261,6 @@ impl<T: Number, const C: usize, const H: usize, const W: usize, const B: usize>
         let numbers = numbers.as_flattened().as_flattened().as_flattened();
         images.as_mut_slice().iter_mut().zip(numbers).for_each(|(to, &from)| *to = from);
         images
-    }
-}
-
-impl<T: Number, S: Grid, B: BatchSize> Clone for Images<T, S, B> {
-    fn clone(&self) -> Self {
-        Images { samples: self.samples.clone(), size: self.size }
     }
 }
 
@@ -304,6 +293,24 @@ impl<const C: usize, H: Extent, W: Extent> Shape for Img<C, H, W> {
     fn size<T: Number, B: BatchSize>(x: &Images<T, Self, B>) -> B {
         x.size
     }
+}
+
+/// A shape of N channels: an image, or a vector of N features. Each channel has `PLACES` numbers, one after the other.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not have {N} channels or features",
+    label = "not of {N} channels"
+)]
+pub trait Channels<const N: usize>: Flat {
+    /// The numbers of a channel of a sample.
+    const PLACES: usize;
+}
+
+impl<const N: usize> Channels<N> for D1<N> {
+    const PLACES: usize = 1;
+}
+
+impl<const C: usize, H: Extent, W: Extent> Channels<C> for Img<C, H, W> {
+    const PLACES: usize = H::N * W::N;
 }
 
 impl<const C: usize, H: Extent, W: Extent> Flat for Img<C, H, W> {

@@ -71,38 +71,54 @@ pub fn fill<T: Number>(std: T, numbers: &mut [T], rng: &mut (impl Rng + ?Sized))
     }
 }
 
-/// Xavier weights, for sigmoid and tanh: normal with variance 1/C, where C is the number of inputs.
-/// (Chapter 6.2.2; LeCun and others, 1998; Keras' `lecun_normal`.)
-///
-/// This is the book's form. Glorot and Bengio (2010), PyTorch's `xavier_normal_` and Keras'
-/// `GlorotNormal` take the variance 2/(R + C): [`glorot_normal`]. PyTorch's own default for `Linear` is uniform within
-/// ±1/√C, of variance 1/(3C).
-///
-/// ```
-/// use chainrule::{Affine, Zeros, init};
-/// use rand::{SeedableRng, rngs::Xoshiro128PlusPlus};
-///
-/// // In place, for a layer of any size.
-/// let mut layer = Box::<Affine<f32, 1024, 1024>>::zeros();
-/// init::xavier(&mut layer.weight, &mut Xoshiro128PlusPlus::seed_from_u64(0));
-/// assert!((layer.weight.variance().sqrt() - 1.0 / 32.0).abs() < 1e-4);
-/// ```
-#[doc(alias = "lecun_normal")]
-pub fn xavier<T: Number, const R: usize, const C: usize>(
-    weight: &mut SMatrix<T, R, C>,
-    rng: &mut (impl Rng + ?Sized),
-) {
-    normal(Gain::Linear.std(C), weight, rng);
+/// Functions that fill a weight of R outputs and C inputs by its standard deviation.
+macro_rules! by_size {
+    ($($(#[$doc:meta])* $name:ident = $draw:ident($std:expr);)*) => { $(
+        $(#[$doc])*
+        pub fn $name<T: Number, const R: usize, const C: usize>(
+            weight: &mut SMatrix<T, R, C>,
+            rng: &mut (impl Rng + ?Sized),
+        ) {
+            $draw($std, weight, rng);
+        }
+    )* };
 }
-
-/// He weights, for ReLU: normal with variance 2/C, where C is the number of inputs. (Chapter 6.2.3; He and
-/// others, 2015; PyTorch's `kaiming_normal_`.)
-#[doc(alias = "kaiming_normal")]
-pub fn he<T: Number, const R: usize, const C: usize>(
-    weight: &mut SMatrix<T, R, C>,
-    rng: &mut (impl Rng + ?Sized),
-) {
-    normal(Gain::Relu.std(C), weight, rng);
+by_size! {
+    /// Xavier weights, for sigmoid and tanh: normal with variance 1/C, where C is the number of inputs.
+    /// (Chapter 6.2.2; LeCun and others, 1998; Keras' `lecun_normal`.)
+    ///
+    /// This is the book's form. Glorot and Bengio (2010), PyTorch's `xavier_normal_` and Keras'
+    /// `GlorotNormal` take the variance 2/(R + C): [`glorot_normal`]. PyTorch's own default for `Linear` is uniform within
+    /// ±1/√C, of variance 1/(3C).
+    ///
+    /// ```
+    /// use chainrule::{Affine, Zeros, init};
+    /// use rand::{SeedableRng, rngs::Xoshiro128PlusPlus};
+    ///
+    /// // In place, for a layer of any size.
+    /// let mut layer = Box::<Affine<f32, 1024, 1024>>::zeros();
+    /// init::xavier(&mut layer.weight, &mut Xoshiro128PlusPlus::seed_from_u64(0));
+    /// assert!((layer.weight.variance().sqrt() - 1.0 / 32.0).abs() < 1e-4);
+    /// ```
+    #[doc(alias = "lecun_normal")]
+    xavier = normal(Gain::Linear.std(C));
+    /// He weights, for ReLU: normal with variance 2/C, where C is the number of inputs. (Chapter 6.2.3; He and
+    /// others, 2015; PyTorch's `kaiming_normal_`.)
+    #[doc(alias = "kaiming_normal")]
+    he = normal(Gain::Relu.std(C));
+    /// [`xavier`] with uniform numbers of the same variance, within ±√(3/C): LeCun's uniform weights.
+    #[doc(alias = "lecun_uniform")]
+    xavier_uniform = uniform_of(Gain::Linear.std(C));
+    /// [`he`] with uniform numbers of the same variance, within ±√(6/C). (PyTorch's `kaiming_uniform_`.)
+    #[doc(alias = "kaiming_uniform")]
+    he_uniform = uniform_of(Gain::Relu.std(C));
+    /// Xavier weights in the form of Glorot and Bengio (2010): normal with variance 2/(R + C), for R outputs and C inputs.
+    /// (PyTorch's `xavier_normal_`.)
+    #[doc(alias = "xavier_normal")]
+    glorot_normal = normal(Gain::Relu.std(R.saturating_add(C)));
+    /// [`glorot_normal`] with uniform numbers of the same variance, within ±√(6/(R + C)). (PyTorch's `xavier_uniform_`.)
+    #[doc(alias = "xavier_uniform")]
+    glorot_uniform = uniform_of(Gain::Relu.std(R.saturating_add(C)));
 }
 
 /// Fills `weight` in place with uniform numbers within ±`limit`.
@@ -127,46 +143,13 @@ pub fn uniform<T: Number, const R: usize, const C: usize>(
     weight.iter_mut().for_each(|w| *w = limit * (two * fraction::<T>(rng) - T::one()));
 }
 
-/// [`xavier`] with uniform numbers of the same variance, within ±√(3/C): LeCun's uniform weights.
-#[doc(alias = "lecun_uniform")]
-pub fn xavier_uniform<T: Number, const R: usize, const C: usize>(
+/// Uniform numbers within ±√3·std have the standard deviation `std`.
+fn uniform_of<T: Number, const R: usize, const C: usize>(
+    std: T,
     weight: &mut SMatrix<T, R, C>,
     rng: &mut (impl Rng + ?Sized),
 ) {
-    uniform(Gain::Linear.std::<T>(C) * root_of_3(), weight, rng);
-}
-
-/// [`he`] with uniform numbers of the same variance, within ±√(6/C). (PyTorch's `kaiming_uniform_`.)
-#[doc(alias = "kaiming_uniform")]
-pub fn he_uniform<T: Number, const R: usize, const C: usize>(
-    weight: &mut SMatrix<T, R, C>,
-    rng: &mut (impl Rng + ?Sized),
-) {
-    uniform(Gain::Relu.std::<T>(C) * root_of_3(), weight, rng);
-}
-
-/// Xavier weights in the form of Glorot and Bengio (2010): normal with variance 2/(R + C), for R outputs and C inputs.
-/// (PyTorch's `xavier_normal_`.)
-#[doc(alias = "xavier_normal")]
-pub fn glorot_normal<T: Number, const R: usize, const C: usize>(
-    weight: &mut SMatrix<T, R, C>,
-    rng: &mut (impl Rng + ?Sized),
-) {
-    normal(Gain::Relu.std(R.saturating_add(C)), weight, rng);
-}
-
-/// [`glorot_normal`] with uniform numbers of the same variance, within ±√(6/(R + C)). (PyTorch's `xavier_uniform_`.)
-#[doc(alias = "xavier_uniform")]
-pub fn glorot_uniform<T: Number, const R: usize, const C: usize>(
-    weight: &mut SMatrix<T, R, C>,
-    rng: &mut (impl Rng + ?Sized),
-) {
-    uniform(Gain::Relu.std::<T>(R.saturating_add(C)) * root_of_3(), weight, rng);
-}
-
-/// A uniform number within ±√3 has variance 1.
-fn root_of_3<T: Number>() -> T {
-    nalgebra::convert(1.732_050_807_568_877_2)
+    uniform(std * nalgebra::convert(1.732_050_807_568_877_2), weight, rng);
 }
 
 /// Fills `weight` in place with an orthogonal matrix times `gain`: its columns, or its rows if it has fewer, have the

@@ -1,4 +1,4 @@
-//! The one trait that a layer implements.
+//! The trait that every layer implements.
 
 use crate::{
     grad::{Destination, Grad},
@@ -41,8 +41,8 @@ pub trait Layer<T: Number, In: Shape>: Parameters<T> {
     /// its contents are lost after the call.
     type Scratch: Zeros + Copy;
 
-    /// How large the weights before this layer must be at first: larger for [`Gain::Relu`] than for
-    /// [`Gain::Linear`]. A layer that only passes its input on, such as dropout, says `None`. Then the
+    /// How large the first weights of the layer before this one must be: larger for [`Gain::Relu`] than for
+    /// [`Gain::Linear`]. A layer that only passes its input on, such as dropout, has `None`. Then the
     /// next layer decides.
     const GAIN: Option<Gain> = Some(Gain::Linear);
 
@@ -61,8 +61,8 @@ pub trait Layer<T: Number, In: Shape>: Parameters<T> {
 
     /// Sets the first values of the parameters, which are all zeros before. `next` is the
     /// [`GAIN`](Self::GAIN) of the layer that follows. The default draws each parameter from a normal
-    /// distribution of variance `next`/columns ([`init::xavier`], [`init::he`]), and leaves a parameter that is
-    /// called `bias` at 0.
+    /// distribution with variance `next`/columns ([`init::xavier`], [`init::he`]), and leaves a parameter with the
+    /// name `bias` at 0.
     fn init<R: Rng + ?Sized>(&mut self, next: Gain, rng: &mut R) {
         self.visit_mut(None, [], &Path::ROOT, &mut |leaf: LeafMut<T, 0>| {
             if leaf.role == Role::Weight && leaf.path.name() != Some("bias") {
@@ -71,7 +71,7 @@ pub trait Layer<T: Number, In: Shape>: Parameters<T> {
         });
     }
 
-    /// Calls `f` with each layer for the table of a net: with this one, or with those of a sequence.
+    /// Calls `f` with each row of the table of a net: with this layer, or with the layers of a sequence.
     fn parts(&self, path: &Path, f: &mut dyn FnMut(Part)) {
         let outputs = size_of::<Batch<T, Self::Out, Const<1>>>() / size_of::<T>().max(1);
         f(Part::new::<T, Self, Self::Out>(self, path, outputs));
@@ -82,7 +82,7 @@ pub trait Layer<T: Number, In: Shape>: Parameters<T> {
 pub struct Forward<'a, T: Number, In: Shape, L: Layer<T, In>, B: BatchSize, P: Purpose> {
     /// The input.
     pub x: &'a In::Batch<T, B>,
-    /// The output, to be overwritten.
+    /// The output, which `forward` overwrites.
     pub y: &'a mut Batch<T, L::Out, B>,
     /// What the backward pass will need.
     pub cache: &'a mut L::Cache<B, P>,
@@ -104,7 +104,7 @@ pub struct Backward<'a, T: Number, In: Shape, L: Layer<T, In>, B: BatchSize> {
     pub scratch: Scratch<'a, L::Scratch>,
     /// The gradient on the output.
     pub dy: &'a Batch<T, L::Out, B>,
-    /// The gradient on the input, to be overwritten if it is wanted.
+    /// The gradient on the input, which `backward` overwrites. `None` if nobody needs it.
     pub dx: Option<&'a mut In::Batch<T, B>>,
 }
 

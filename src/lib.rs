@@ -4,8 +4,9 @@
 //! gradient is right; on a laptop or on a chip without a heap.*
 //!
 //! A layer is a struct of nalgebra matrices with two functions, forward and backward. It is generic over
-//! the scalar (f32, f64, dual numbers), and the compiler knows its sizes. The crate follows chapter 5,
-//! backpropagation, of *Deep Learning from Scratch*.
+//! the scalar (f32, f64, dual numbers), and the compiler knows its sizes. The crate follows the book *Deep
+//! Learning from Scratch*. "The book" in these pages is this one, and "the chapter" is its chapter 5 about
+//! backpropagation.
 //!
 //! ```
 //! use chainrule::{Affine, D1, Network, Optimizer, Relu, Sgd, SoftmaxCrossEntropy, StepError};
@@ -58,21 +59,21 @@
 //! | run a layer by hand, forward and backward | [`ByValue`] |
 //! | build a net | [`Affine`], [`Relu`], [`Softmax`]; a tuple of 1 to 12 layers is a layer |
 //! | choose another activation | [`Sigmoid`], [`Tanh`], [`Gelu`], [`GeluTanh`], [`Silu`], [`Softplus`], [`LeakyRelu`], [`PRelu`], [`Elu`], [`Selu`], [`HardSigmoid`], [`HardTanh`], [`LogSoftmax`], [`Identity`] |
-//! | regularise, normalise | [`Dropout`], [`BatchNorm`], [`LayerNorm`], [`RmsNorm`]; raw inputs, [`Standardize`] |
+//! | regularise, normalise | [`Dropout`], [`Dropout2d`], [`BatchNorm`], [`LayerNorm`], [`RmsNorm`]; raw inputs, [`Standardize`] |
 //! | put layers together | [`Residual`], [`Concat`], [`Repeat`] |
-//! | name its layers, or have more than 12 | [`named!`] |
-//! | give it first weights | [`Network::init`]; one layer at a time: [`Affine::he`], [`Affine::xavier`], [`Affine::normal`], [`init`] |
+//! | name the layers of a net, or have more than 12 | [`named!`] |
+//! | give a net first weights | [`Network::init`]; one layer at a time: [`Affine::he`], [`Affine::xavier`], [`Affine::normal`], [`init`] |
 //! | classify images | the page [`images`]; [`Conv2d`], [`MaxPool2d`], [`Dense`] |
 //! | choose a loss for classes | [`SoftmaxCrossEntropy`]; with settings, [`CrossEntropy`]; yes or no, [`BinaryCrossEntropy`] |
 //! | choose a loss for numbers | [`SumSquaredError`], [`MeanSquaredError`], [`AbsoluteError`], [`Huber`] |
 //! | give samples weights | [`Weighted`] |
-//! | choose an optimizer | [`optimizers`]: [`Sgd`], [`Momentum`], [`AdaGrad`], [`RmsProp`], [`Adam`], [`AmsGrad`], [`NAdam`]; at run time, a `Box<dyn `[`Optimizer`]`>` |
-//! | change its learning rate, decay weights, clip gradients | [`schedule`], [`Decay`], [`Descent::groups`], [`Descent::clip_norm`] |
+//! | choose an optimizer | [`optimizers`]: [`Sgd`], [`Momentum`], [`AdaGrad`], [`RmsProp`], [`Adam`], [`NAdam`]; at run time, a `Box<dyn `[`Optimizer`]`>` |
+//! | change the learning rate, decay weights, clip gradients | [`schedule`], [`Decay`], [`Descent::groups`], [`Descent::clip_norm`] |
 //! | see a whole job: a table, a training, a test | `a_real_job` (feature `csv`) |
-//! | train it | [`Trainer`] with a [`data::Dataset`]: epochs, validation, early stopping; the book's loop [`Training`]; by hand [`Optimizer::train_step`], or [`Network::backprop`] and [`Optimizer::step`] |
+//! | train a net | [`Trainer`] with a [`data::Dataset`]: epochs, validation, early stopping; the book's loop [`Training`]; by hand [`Optimizer::train_step`], or [`Network::backprop`] and [`Optimizer::step`] |
 //! | train on several threads | [`Trainer::fit_in_parts`](struct.Trainer.html#method.fit_in_parts) |
 //! | predict | [`Network::predict`]; in memory that is reused, [`Network::predictor`] and [`Network::predict_into`] |
-//! | measure it | [`Network::loss`], [`Network::accuracy`]; on a data set [`Network::loss_on`], [`Network::accuracy_on`], [`metrics`] |
+//! | measure a net | [`Network::loss`], [`Network::accuracy`]; on a data set [`Network::loss_on`], [`Network::accuracy_on`], [`metrics`] |
 //! | take derivatives | [`Network::gradient`], [`Network::input_gradient`], [`Network::vjp`]; Jacobians and Hessians: [`derivatives`] |
 //! | train a small net to a very small error | [`LevenbergMarquardt`], [`LBfgs`]: [`second_order`] |
 //! | train on a differential equation | [`Network::physics`] |
@@ -88,9 +89,9 @@
 //! | train on a chip, or predict from flash | [`on_a_chip`] |
 //! | know how fast it is | [`speed`] |
 //! | write a layer | [`write_a_layer`], [`Layer`], [`parameters!`], [`ops`] |
-//! | check its gradient | `gradcheck`, `gradcheck_layer!` (feature `gradcheck`) |
+//! | check a layer's gradient | `gradcheck`, `gradcheck_layer!` (feature `gradcheck`) |
 //! | write an optimizer | [`write_an_optimizer`], [`Rule`] |
-//! | check it | `gradcheck::check_optimizer` (feature `gradcheck`) |
+//! | check an optimizer | `gradcheck::check_optimizer` (feature `gradcheck`) |
 //!
 //! The size of a batch is [`Const<B>`](nalgebra::Const) or [`Dyn`](nalgebra::Dyn). `Const<B>` is known at compile
 //! time, and the batch is stored inline. `Dyn` is known at run time, and the batch is on the heap. Every layer
@@ -113,11 +114,11 @@
 //!
 //! | feature | adds |
 //! |---|---|
-//! | `std` (default) | files, and SIMD chosen by what the CPU has (x86-64: AVX2, AVX-512); contains `alloc` |
+//! | `std` (default) | files, and SIMD chosen at run time for the CPU (x86-64: AVX2, AVX-512); contains `alloc` |
 //! | `alloc` | batches of run-time size, boxed layers, optimizers chosen at run time |
 //! | `csv` | tables from CSV files |
 //! | `gzip` | compressed data files |
-//! | `rayon` | large products on all threads, with the same bits (a zero may have the other sign); starting them may allocate; needs std |
+//! | `rayon` | large products on all threads, with the same bits (a zero may have the other sign); rayon may allocate when it starts the threads; needs std |
 //! | `gradcheck` | gradient checks, for the tests of layers; needs std |
 //! | `proptest` | strategies for property tests of layers |
 //!
@@ -126,11 +127,11 @@
 //!
 //! # Debug builds
 //!
-//! The compiler compiles generic code in the crate that uses it. Without optimisation, matrix loops are some 60
+//! rustc compiles generic code in the crate that uses it. Without optimisation, matrix loops are some 60
 //! times slower and use four times as much stack: a 784-50-10 net in f64, passed by value, overflows the 2 MiB
-//! stack of a test thread. Level 2 in your `Cargo.toml` prevents that. The other two lines keep a rebuild short
-//! (2.5 seconds of CPU time for the README's program, and 17 without them), because rustc then inlines before LLVM
-//! sees the code:
+//! stack of a test thread. Level 2 in your `Cargo.toml` prevents that. The other two lines keep a rebuild short,
+//! because rustc then inlines before LLVM sees the code. The program of the README rebuilds in 2.5 seconds of CPU
+//! time with them, and in 17 without them.
 //!
 //! ```toml
 //! [profile.dev]
@@ -141,7 +142,8 @@
 //!
 //! # What the crate does not do
 //!
-//! GPUs, graphs built at run time, language models. For those see burn, candle or PyTorch.
+//! The crate has no GPU support, no graphs built at run time and no language models. For those see burn, candle or
+//! PyTorch.
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 #[cfg(feature = "alloc")]
@@ -230,28 +232,20 @@ pub use calculus::{
     PerSample, Physics, SampleGradients, Stop, SumOfSquares,
 };
 pub use filters::Filters;
-/// The matrices, and the traits of random numbers, under the names that this version of chainrule uses. A new 0.x version
-/// of either is a new 0.x version of chainrule.
+/// The crates for matrices and for random numbers, in the versions that this version of chainrule uses. When one of
+/// them gets a new 0.x version, chainrule gets one too.
 pub use {nalgebra, rand};
 
 pub use grad::{Destination, Grad, Nowhere, Tree, Update};
-pub use image::{Extent, Grid, Image, Images, Img, Px, Signal, Size, Window};
+pub use image::{Channels, Extent, Grid, Image, Images, Img, Px, Signal, Size, Window};
 pub use kernel::{Larger, Scratch};
 pub use layer::{Backward, Forward, Layer};
-pub use layers::{
-    Affine, Augment, AvgPool2d, BatchNorm, Concat, Conv1d, Conv2d, Dense, DepthwiseConv2d, Dropout,
-    Elu, Flatten, Frozen, Gelu, GeluTanh, GlobalAvgPool2d, HardSigmoid, HardTanh, Identity,
-    LayerNorm, LeakyRelu, LogSoftmax, MaxPool2d, PRelu, Relu, Repeat, Residual, RmsNorm, Selu,
-    Sigmoid, Silu, Softmax, Softplus, Standardize, StandardizeError, Standardized, Tanh,
-};
-pub use loss::{
-    AbsoluteError, BinaryCrossEntropy, Classes, CrossEntropy, Huber, Loss, MeanLoss,
-    MeanSquaredError, SoftmaxCrossEntropy, SumSquaredError, Weighted,
-};
+pub use layers::*;
+pub use loss::*;
 pub use memory::Memory;
 pub use network::{Network, TwoLayerNet};
 pub use optim::{
-    AdaGrad, Adam, AmsGrad, ClipNorm, ClipValue, Decay, Descent, Groups, Momentum, NAdam, Nesterov,
+    AdaGrad, Adam, ClipNorm, ClipValue, Decay, Descent, Groups, Momentum, NAdam, Nesterov,
     Optimizer, Rate, RmsProp, Schedule, Scheduled, Sgd, schedule,
 };
 pub use params::{Leaf, LeafMut, OneLeaf, Parameters, Role, Statistic};

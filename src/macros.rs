@@ -1,17 +1,17 @@
 //! The macros for authors: `parameters!` makes a struct a tree of parameters, `buffer!` writes a struct of memory,
 //! `named!` writes a net of named layers.
 
-/// Makes a struct a tree of parameters. Every field must be named, in one of three ways:
+/// Makes a struct a tree of parameters. List every field in one of three ways:
 ///
 /// - `weight`: a matrix, a layer, an array of layers, or any other type with [`Parameters`](crate::Parameters);
-/// - `weight: [O, C, 3, 3]`: the same, for a matrix that is this tensor in PyTorch ([`Leaf::dims`](crate::Leaf::dims)).
-///   Without it a matrix of one column is a vector in files, and another matrix has its rows and columns;
-/// - `keep eps`: a setting of a plain type (`f64`, `u8`, `bool`, `Option<f64>`, `PhantomData<S>`). It is copied and not
-///   trained. [`Zeros::zeros`](crate::Zeros::zeros) makes it zero, and so does
+/// - `weight: [O, C, 3, 3]`: the same, with the sizes of this tensor in PyTorch ([`Leaf::dims`](crate::Leaf::dims)).
+///   Without them a matrix of one column is a vector in files, and any other matrix has its rows and columns;
+/// - `keep eps`: a setting of a plain type (`f64`, `u8`, `bool`, `Option<f64>`, `PhantomData<S>`). The crate copies it
+///   and does not train it. [`Zeros::zeros`](crate::Zeros::zeros) makes it zero, and so does
 ///   [`Network::init`](crate::Network::init). So a setting that has another default is an `Option`, and `None` means
 ///   the default. `set_zero` does not change it.
 ///
-/// Write the generics as in the struct. Mark the type of the numbers `scalar`, and a layer in a container
+/// Write the generics as in the struct. Mark the type of the numbers with `scalar`, and a layer in a container with
 /// `part`:
 ///
 /// - `parameters!(Square {})`
@@ -20,8 +20,8 @@
 /// - `parameters!(Blend<P: part, Q: part, const PERCENT: u8> { left, right })`
 /// - `parameters!(Dense<T: scalar, S: Shape, const O: usize> { weight, bias, keep shape, keep eps })`
 ///
-/// The gradient of a struct is the same struct with the gradients of its parts. A frozen part has none. A struct
-/// without parameters has the gradient `()`. The macro also implements
+/// The gradient of a struct is the same struct with the gradients of its parts. A frozen part has no gradient. For a
+/// struct without parameters the gradient is `()`. The macro also implements
 /// [`Zeros`](crate::Zeros), [`ConstZeros`](crate::ConstZeros) and
 /// [`Export`](crate::export::Export).
 ///
@@ -56,8 +56,8 @@ macro_rules! parameters {
         $crate::parameters!(@generics $name ScalarOfTree
             [] [ScalarOfTree: $crate::Number,] [] [] [] [] [] [] $($rest)+);
     };
-    // The generics, one after the other. They are collected as bounds for `Zeros`, `Parameters`, `ConstZeros` and
-    // `Export`, and as arguments of the struct, of the struct over another scalar, of its gradient.
+    // Reads the generics one after the other. Collects them as bounds for `Zeros`, `Parameters`, `ConstZeros` and
+    // `Export`, and as arguments of the struct, of the struct over another scalar, and of its gradient.
     (@generics $name:ident $t:ident [$($z:tt)*] [$($p:tt)*] [$($c:tt)*] [$($e:tt)*] [$($a:tt)*] [$($w:tt)*] [$($g:tt)*] [$($x:tt)*]
         , $($rest:tt)+) => {
         $crate::parameters!(@generics $name $t [$($z)*] [$($p)*] [$($c)*] [$($e)*] [$($a)*] [$($w)*] [$($g)*] [$($x)*] $($rest)+);
@@ -98,7 +98,7 @@ macro_rules! parameters {
             [] [] $($fields)*);
         $crate::parameters!(@export $name [$($e)*] ($name<$($a)*>) [$($x)*] [] $($fields)*);
     };
-    // The fields, in two lists: those of the tree, each with its sizes in PyTorch or `[]`, and those with `keep`.
+    // Puts the fields into two lists: those of the tree, each with its sizes in PyTorch or `[]`, and those with `keep`.
     (@fields $name:ident $t:ident $z:tt $p:tt $c:tt $e:tt $self:tt $with:tt $gradient:tt
         [$($f:tt)*] [$($k:ident)*] keep $next:ident $(, $($rest:tt)*)?) => {
         $crate::parameters!(@fields $name $t $z $p $c $e $self $with $gradient [$($f)*] [$($k)* $next] $($($rest)*)?);
@@ -216,7 +216,7 @@ macro_rules! parameters {
     };
     (@visit $part:expr, $path:expr, $f:expr, $dims:tt) => {
         $crate::Parameters::visit($part, $path, &mut |leaf: $crate::Leaf<_>| {
-            $f($crate::Leaf { dims: &$dims, ..leaf });
+            $f($crate::Leaf { dims: const { &$dims }, ..leaf });
         });
     };
 }
@@ -331,7 +331,7 @@ macro_rules! named {
     };
 }
 
-/// Implements `Layer` for layers in sequence: a tuple, or a struct by `named!`. Each layer is passed as its field
+/// Implements `Layer` for layers in sequence: a tuple, or a struct by `named!`. The macro takes each layer as its field
 /// and its type parameter.
 #[doc(hidden)]
 #[macro_export]
@@ -386,7 +386,7 @@ macro_rules! __sequence {
 
         $crate::__sequence!(@c [$self] [$first $($field)*] [] In, $l $($more)*);
     };
-    // The same as C.
+    // The same for `ExportC`.
     (@c $self:tt $fields:tt [$($bounds:tt)*] $in:ty, $first:ident $($more:ident)*) => {
         $crate::__sequence!(@c $self $fields [$($bounds)* $first: $crate::export_c::ExportC<T, $in>,]
             $first::Out, $($more)*);
@@ -434,7 +434,7 @@ macro_rules! __sequence {
     (@backward $this:ident $x:ident $y:ident $cache:ident $scratch:ident $dy:ident $dx:ident $f:tt $l:ident $($more:tt)+) => {
         let (kept, h, dh, next) = $cache;
         let mut lent = $scratch;
-        // The backward pass stops where nobody wants a gradient any more.
+        // The backward pass stops as soon as nobody needs a gradient.
         let runs = $dx.is_some() || <$l::Gradient as $crate::Parameters<T>>::COUNT > 0;
         {
             let ($x, $cache, $scratch) = (&*h, next, lent.again().second());

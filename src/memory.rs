@@ -13,8 +13,8 @@ use nalgebra::Const;
 
 /// The bytes that training takes, part by part: see [`Network::memory`].
 ///
-/// It does not count the contents of boxes, which are on the heap, the stack, or what the caller keeps: the
-/// batch and its targets.
+/// It does not count the heap (the contents of boxes), the stack, or what the caller keeps: the batch and its
+/// targets.
 ///
 /// ```
 /// use chainrule::{Memory, Sgd, TwoLayerNet};
@@ -49,8 +49,8 @@ impl Memory {
 
 impl<T: Number, In: Shape, L, E> Network<T, In, L, E> {
     /// The bytes that training takes on batches of `B` with the rule `R`, part by part: the net, the
-    /// optimizer and a [`Workspace`]. The result prints as a table. The compiler infers the number of state
-    /// trees: `Net::memory::<Sgd<f32>, _, 8>()`.
+    /// optimizer and a [`Workspace`]. The result prints as a table. Write `_` for the number of state trees, which the
+    /// compiler infers: `Net::memory::<Sgd<f32>, _, 8>()`.
     pub const fn memory<R: Rule<T, N>, const N: usize, const B: usize>() -> Memory
     where
         L: Layer<T, In>,

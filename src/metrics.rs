@@ -34,15 +34,9 @@
 //! # Ok::<_, chainrule::data::DataError>(())
 //! ```
 
-use crate::{
-    data::{DataError, Dataset, Gather},
-    kernel::Sum,
-    layer::Layer,
-    loss::{Classes, argmax},
-    network::Network,
-    shape::{Batch, BatchSize, Columns, D1, Number, Scores, Shape},
-    train::each_batch,
-};
+use crate::data::{DataError, Dataset, Gather};
+use crate::{Batch, BatchSize, Classes, Columns, D1, Layer, Network, Number, Scores, Shape};
+use crate::{kernel::Sum, loss::argmax, train::each_batch};
 use core::{array, fmt};
 
 /// What can be computed from the outputs of a net on a data set, batch by batch. `Y` is the type of the targets
@@ -132,6 +126,18 @@ impl<const N: usize> Confusion<N> {
         Named { confusion: self, names }
     }
 
+    /// Counts a sample.
+    fn note(&mut self, actual: Option<usize>, predicted: Option<usize>) {
+        let cell = match (actual, predicted) {
+            (None, _) => Some(&mut self.unlabelled),
+            (Some(actual), None) => self.undecided.get_mut(actual),
+            (Some(actual), Some(predicted)) => {
+                self.counts.get_mut(actual).and_then(|row| row.get_mut(predicted))
+            }
+        };
+        cell.into_iter().for_each(|cell| *cell += 1);
+    }
+
     fn count(&self, actual: usize, predicted: usize) -> u64 {
         self.counts.get(actual).and_then(|row| row.get(predicted)).copied().unwrap_or(0)
     }
@@ -152,25 +158,23 @@ impl<const N: usize> Default for Confusion<N> {
     }
 }
 
-impl<T, const N: usize, S, B, Y> Metric<T, S, B, Y> for Confusion<N>
-where
-    T: Number,
-    S: Scores<N>,
-    B: BatchSize,
-    Y: Classes<T, N, B> + ?Sized,
+impl<T: Number, const N: usize, S: Scores<N>, B: BatchSize, Y: Classes<T, N, B> + ?Sized>
+    Metric<T, S, B, Y> for Confusion<N>
 {
     fn add(&mut self, y: &Batch<T, S, B>, target: &Y, count: usize) {
         for (sample, y) in S::flat::<T, B>(y).chunks_exact(N.max(1)).take(count).enumerate() {
-            let Some(actual) = target.class(sample) else {
-                self.unlabelled += 1;
-                continue;
-            };
-            let row = self.counts.get_mut(actual);
-            let cell = match argmax(y) {
-                Some(predicted) => row.and_then(|row| row.get_mut(predicted)),
-                None => self.undecided.get_mut(actual),
-            };
-            cell.into_iter().for_each(|cell| *cell += 1);
+            self.note(target.class(sample), argmax(y));
+        }
+    }
+}
+
+/// For a net of one output, which [`BinaryCrossEntropy`](crate::BinaryCrossEntropy) trains: class 1 where it is above 0.
+impl<T: Number, B: BatchSize, Y: Classes<T, 2, B> + ?Sized> Metric<T, D1<1>, B, Y>
+    for Confusion<2>
+{
+    fn add(&mut self, y: &Columns<T, 1, B>, target: &Y, count: usize) {
+        for (sample, y) in y.iter().take(count).enumerate() {
+            self.note(target.class(sample), argmax(&[T::zero(), *y]));
         }
     }
 }
@@ -243,12 +247,8 @@ impl<const N: usize> TopK<N> {
     }
 }
 
-impl<T, const N: usize, S, B, Y> Metric<T, S, B, Y> for TopK<N>
-where
-    T: Number,
-    S: Scores<N>,
-    B: BatchSize,
-    Y: Classes<T, N, B> + ?Sized,
+impl<T: Number, const N: usize, S: Scores<N>, B: BatchSize, Y: Classes<T, N, B> + ?Sized>
+    Metric<T, S, B, Y> for TopK<N>
 {
     fn add(&mut self, y: &Batch<T, S, B>, target: &Y, count: usize) {
         for (sample, y) in S::flat::<T, B>(y).chunks_exact(N.max(1)).take(count).enumerate() {

@@ -148,7 +148,7 @@ impl<T: Number, In: Shape, L, E> Network<T, In, L, E> {
         Predictor { activations: Activations::new(size) }
     }
 
-    /// The outputs for a batch, in the memory of `predictor`. It allocates only if the size of the batch
+    /// The outputs for a batch, in the memory of `predictor`. This allocates only if the size of the batch
     /// differs from that of the last batch.
     ///
     /// ```
@@ -186,8 +186,8 @@ impl<T: Number, In: Shape, L, E> Network<T, In, L, E> {
         self.criterion.loss(&self.predict(x), target, None)
     }
 
-    /// The fraction of the samples whose largest output is that of the correct class. Of equal outputs the
-    /// first counts. A sample with a NaN output is wrong. The result is NaN if the target has another number
+    /// The fraction of the samples whose largest output is that of the correct class. Of several equal largest outputs
+    /// the first counts. A sample with a NaN output counts as wrong. The result is NaN if the target has another number
     /// of samples, or if the net has one output, which would always be the largest.
     pub fn accuracy<B: BatchSize, Y, const N: usize>(&self, x: &In::Batch<T, B>, target: &Y) -> T
     where
@@ -249,7 +249,7 @@ impl<T: Number, In: Shape, L, E> Network<T, In, L, E> {
         dx
     }
 
-    /// The vector-Jacobian product. `dy` is a gradient on the outputs. The result is the outputs, the gradient
+    /// The vector-Jacobian product. `dy` is a gradient on the outputs. Returns the outputs, the gradient
     /// on the input, and the gradient of the parameters. Both gradients are NaN if `dy` and `x` have
     /// different numbers of samples.
     ///
@@ -287,8 +287,8 @@ impl<T: Number, In: Shape, L, E> Network<T, In, L, E> {
         (activations.y, dx, gradient)
     }
 
-    /// Memory for training steps on batches of `size`. The compiler infers from the optimizer whether it holds
-    /// a gradient, see [`Way`].
+    /// Memory for training steps on batches of `size`. The compiler infers from the optimizer whether the memory holds
+    /// a gradient: see [`Way`].
     pub fn workspace<B: BatchSize, W: Way>(size: B) -> Workspace<T, In, L, B, W>
     where
         L: Layer<T, In>,
@@ -296,8 +296,8 @@ impl<T: Number, In: Shape, L, E> Network<T, In, L, E> {
         Workspace { grad: Zeros::zeros(), seed: 0, step: 0, activations: Activations::new(size) }
     }
 
-    /// The loss of a batch in training. Sets `work.grad` to its gradient. It allocates only if the size of the
-    /// batch differs from that of the last batch.
+    /// Returns the loss of a batch in training, and sets `work.grad` to its gradient. This allocates only if the size
+    /// of the batch differs from that of the last batch.
     pub fn backprop<B: BatchSize, Y: ?Sized>(
         &self,
         x: &In::Batch<T, B>,
@@ -346,7 +346,7 @@ impl<T: Number, In: Shape, L, E> Network<T, In, L, E> {
         E: Loss<T, L::Out, B, Y>,
     {
         let (criterion, always) = (&self.criterion, true);
-        kernel::run::<T, _>(Step { criterion, x, target, activations, pass, dx, this, always })
+        kernel::run::<T, _>((Step { criterion, x, target, activations, pass, dx, always }, this))
     }
 
     /// The same net over another scalar: `net.map(f64::from)`.
@@ -402,7 +402,7 @@ impl<T: Export, In: Export, L: Export, E: Export> Export for Network<T, In, L, E
 }
 
 impl<T: Number, In: Shape, L, E> Network<T, In, L, E> {
-    /// This net as a Rust source file, in which it is a `static` of that `name`: see
+    /// This net as a Rust source file that declares it as a `static` with this `name`: see
     /// [`export`](crate::export). `name` must be a Rust identifier; it is not checked here.
     pub fn export<'a>(&'a self, name: &'a str) -> impl fmt::Display
     where

@@ -1,7 +1,7 @@
 //! The chapter's price graphs: multiplication and addition of single numbers.
 //!
-//! `forward` returns the result and the node. The node keeps what `backward` needs, so `backward` before
-//! `forward` does not compile.
+//! `forward` returns the result and the node. The node keeps what `backward` needs. So a program that calls `backward`
+//! before `forward` does not compile.
 //!
 //! ```
 //! use chainrule::node::Mul;

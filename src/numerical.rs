@@ -1,4 +1,4 @@
-//! Numerical gradients of a net by differences, as in the book, to check backpropagation.
+//! Numerical gradients of a net by differences, as in the book. They check backpropagation.
 
 use crate::{
     layer::Layer,
@@ -12,9 +12,9 @@ use crate::{
 
 impl<T: Number, In: Shape, L, E> Network<T, In, L, E> {
     /// The gradient of the [`loss`](Self::loss) by central differences, with two forward passes for each
-    /// parameter. It serves to check [`gradient`](Self::gradient).
+    /// parameter. Use it to check [`gradient`](Self::gradient).
     ///
-    /// (L(w + h) - L(w - h)) / 2h, h = ∛ε·max(1, |w|), for which the errors of rounding and of the
+    /// (L(w + h) - L(w - h)) / 2h with h = ∛ε·max(1, |w|). With this h the error of rounding and the error of the
     /// formula are about equal: in f64 a few 10⁻¹¹ of the loss, in f32 a few 10⁻⁵. (Chapters 4.3.3 and
     /// 5.7.3, with h = 10⁻⁴.)
     pub fn numerical_gradient<B: BatchSize, Y: ?Sized>(
@@ -71,7 +71,7 @@ impl<T: Number, In: Shape, L, E> Network<T, In, L, E> {
     }
 }
 
-/// Trainable parameter number `index`: sets it to `value`, if given, and returns its value.
+/// Sets the trainable parameter number `index` to `value`, if there is one, and returns its value.
 fn learned<T: Number, L: Parameters<T>>(layers: &mut L, index: usize, value: Option<T>) -> T {
     let (mut before, mut found) = (0, T::zero());
     layers.visit_mut(None, [], &Path::ROOT, &mut |leaf: LeafMut<T, 0>| {

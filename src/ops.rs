@@ -1,6 +1,6 @@
 //! Products and functions over slices for authors of layers, with SIMD if the CPU has it.
 //!
-//! Call them in your own layer where plain loops would take most of its time. They allocate nothing, take any
+//! Call them in your own layer if plain loops take most of its time. They allocate nothing, take any
 //! scalar, and check all sizes: if the lengths of the slices do not agree, the whole output is NaN. In a net they
 //! use AVX2, AVX-512 or NEON for f32 and f64, if the methods of the layer are `#[inline(always)]`.
 
@@ -45,18 +45,18 @@ impl<'a, T: Number> View<'a, T> {
     }
 }
 
-/// What a product does with the numbers that the output holds.
+/// Whether a product overwrites the output or adds to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum To {
-    /// It replaces them.
+    /// It overwrites the output.
     Set,
-    /// It is added to them.
+    /// It adds to the output.
     Add,
 }
 
 /// C = A·B, or C + A·B. A is m×k, B is k×n, and C is m×n, stored column after column.
 ///
-/// It is fastest if the columns or the rows of A are contiguous, and those of B. All of C is NaN if a slice is
+/// It is fastest if the columns or the rows of A are contiguous, and the same for B. All of C is NaN if a slice is
 /// too short, or if C does not have m·n numbers.
 ///
 /// ```
@@ -76,8 +76,8 @@ pub fn gemm<T: Number>([m, k, n]: [usize; 3], a: View<T>, b: View<T>, c: &mut [T
     gemm_into([m, k, n], a, b, c, m, to);
 }
 
-/// Like [`gemm`], into a part of a larger matrix: the columns of C begin `apart` numbers apart. The numbers between
-/// them do not change. The whole slice is NaN if it is too short, or if the columns overlap.
+/// Like [`gemm`], but writes into a part of a larger matrix: the columns of C begin `apart` numbers apart. The numbers
+/// between them do not change. The whole slice is NaN if it is too short, or if the columns overlap.
 ///
 /// ```
 /// use chainrule::ops::{To, View, gemm_into};
@@ -99,7 +99,7 @@ pub fn gemm_into<T: Number>(
     kernel::gemm(size, a.numbers, a_strides, b.numbers, b_strides, c, apart, to == To::Set);
 }
 
-/// The sum of a batch over its samples, each as long as `to`.
+/// The sum of a batch over its samples. Each sample is as long as `sum`.
 ///
 /// ```
 /// use chainrule::ops::{To, sum_samples};

@@ -33,8 +33,8 @@ pub trait Parameters<T: Number>: Sized + 'static {
     /// Calls `f` with each leaf. Its name begins with `path`.
     fn visit(&self, path: &Path, f: &mut impl FnMut(Leaf<T>));
 
-    /// Calls `f` with each leaf, which `f` may change, and with the same leaf of the gradient and of `N` trees
-    /// of state.
+    /// Calls `f` with each leaf, and with the same leaf of the gradient and of `N` trees of state. `f` may change
+    /// the leaf and its state.
     fn visit_mut<const N: usize>(
         &mut self,
         gradient: Option<&Self::Gradient>,
@@ -64,7 +64,7 @@ pub trait OneLeaf<T: Number>: Parameters<T, Gradient = Self> + Zeros {
 pub enum Role {
     /// The optimizer.
     Weight,
-    /// The layer itself, in training. Its place in the gradient holds the step to add.
+    /// The layer itself, in training. The gradient holds the step to add in the place of this leaf.
     Statistic,
     /// Nobody: it has no gradient.
     Frozen,
@@ -79,8 +79,8 @@ pub struct Leaf<'a, T> {
     pub role: Role,
     /// Its rows and columns.
     pub shape: (usize, usize),
-    /// The sizes of this tensor in PyTorch and in files, such as `[out, in, height, width]`. PyTorch's order of the
-    /// numbers is this matrix row after row. A macro sets it: `parameters!(.. { weight: [O, I] })`.
+    /// The sizes of this tensor in PyTorch and in files, such as `[out, in, height, width]`. PyTorch stores the rows of
+    /// this matrix one after the other. A macro sets the sizes: `parameters!(.. { weight: [O, I] })`.
     pub dims: &'a [usize],
     /// Its numbers, column after column.
     pub values: &'a [T],
@@ -105,7 +105,7 @@ pub struct LeafMut<'a, T, const N: usize> {
 
 /// Numbers that the layer itself changes in training, such as a running mean.
 ///
-/// A backward pass delivers the step to add to them in place of a gradient, so that the steps of several
+/// In place of a gradient, the backward pass delivers the step to add to these numbers. So the steps of several
 /// batches add up. Rules of optimizers never see these numbers: in every step the crate adds that part of
 /// the gradient.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -128,7 +128,7 @@ pub(crate) fn not_finite<T: Number, L: Parameters<T>>(tree: &L) -> Option<LeafNa
     found
 }
 
-/// Which leaf of a tree: how many come before it, and the last part of its name.
+/// A leaf of a tree, by its number and the last part of its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LeafName {
     /// How many leaves of the gradient come before it.
@@ -143,51 +143,66 @@ pub const fn count<T: Number, S, F: Parameters<T>>(_: fn(&S) -> &F) -> usize {
     F::COUNT
 }
 
-impl<T: Number, const R: usize, const C: usize> Parameters<T> for SMatrix<T, R, C> {
-    type Gradient = Self;
-    type With<U: Number> = SMatrix<U, R, C>;
-    const COUNT: usize = R * C;
+/// Makes a matrix a leaf: with its sizes, its role, and where in the type its numbers are, column after column.
+macro_rules! leaf {
+    ([$($generics:tt)*] $type:ty, $with:ty, ($rows:expr, $columns:expr), $role:expr, [$($at:tt)*],
+        |$this:ident, $f:ident| $map:expr) => {
+        impl<T: $crate::Number, $($generics)*> $crate::Parameters<T> for $type {
+            type Gradient = Self;
+            type With<U: $crate::Number> = $with;
+            const COUNT: usize = $rows * $columns;
 
-    fn map_scalar<U: Number>(&self, f: &mut impl FnMut(T) -> U) -> SMatrix<U, R, C> {
-        self.map(f)
-    }
+            fn map_scalar<U: $crate::Number>(&self, $f: &mut impl FnMut(T) -> U) -> $with {
+                let $this = self;
+                $map
+            }
 
-    #[inline]
-    fn visit(&self, path: &Path, f: &mut impl FnMut(Leaf<T>)) {
-        let dims = if C == 1 { &[R][..] } else { &[R, C] };
-        f(Leaf { path, role: Role::Weight, shape: (R, C), dims, values: self.as_slice() });
-    }
+            #[inline]
+            fn visit(&self, path: &$crate::Path, f: &mut impl FnMut($crate::Leaf<T>)) {
+                let dims = if $columns == 1 { &[$rows][..] } else { const { &[$rows, $columns] } };
+                let values = self$($at)*.as_slice();
+                f($crate::Leaf { path, role: $role, shape: ($rows, $columns), dims, values });
+            }
 
-    #[inline(always)]
-    fn visit_mut<const N: usize>(
-        &mut self,
-        gradient: Option<&Self>,
-        mut state: [&mut Self; N],
-        path: &Path,
-        f: &mut impl FnMut(LeafMut<T, N>),
-    ) {
-        let (role, shape, values) = (Role::Weight, (R, C), self.as_mut_slice());
-        let gradient = gradient.map_or(&[][..], |gradient| gradient.as_slice());
-        let state = parts(&mut state, |tree| tree.as_mut_slice());
-        f(LeafMut { path, role, shape, values, gradient, state });
-    }
+            #[inline(always)]
+            fn visit_mut<const N: usize>(
+                &mut self,
+                gradient: Option<&Self>,
+                mut state: [&mut Self; N],
+                path: &$crate::Path,
+                f: &mut impl FnMut($crate::LeafMut<T, N>),
+            ) {
+                let (role, shape) = ($role, ($rows, $columns));
+                let gradient = gradient.map_or(&[][..], |tree| tree$($at)*.as_slice());
+                let state = $crate::kernel::parts(&mut state, |tree| tree$($at)*.as_mut_slice());
+                let values = self$($at)*.as_mut_slice();
+                f($crate::LeafMut { path, role, shape, values, gradient, state });
+            }
+        }
+
+        impl<T: $crate::Number, $($generics)*> $crate::OneLeaf<T> for $type {
+            type Columns<const K: usize> = $crate::params::Run<T, { $rows }, K>;
+            const SHAPE: (usize, usize) = ($rows, $columns);
+            const ROLE: $crate::Role = $role;
+
+            #[inline(always)]
+            fn columns<const K: usize>() -> Self::Columns<K> {
+                $crate::params::Run::zeros()
+            }
+
+            #[inline(always)]
+            fn numbers(&mut self) -> &mut [T] {
+                self$($at)*.as_mut_slice()
+            }
+        }
+    };
 }
+pub(crate) use leaf;
 
-impl<T: Number, const R: usize, const C: usize> OneLeaf<T> for SMatrix<T, R, C> {
-    type Columns<const K: usize> = Run<T, R, K>;
-    const SHAPE: (usize, usize) = (R, C);
-    const ROLE: Role = Role::Weight;
-
-    #[inline(always)]
-    fn columns<const K: usize>() -> Run<T, R, K> {
-        Run::zeros()
-    }
-
-    #[inline(always)]
-    fn numbers(&mut self) -> &mut [T] {
-        self.as_mut_slice()
-    }
-}
+leaf!([const R: usize, const C: usize] SMatrix<T, R, C>, SMatrix<U, R, C>, (R, C), Role::Weight, [],
+    |this, f| this.map(f));
+leaf!([const M: usize] Statistic<T, M>, Statistic<U, M>, (M, 1), Role::Statistic, [.0],
+    |this, f| Statistic(this.0.map(f)));
 
 /// Columns one after the other.
 #[doc(hidden)]
@@ -204,51 +219,6 @@ impl<T, const R: usize, const K: usize> AsMut<[T]> for Run<T, R, K> {
     #[inline(always)]
     fn as_mut(&mut self) -> &mut [T] {
         self.0.as_flattened_mut()
-    }
-}
-
-impl<T: Number, const M: usize> Parameters<T> for Statistic<T, M> {
-    type Gradient = Self;
-    type With<U: Number> = Statistic<U, M>;
-    const COUNT: usize = M;
-
-    fn map_scalar<U: Number>(&self, f: &mut impl FnMut(T) -> U) -> Self::With<U> {
-        Statistic(self.0.map(f))
-    }
-
-    fn visit(&self, path: &Path, f: &mut impl FnMut(Leaf<T>)) {
-        self.0.visit(path, &mut |leaf: Leaf<T>| f(Leaf { role: Role::Statistic, ..leaf }));
-    }
-
-    #[inline(always)]
-    fn visit_mut<const N: usize>(
-        &mut self,
-        gradient: Option<&Self>,
-        mut state: [&mut Self; N],
-        path: &Path,
-        f: &mut impl FnMut(LeafMut<T, N>),
-    ) {
-        let (gradient, state) =
-            (gradient.map(|tree| &tree.0), parts(&mut state, |tree| &mut tree.0));
-        self.0.visit_mut(gradient, state, path, &mut |leaf: LeafMut<T, N>| {
-            f(LeafMut { role: Role::Statistic, ..leaf });
-        });
-    }
-}
-
-impl<T: Number, const M: usize> OneLeaf<T> for Statistic<T, M> {
-    type Columns<const K: usize> = Run<T, M, K>;
-    const SHAPE: (usize, usize) = (M, 1);
-    const ROLE: Role = Role::Statistic;
-
-    #[inline(always)]
-    fn columns<const K: usize>() -> Run<T, M, K> {
-        Run::zeros()
-    }
-
-    #[inline(always)]
-    fn numbers(&mut self) -> &mut [T] {
-        self.0.as_mut_slice()
     }
 }
 

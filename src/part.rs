@@ -1,4 +1,4 @@
-//! What the table of a net says about one layer.
+//! One row of the table of a net: one layer.
 
 use crate::{
     params::{Leaf, Parameters, Role},
@@ -23,7 +23,7 @@ pub struct Part<'a> {
 }
 
 impl<'a> Part<'a> {
-    /// A layer with all that is in it. `Out` is the shape of its output, which has `outputs` numbers.
+    /// A layer with everything in it. `Out` is the shape of its output, which has `outputs` numbers.
     pub fn new<T: Number, L: Parameters<T>, Out>(
         layer: &L,
         path: &'a Path,
@@ -31,7 +31,7 @@ impl<'a> Part<'a> {
     ) -> Self {
         let mut multiplications = 0;
         layer.visit(&Path::ROOT, &mut |leaf: Leaf<T>| {
-            // A matrix that PyTorch has too: each of its rows gives one output, or one for each place in an image.
+            // A matrix with its sizes in PyTorch. Each of its rows gives one output, or one for each place in an image.
             if leaf.dims.len() > 1 {
                 let (rows, columns) = leaf.shape;
                 multiplications += columns * rows * (outputs / rows.max(1));

@@ -1,4 +1,4 @@
-//! Training on several threads: the batch is cut into parts.
+//! Training on several threads, which compute parts of a batch.
 
 use crate::{
     data::{Dataset, Gather},
@@ -19,13 +19,13 @@ use crate::{
 use alloc::vec::Vec;
 use std::{sync::Mutex, thread};
 
-/// How a batch is cut, and who computes the parts.
+/// Into how many parts a batch is cut, and which threads compute the parts.
 ///
-/// The gradients of the parts are added in the order of the parts, each weighted by its share of the samples. So the
-/// result does not depend on the threads. Layers draw other random numbers in each part. Layers with statistics of
+/// The trainer adds the gradients in the order of the parts and weights each by its share of the samples. So the
+/// result does not depend on the threads. Layers draw different random numbers in each part. Layers with statistics of
 /// the batch normalise within a part.
 ///
-/// With one thread this is gradient accumulation: a batch of `count` parts in the memory of small ones.
+/// With one thread this is gradient accumulation over `count` small batches.
 #[doc(alias("DataParallel", "gradient accumulation"))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Parts {
@@ -39,7 +39,7 @@ pub struct Parts {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Threads {
-    /// So many threads, which are started in each update. The calling thread is one of them.
+    /// This number of threads. Each update starts them anew. The calling thread is one of them.
     Scoped(usize),
     /// The threads of rayon's pool.
     #[cfg(feature = "rayon")]
@@ -47,8 +47,8 @@ pub enum Threads {
 }
 
 impl<B, T> Trainer<B, T> {
-    /// As [`fit`](Self::fit), on batches in parts that several threads compute. The result has the same bits for
-    /// any number of threads. Each part has a gradient of its own: see [`Network::memory_in_parts`].
+    /// As [`fit`](Self::fit), but several threads compute the parts of a batch. The result has the same bits for
+    /// any number of threads. Each part has its own gradient: see [`Network::memory_in_parts`].
     ///
     /// ```
     /// use chainrule::{Parts, Sgd, Threads, Trainer, TwoLayerNet, data::Dataset};
@@ -133,7 +133,7 @@ impl<B, T> Trainer<B, T> {
     }
 }
 
-/// A part of a batch, with all memory for its pass.
+/// A part of a batch, with all memory that its pass needs.
 struct Part<T: Number, In: Shape, L: Layer<T, In>, B: BatchSize, Y> {
     number: usize,
     work: Workspace<T, In, L, B, Whole>,

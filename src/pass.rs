@@ -1,29 +1,29 @@
-//! Whether a forward pass trains or predicts, and all randomness in it.
+//! Whether a forward pass trains or predicts, and the source of its random numbers.
 
 use rand::{SeedableRng, rngs::Xoshiro128PlusPlus};
 
-/// Whether a forward pass trains or predicts. The caller passes in all randomness through it, so the same pass
+/// Whether a forward pass trains or predicts. The caller passes in all randomness through this value, so the same pass
 /// over the same input gives the same output.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Pass {
     /// Layers draw no random numbers.
     Predict,
-    /// The random numbers of the layers follow from the key. [`Pass::train`] makes it.
+    /// Layers draw random numbers that depend on the key. [`Pass::train`] makes the key.
     Train {
-        /// A different one for each step and each part of a batch.
+        /// It differs for each step and each part of a batch.
         key: u64,
     },
 }
 
 impl Pass {
-    /// A training pass: step `step` of the run with seed `seed`, over part `part` of its batch. Passes that
+    /// A training pass over part `part` of the batch of step `step`, in the run with this seed. Passes that
     /// differ in one of the three draw independent random numbers.
     #[inline(always)]
     pub const fn train(seed: u64, step: u64, part: u64) -> Self {
         Pass::Train { key: hash([seed, step, part]) }
     }
 
-    /// In training, a seed for one layer, a different one at each call. `None` in a prediction.
+    /// In training: a seed for one layer, different at each call. `None` in a prediction.
     #[inline(always)]
     pub const fn seed(&mut self) -> Option<u64> {
         match self {
@@ -36,7 +36,7 @@ impl Pass {
         }
     }
 
-    /// In training, a generator for one layer, a different one at each call. `None` in a prediction.
+    /// In training: a generator for one layer, different at each call. `None` in a prediction.
     #[inline]
     pub fn rng(&mut self) -> Option<Xoshiro128PlusPlus> {
         self.seed().map(Xoshiro128PlusPlus::seed_from_u64)
@@ -52,7 +52,7 @@ pub(crate) const fn hash([a, b, c]: [u64; 3]) -> u64 {
     mix(mix(mix(a).wrapping_add(b)).wrapping_add(c))
 }
 
-/// A bijection, SplitMix64's. (Steele, Lea and Flood, 2014.)
+/// The bijection of SplitMix64. (Steele, Lea and Flood, 2014.)
 #[inline(always)]
 pub(crate) const fn mix(word: u64) -> u64 {
     let word = word.wrapping_add(0x9e37_79b9_7f4a_7c15);

@@ -42,7 +42,7 @@ impl<'a> Path<'a> {
         }
     }
 
-    /// Whether it is the part called `part`, or lies in it.
+    /// Whether this is the path `part`, or a path within it.
     ///
     /// ```
     /// use chainrule::Path;
@@ -67,7 +67,7 @@ impl<'a> Path<'a> {
             Key::Index(index) => {
                 let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
                 let (number, rest) = text.split_at_checked(digits)?;
-                // "01" is no index.
+                // "01" is not an index.
                 let canonical = number.len() == 1 || !number.starts_with('0');
                 (canonical && number.parse() == Ok(index)).then_some(rest)?
             }
@@ -76,7 +76,7 @@ impl<'a> Path<'a> {
     }
 }
 
-/// Compares a path with the text that it prints. Nothing is allocated.
+/// Compares a path with the text that it prints, without allocating.
 ///
 /// ```
 /// use chainrule::Path;

@@ -17,7 +17,7 @@ pub trait Number: RealField + Copy {}
 
 impl<T: RealField + Copy> Number for T {}
 
-/// A count as a number; NaN if `T` cannot represent it.
+/// Converts a count to a number; NaN if `T` cannot represent it.
 pub(crate) fn number<T: Number>(count: usize) -> T {
     num_traits::FromPrimitive::from_usize(count).unwrap_or_else(nan)
 }
@@ -40,10 +40,10 @@ pub trait BatchSize: Dim {
         + IsContiguous
         + Clone
         + core::fmt::Debug;
-    /// `Self` values of any other kind: `[S; B]` or a `Vec<S>`.
+    /// One value of any type for each sample: `[S; B]` or a `Vec<S>`.
     type Samples<S: Copy>: AsRef<[S]> + AsMut<[S]> + Clone;
 
-    /// Memory for a value whose size does not grow with the batch: an `S` inline, or for `Dyn` a `Box<S>`.
+    /// Memory for a value whose size does not depend on the batch: an `S` inline, or for `Dyn` a `Box<S>`.
     type Place<S: Zeros>: Zeros + AsMut<S>;
 
     /// `Self` columns of zeros.
@@ -111,7 +111,7 @@ impl BatchSize for Dyn {
     fn columns<T: Number, const N: usize>(self) -> Columns<T, N, Self> {
         // The allocator refuses a count that is larger than the address space.
         let count = N.saturating_mul(self.0);
-        // For large sizes the system gives memory that is zero already, so nothing is written.
+        // For large sizes the system gives memory that is already zero, so this writes nothing.
         OMatrix::from_vec_generic(Const::<N>, self, vec![T::zero(); count])
     }
 
@@ -154,13 +154,20 @@ macro_rules! plain_buffers {
 }
 plain_buffers!(() f32 f64 bool u32 u64 usize Option<u64>);
 
-/// What a forward pass is for, as a type: [`ToTrain`] or [`ToPredict`]. Memory that only a backward pass reads
-/// exists in training only.
+impl<S: Zeros + Clone, B: BatchSize> Buffer<B> for Inline<S> {
+    #[inline]
+    fn new(_: B) -> Self {
+        Inline(S::zeros())
+    }
+}
+
+/// The purpose of a forward pass, as a type: [`ToTrain`] or [`ToPredict`]. Memory that only a backward pass reads
+/// exists only in training.
 pub trait Purpose: sealed::Sealed + 'static {
     /// `M` in training, `()` in a prediction.
     type InTraining<B: BatchSize, M: Buffer<B>>: Buffer<B>;
 
-    /// That memory in training; `None` in a prediction.
+    /// The memory in training; `None` in a prediction.
     fn kept<B: BatchSize, M: Buffer<B>>(memory: &mut Self::InTraining<B, M>) -> Option<&mut M>;
 }
 
@@ -285,7 +292,7 @@ pub trait Scores<const N: usize>: Flat {}
 vectors! {
     /// A vector of `N` features. Its batches are [`Columns`].
     D1;
-    /// `N` probabilities, the output of a [`Softmax`](crate::Softmax) layer. Its batches are [`Columns`]. It
-    /// is not `D1`, so that a loss that contains a softmax cannot follow a `Softmax` layer.
+    /// `N` probabilities, the output of a [`Softmax`](crate::Softmax) layer. Its batches are [`Columns`]. This shape
+    /// differs from `D1`, so that a loss that contains a softmax cannot follow a `Softmax` layer.
     Probabilities;
 }

@@ -2,9 +2,10 @@
 
 use crate::{
     grad::{Destination, Grad},
-    kernel::{Room, Scratch, Work},
+    kernel::{self, Room, Scratch, Work},
     layer::{Backward, Forward, Layer},
     loss::Loss,
+    params::Parameters,
     pass::Pass,
     rule::BadSetting,
     shape::{Batch, BatchSize, Buffer, Number, Purpose, Shape, ToPredict, ToTrain},
@@ -13,9 +14,9 @@ use crate::{
 use core::fmt;
 use nalgebra::Const;
 
-/// How an optimizer takes a gradient, as a type: [`Fused`] or [`Whole`].
+/// When an optimizer gets the gradient, as a type: [`Fused`] or [`Whole`].
 pub trait Way: 'static {
-    /// What a [`Workspace`] holds of the gradient.
+    /// The type of the gradient in a [`Workspace`].
     type Gradient<G: Zeros>: Zeros;
 }
 
@@ -39,13 +40,13 @@ impl Way for Whole {
 /// The memory of a training step: the values between the layers, the gradients on them, and, if the optimizer
 /// is [`Whole`], the gradient of the parameters. [`Network::workspace`](crate::Network::workspace) makes
 /// one. Each thread needs its own.
-// In this order both activations and gradient begin at a cache line.
+// With the fields in this order, activations and gradient both begin at a cache line.
 #[cfg_attr(target_arch = "x86_64", repr(C, align(64)))]
 pub struct Workspace<T: Number, In: Shape, L: Layer<T, In>, B: BatchSize, W: Way = Whole> {
     pub(crate) activations: Activations<T, In, L, B, ToTrain>,
     /// The gradient of the last batch; `()` for a [`Fused`] optimizer.
     pub grad: W::Gradient<L::Gradient>,
-    /// The seed of the training. All random numbers of the layers follow from it and the number of the step.
+    /// The seed of the training. All random numbers of the layers depend only on it and the number of the step.
     pub seed: u64,
     /// The number of the next step. The first is 0. Set it to continue a training.
     pub step: u64,
@@ -125,7 +126,7 @@ pub enum StepError {
     },
     /// The batch has no samples. Nothing has changed.
     EmptyBatch,
-    /// A setting of the optimizer cannot be right. Nothing has changed.
+    /// A setting of the optimizer is impossible. Nothing has changed.
     Setting(BadSetting),
 }
 
@@ -154,8 +155,8 @@ impl fmt::Display for StepError {
 
 impl core::error::Error for StepError {}
 
-/// A prediction in new memory. All of it is inlined here, so the compiler can drop the zeroing of memory that is
-/// overwritten.
+/// A prediction in new memory. The whole forward pass is inlined here, so the compiler need not zero memory that the
+/// pass overwrites.
 pub(crate) struct Prediction<'a, T: Number, In: Shape, L, B: BatchSize> {
     pub layers: &'a L,
     pub x: &'a In::Batch<T, B>,
@@ -196,41 +197,59 @@ impl<T: Number, In: Shape, L: Layer<T, In>, B: BatchSize, P: Purpose> Work
     }
 }
 
-/// Forward, loss, and backward if the loss is finite or `always`.
-pub(crate) struct Step<'a, 'g, T: Number, In: Shape, L: Layer<T, In>, E, B: BatchSize, Y: ?Sized, D>
-where
-    D: Destination<T>,
-{
+/// Forward pass, loss, and backward pass. If the loss is not finite, the backward pass runs only if `always` is set.
+pub(crate) struct Step<'a, T: Number, In: Shape, L: Layer<T, In>, E, B: BatchSize, Y: ?Sized> {
     pub criterion: &'a E,
     pub x: &'a In::Batch<T, B>,
     pub target: &'a Y,
     pub activations: &'a mut Activations<T, In, L, B, ToTrain>,
     pub pass: Pass,
     pub dx: Option<&'a mut In::Batch<T, B>>,
-    pub this: Grad<'g, T, L, D>,
+    /// Whether the backward pass runs after a loss that is not finite.
     pub always: bool,
 }
 
 impl<T: Number, In: Shape, L: Layer<T, In>, E, B: BatchSize, Y: ?Sized, D: Destination<T>> Work
-    for Step<'_, '_, T, In, L, E, B, Y, D>
+    for (Step<'_, T, In, L, E, B, Y>, Grad<'_, T, L, D>)
 where
     E: Loss<T, L::Out, B, Y>,
 {
     type Output = T;
 
     #[inline(always)]
-    fn run(mut self) -> T {
-        let (x, activations) = (self.x, self.activations);
-        activations.forward(&self.this, x, &mut self.pass);
-        let loss = activations.loss(self.criterion, self.target);
-        if self.always || loss.is_finite() {
-            activations.backward(self.this, x, self.dx);
+    fn run(self) -> T {
+        let (Step { criterion, x, target, activations, mut pass, dx, always }, this) = self;
+        activations.forward(&this, x, &mut pass);
+        let loss = activations.loss(criterion, target);
+        if always || loss.is_finite() {
+            activations.backward(this, x, dx);
         }
         loss
     }
 }
 
-/// A backward pass from the gradient on the outputs that the activations hold.
+/// The passes of a step over layers of type `L`, for any batch, loss and targets.
+pub trait Passes<T: Number, L: Parameters<T>> {
+    /// Runs forward pass, loss and backward pass. Returns the loss.
+    ///
+    /// # Errors
+    /// [`StepError::Loss`] if the loss is not finite. Then there is no backward pass.
+    fn run<D: Destination<T>>(self, this: Grad<T, L, D>) -> Result<T, StepError>;
+}
+
+impl<T: Number, In: Shape, L: Layer<T, In>, E, B: BatchSize, Y: ?Sized> Passes<T, L>
+    for Step<'_, T, In, L, E, B, Y>
+where
+    E: Loss<T, L::Out, B, Y>,
+{
+    #[inline(always)]
+    fn run<D: Destination<T>>(self, this: Grad<T, L, D>) -> Result<T, StepError> {
+        let loss = kernel::run::<T, _>((self, this));
+        if loss.is_finite() { Ok(loss) } else { Err(StepError::Loss) }
+    }
+}
+
+/// A backward pass from the gradient on the outputs in `activations`.
 pub(crate) struct VectorJacobian<'a, 'g, T: Number, In: Shape, L: Layer<T, In>, B: BatchSize, D>
 where
     D: Destination<T>,
@@ -239,7 +258,7 @@ where
     pub activations: &'a mut Activations<T, In, L, B, ToTrain>,
     pub dx: Option<&'a mut In::Batch<T, B>>,
     pub this: Grad<'g, T, L, D>,
-    /// Whether the activations are not yet those of `x`.
+    /// Whether the forward pass must run first, because the activations are not those of `x`.
     pub forward: bool,
 }
 

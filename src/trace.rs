@@ -1,4 +1,4 @@
-//! A layer used by value: forward, then backward any number of times.
+//! A layer used by value: one forward pass, then any number of backward passes.
 
 use crate::{
     grad::Grad,
@@ -10,8 +10,8 @@ use crate::{
     zeros::Zeros,
 };
 
-/// A layer on vectors, used by value. It serves small matrices and learners: [`trace`](Self::trace) runs the
-/// forward pass and keeps what the backward pass needs, [`Trace::backward`] runs the backward pass.
+/// A layer on vectors, used by value. This is for small matrices and for learning: [`trace`](Self::trace) runs the
+/// forward pass and keeps what the backward pass needs, and [`Trace::backward`] runs the backward pass.
 ///
 /// ```
 /// use chainrule::{ByValue, Relu};

@@ -14,9 +14,10 @@ use crate::{
 use core::{fmt, ops::ControlFlow};
 use rand::{Rng, SeedableRng, rngs::Xoshiro128PlusPlus};
 
-/// The book's training: the size of a mini-batch, the number of mini-batches, and the seed. Samples are drawn with
-/// replacement. [`Trainer`](crate::Trainer) trains by epochs, with a validation set and early stopping. The same seed gives the same bits on the same machine and build, and elsewhere the
-/// same numbers up to rounding. (Chapter 5.7.4.)
+/// The book's training: the size of a mini-batch, the number of mini-batches, and the seed. It draws samples with
+/// replacement. The same seed gives the same bits on the same machine and build, and elsewhere the same numbers up to
+/// rounding. (Chapter 5.7.4.) To train by epochs, with a validation set and early stopping, use
+/// [`Trainer`](crate::Trainer).
 ///
 /// ```
 /// use chainrule::{Sgd, Training, TwoLayerNet, data::Dataset};
@@ -42,7 +43,7 @@ pub struct Training<B> {
     pub batch: B,
     /// The number of mini-batches.
     pub iterations: usize,
-    /// The seed. The samples that are drawn, and the random numbers of the layers, follow from it and the
+    /// The seed. The choice of samples and the random numbers of the layers depend only on it and the
     /// iteration.
     pub seed: u64,
 }
@@ -56,8 +57,8 @@ pub struct Progress<'a, N, T> {
     pub iteration: usize,
     /// Its loss before the update.
     pub loss: T,
-    /// The number of the epoch that begins with this mini-batch, if one does. The first is 0. An epoch is as
-    /// many mini-batches as would cover the data set once if no sample were drawn twice.
+    /// The number of the epoch that begins with this mini-batch, if one does. The first is 0. An epoch is the number of
+    /// mini-batches that would cover the data set once if no sample were drawn twice.
     pub epoch: Option<usize>,
 }
 
@@ -66,7 +67,7 @@ pub struct Progress<'a, N, T> {
 pub struct TrainingError {
     /// The iteration that failed, from 0. [`Training::run_from`] can continue from it.
     pub iteration: usize,
-    /// Why it failed.
+    /// The reason.
     pub cause: TrainingCause,
 }
 
@@ -127,10 +128,10 @@ impl Observation for ControlFlow<()> {
 // The bound on `B` is on each method, so that a plain number in its place gets the message of `BatchSize`.
 impl<B> Training<B> {
     /// Trains, and calls `observer` after each update. It stops when the observer returns
-    /// `ControlFlow::Break(())` or all iterations are done.
+    /// `ControlFlow::Break(())` or when all iterations are done.
     ///
     /// # Errors
-    /// A step that fails stops the training: see [`Optimizer::train_step`]. So does a batch without samples.
+    /// The training stops if a step fails (see [`Optimizer::train_step`]) or if a batch has no samples.
     pub fn run<T, In, L, E, X, Y, O, V: Observation>(
         &self,
         net: &mut Network<T, In, L, E>,
@@ -151,7 +152,7 @@ impl<B> Training<B> {
         self.run_from(0, net, optimizer, data, observer)
     }
 
-    /// Trains from iteration `first` on. If net and optimizer are as they were before that iteration, the
+    /// Trains from iteration `first` on. If the net and the optimizer are as they were before that iteration, the
     /// result has the bits of an uninterrupted training.
     ///
     /// # Errors
@@ -240,8 +241,8 @@ impl<T: Number, In: Shape, L, E> Network<T, In, L, E> {
         });
         let mut sum = sum.total();
         if last < size {
-            // The last sample fills the rest of the last batch, so it was counted too often. A batch of only this
-            // sample gives its loss.
+            // Copies of the last sample filled the last batch, so the sum contains its loss too often. A batch of
+            // copies of this sample gives its loss.
             let mut indices = batch.samples(data.len() - 1);
             let (mut x, mut t) = (data.inputs().batch(batch), data.targets().batch(batch));
             if data.gather::<T, B>(indices.as_mut(), &mut x, &mut t).is_err() {
@@ -279,8 +280,8 @@ pub(crate) fn each_batch<T: Number, B: BatchSize, X: Gather<T, B>, Y: Gather<T, 
 /// Makes the seeds of mini-batches different from other uses of the same seed.
 const DRAW: u64 = 0x6d69_6e69_6261_7463;
 
-/// A random number below `n`, the same on 32 and 64 bits. It is the upper half of a product, because a chip may
-/// have no division.
+/// A random number below `n`, the same on 32 and 64 bits. It is the upper half of a product, because some chips have no
+/// division.
 fn below(n: usize, rng: &mut impl Rng) -> usize {
     ((u128::from(rng.next_u64()) * n as u128) >> 64) as usize
 }

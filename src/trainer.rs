@@ -20,12 +20,12 @@ use crate::{
 use alloc::vec::Vec;
 use core::fmt;
 
-/// Trains by epochs: each sample once in an epoch, in an order that is new in each epoch.
+/// Trains by epochs. In each epoch it takes each sample once, in a new random order.
 ///
 /// It computes the loss of a validation set after each epoch, stops when that no longer falls
 /// ([`patience`](Self::patience)), and then gives the net the weights of the best epoch. It calls an observer after
-/// each update. Its [`state`](Self::state) is plain data: with it, the net and the optimizer, a training continues
-/// with the same bits, also in the middle of an epoch.
+/// each update. Its [`state`](Self::state) is plain data. If you save the state, the net and the optimizer, you can
+/// continue the training with the same bits, also in the middle of an epoch.
 ///
 /// ```
 /// use chainrule::{Adam, Trainer, TwoLayerNet, data::{Dataset, split}};
@@ -58,9 +58,9 @@ use core::fmt;
 ///
 /// # Batches
 /// With a batch size of [`Dyn`](nalgebra::Dyn), the last batch of an epoch is shorter if the samples do not fill it.
-/// It is an update like the others, and counts by its size in the loss of the epoch. With `Const<B>` a batch cannot
-/// be shorter. Then the last batch takes its missing samples from the next epoch. No sample is dropped, and none is
-/// seen more often than others.
+/// It is an update like the others, and the mean loss of the epoch weights it by its size. With `Const<B>` a batch
+/// cannot be shorter. Then the last batch takes its missing samples from the next epoch. The trainer drops no sample,
+/// and takes none more often than others.
 ///
 /// # Several nets
 /// A net is a value, so nets with different settings train on different threads. The results do not depend on the
@@ -94,23 +94,22 @@ pub struct Trainer<B, T> {
     pub batch: B,
     /// The number of epochs.
     pub epochs: u64,
-    /// How many epochs in a row may pass without a new lowest loss of the validation set. `None`: all epochs are
-    /// trained, and the last weights are kept.
+    /// How many epochs in a row may pass without a new lowest loss of the validation set. With `None` the trainer
+    /// trains all epochs and keeps the last weights.
     #[cfg(feature = "alloc")]
     pub patience: Option<u64>,
     /// How far the training is.
     pub state: TrainerState<T>,
 }
 
-/// How far a training is. With the settings, the net and the optimizer, this is all that the rest of the training
-/// depends on.
+/// How far a training is. The rest of the training depends only on this, the settings, the net and the optimizer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TrainerState<T> {
-    /// The seed. The order of the samples and the random numbers of the layers follow from it.
+    /// The seed. The order of the samples and the random numbers of the layers depend on it.
     pub seed: u64,
     /// The number of updates.
     pub updates: u64,
-    /// The number of samples that were drawn, in all epochs. It says the epoch and the place in its order.
+    /// The number of samples drawn so far, in all epochs. The epoch and the place in its order follow from it.
     pub samples: u64,
     /// The sum of the losses in this epoch, each times the size of its batch.
     pub loss_sum: f64,
@@ -118,7 +117,7 @@ pub struct TrainerState<T> {
     pub loss_samples: u64,
     /// The epoch with the lowest loss of the validation set.
     pub best: Option<Epoch>,
-    /// The parameters after that epoch, leaf after leaf, if there is patience.
+    /// The parameters after that epoch, leaf after leaf, if `patience` is set.
     #[cfg(feature = "alloc")]
     pub best_parameters: Vec<T>,
     #[cfg(not(feature = "alloc"))]
@@ -155,7 +154,7 @@ pub struct Trained<'a, N, O, T> {
     pub net: &'a N,
     /// The optimizer.
     pub optimizer: &'a O,
-    /// How far the training is. If these three are saved, the training can continue from here.
+    /// How far the training is. If you save these three, the training can continue from here.
     pub state: &'a TrainerState<T>,
     /// The loss of the batch before the update.
     pub loss: T,
@@ -197,14 +196,14 @@ impl<B, T> Trainer<B, T> {
     /// Trains from the [`state`](Self::state) on, until all epochs are done, the patience has ended, or the
     /// observer returns `ControlFlow::Break(())`.
     ///
-    /// With patience, the net has the parameters of the best epoch at the end. If the observer ended the training,
-    /// it keeps its own, so that a second call continues.
+    /// With patience, the net has the parameters of the best epoch at the end. If the observer ends the training, the
+    /// net keeps its last parameters, so that a second call continues.
     ///
     /// # Errors
     /// - [`TrainingCause::Step`]: a step failed, for example because its loss is not finite. See
     ///   [`Optimizer::train_step`] for what it has changed.
     /// - [`TrainingCause::Validation`]: the loss of the validation set is not finite.
-    /// - [`TrainingCause::NoValidation`]: there is patience, but no validation set. Nothing has changed.
+    /// - [`TrainingCause::NoValidation`]: `patience` is set, but there is no validation set. Nothing has changed.
     /// - [`TrainingCause::Data`]: samples could not be gathered.
     ///
     /// After an error the net keeps its parameters, and the state still has those of the best epoch.
@@ -237,7 +236,7 @@ impl<B, T> Trainer<B, T> {
         })
     }
 
-    /// The loop. `step` trains on the samples of a draw: `parts` batches, or what is left of an epoch.
+    /// The loop. `step` trains on the samples of a draw: `parts` batches, or the rest of an epoch if that is shorter.
     #[expect(clippy::too_many_arguments, reason = "what `fit` has, and how a step is done")]
     pub(crate) fn run<In, L, E, X, Y, O, V: Observation>(
         &mut self,
@@ -278,7 +277,20 @@ impl<B, T> Trainer<B, T> {
             self.state.loss_sum += as_f64(loss) * count as f64;
             self.state.loss_samples += count as u64;
             ended = self.state.samples / len as u64;
-            let epoch = (ended > epoch).then(|| self.end(ended, net, validation)).transpose()?;
+            let epoch = if ended > epoch {
+                let validation = validation.map(|data| as_f64(net.loss_on(data, self.batch)));
+                Some(self.end(ended, validation)?)
+            } else {
+                None
+            };
+            #[cfg(feature = "alloc")]
+            if self.patience.is_some() && epoch.is_some_and(|epoch| epoch.best) {
+                let kept = &mut self.state.best_parameters;
+                kept.clear();
+                kept.reserve_exact(L::COUNT);
+                let keep = &mut |leaf: Leaf<T>| kept.extend_from_slice(leaf.values);
+                net.layers.visit(&Path::ROOT, keep);
+            }
             if observer(Trained { net, optimizer, state: &self.state, loss, epoch }).ends() {
                 return Ok(());
             }
@@ -296,25 +308,10 @@ impl<B, T> Trainer<B, T> {
         Ok(())
     }
 
-    /// Ends an epoch.
-    fn end<In, L, E, X, Y>(
-        &mut self,
-        number: u64,
-        net: &Network<T, In, L, E>,
-        validation: Option<&Dataset<X, Y>>,
-    ) -> Result<Epoch, TrainingError>
-    where
-        B: BatchSize,
-        T: Number,
-        In: Shape,
-        L: Layer<T, In>,
-        E: Loss<T, L::Out, B, Y::Batch>,
-        X: Gather<T, B, Batch = In::Batch<T, B>>,
-        Y: Gather<T, B>,
-    {
+    /// Ends an epoch whose validation loss is given.
+    fn end(&mut self, number: u64, validation: Option<f64>) -> Result<Epoch, TrainingError> {
         let loss = self.state.loss_sum / self.state.loss_samples as f64;
         (self.state.loss_sum, self.state.loss_samples) = (0.0, 0);
-        let validation = validation.map(|data| as_f64(net.loss_on(data, self.batch)));
         let lowest = self.state.best.and_then(|epoch| epoch.validation);
         let best = match validation {
             Some(now) if !now.is_finite() => return Err(self.stopped(TrainingCause::Validation)),
@@ -324,14 +321,6 @@ impl<B, T> Trainer<B, T> {
         let epoch = Epoch { number, loss, validation, best };
         if best {
             self.state.best = Some(epoch);
-            #[cfg(feature = "alloc")]
-            if self.patience.is_some() {
-                let kept = &mut self.state.best_parameters;
-                kept.clear();
-                kept.reserve_exact(L::COUNT);
-                let keep = &mut |leaf: Leaf<T>| kept.extend_from_slice(leaf.values);
-                net.layers.visit(&Path::ROOT, keep);
-            }
         }
         Ok(epoch)
     }

@@ -14,7 +14,7 @@ pub trait Zeros: Sized {
     /// All zeros.
     fn zeros() -> Self;
 
-    /// Sets all numbers to zero. The settings of a layer stay.
+    /// Sets all numbers to zero. The settings of a layer do not change.
     fn set_zero(&mut self);
 
     /// Writes zeros into `place` and returns the value there. The default builds one `Self` on the stack.

@@ -1,16 +1,13 @@
 //! The same seed gives the same bits; another seed gives others.
 
 use chainrule::{
-    Affine, D1, Network, Parameters, Pass, Path, Progress, Relu, Sgd, SoftmaxCrossEntropy,
+    Affine, D1, Dropout, Network, Parameters, Pass, Path, Progress, Relu, Sgd, SoftmaxCrossEntropy,
     Training, TwoLayerNet, data::Dataset, init,
 };
 use core::ops::ControlFlow::{Break, Continue};
-use layers::Dropout;
 use nalgebra::{Const, Dyn, SMatrix};
 use rand::{Rng, RngExt, SeedableRng, rngs::Xoshiro128PlusPlus};
 use std::collections::{HashMap, HashSet};
-
-mod layers;
 
 fn data() -> Dataset<Vec<[f64; 16]>, Vec<usize>> {
     let mut rng = Xoshiro128PlusPlus::seed_from_u64(1);
@@ -167,7 +164,7 @@ fn a_training_begins_at_any_iteration() {
     let (data, seed) = (data(), 4);
     let new = || {
         let mut net = DroppingNet::init(&mut Xoshiro128PlusPlus::seed_from_u64(seed));
-        net.layers.2.rate = 0.5;
+        net.layers.2.rate = Some(0.5);
         net
     };
     let numbers = |net: &DroppingNet| {

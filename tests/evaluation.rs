@@ -1,7 +1,7 @@
 //! Tables, splits, scaling and metrics: what they compute, and what they refuse.
 
 use chainrule::{
-    Affine, D1, Network, SoftmaxCrossEntropy, SumSquaredError,
+    Affine, BinaryCrossEntropy, D1, Network, SoftmaxCrossEntropy, SumSquaredError,
     data::{
         DataError, Dataset, Shuffle, Split, Table, folds, one_hot, split, stratified_folds,
         stratified_split,
@@ -234,6 +234,18 @@ fn counts() {
     let unlabelled = Dataset::new(outputs, [0, 9, 2, 1, 1]).unwrap();
     let all = net.measure(&unlabelled, Dyn(2), Confusion::<3>::new()).unwrap();
     assert_eq!((all.unlabelled, all.accuracy()), (1, 0.4));
+}
+
+/// Of a net with one output, 0 and below is class 0.
+#[test]
+fn one_output_decides_between_two_classes() {
+    let net = through::<1, _>(BinaryCrossEntropy);
+    let outputs = vec![-1.0, 2.0, 0.0, f32::NAN, 3.0, 4.0];
+    let data = Dataset::labelled(outputs, vec![0, 1, 1, 0, 0, 1], 2).unwrap();
+    let all = net.measure(&data, Dyn(4), Confusion::<2>::new()).unwrap();
+    assert_eq!((all.counts, all.undecided), ([[1, 1], [1, 2]], [1, 0]));
+    let all = net.measure(&data, Const::<4>, Confusion::<2>::new()).unwrap();
+    assert_eq!(all.accuracy(), 0.5);
 }
 
 /// A million samples in f32. Counts are exact. The sums are of f64 numbers, and their error grows with the logarithm

@@ -1,9 +1,9 @@
-//! The examples run, and what they print is what the chapter says. `cargo test` builds them.
+//! Runs the examples, and compares what they print with the book. `cargo test` builds them.
 
 use std::process::{Command, Output};
 
 fn path(example: &str) -> std::path::PathBuf {
-    // Tests lie in target/PROFILE/deps, examples beside that folder.
+    // Tests are in target/PROFILE/deps; the folder of the examples is beside it.
     let here = std::env::current_exe().unwrap();
     here.ancestors().nth(2).unwrap().join("examples").join(example)
 }
@@ -14,7 +14,7 @@ fn run(example: &str, arguments: &[&str]) -> Output {
     output.unwrap_or_else(|error| panic!("{}: {error}; build the examples first", path.display()))
 }
 
-/// Its standard output, if it ended well.
+/// The standard output of an example, which must succeed.
 fn prints(example: &str, arguments: &[&str]) -> String {
     let Output { status, stdout, stderr } = run(example, arguments);
     assert!(status.success(), "{example}: {}", String::from_utf8_lossy(&stderr));
@@ -124,7 +124,7 @@ fn exchange() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().to_str().unwrap();
     let said = prints("15_pytorch", &["--out", out]);
-    assert!(said.starts_with("360 of 360 predictions are PyTorch's\n"), "{said}");
+    assert!(said.starts_with("360 of 360 predictions equal those of PyTorch\n"), "{said}");
     let said = prints("16_firmware", &["--out", out]);
     assert!(
         said.contains("compiled: the outputs differ by at most") || said.contains("not compiled")
@@ -160,9 +160,9 @@ fn training() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().to_str().unwrap();
     let log = prints("06_train_neuralnet", &["--out", out]);
-    // Piped, the log is lines and nothing else.
+    // In a pipe the log contains only lines and no progress bar.
     assert!(!log.contains(['\r', '\x1b']));
-    // 10,000 mini-batches of 100 are 35 epochs of 28,740 images; the last line is the final one.
+    // 10,000 mini-batches of 100 are 35 epochs of 28,740 images; one more line is the final result.
     assert_eq!(log.matches("train acc, test acc | ").count(), 36);
     let last = log.lines().rfind(|line| line.starts_with("train acc")).unwrap();
     let accuracy: f64 = last.rsplit(' ').next().unwrap().parse().unwrap();
@@ -172,16 +172,16 @@ fn training() {
     let mistakes = std::fs::read_to_string(folder.path().join("mistakes.svg")).unwrap();
     assert!(mistakes.contains("taken for") && log.contains(" mistakes; the worst:\ntest image "));
 
-    let quick = ["--scalar", "f64", "--hidden", "20", "--iterations", "3", "--out", out];
-    assert!(prints("06_train_neuralnet", &quick).contains("64-20-10 on 28740 images"));
-    // Continued from 3 to 5, it ends as if it had not been interrupted.
+    let quick = ["--scalar", "f64", "--hidden", "50", "--iterations", "3", "--out", out];
+    assert!(prints("06_train_neuralnet", &quick).contains("64-50-10 on 28740 images"));
+    // A training that continues from iteration 3 to 5 ends like an uninterrupted one.
     let resumed =
-        ["--scalar", "f64", "--hidden", "20", "--iterations", "5", "--resume", "--out", out];
+        ["--scalar", "f64", "--hidden", "50", "--iterations", "5", "--resume", "--out", out];
     let last =
         |said: String| said.lines().rfind(|line| line.starts_with("train acc")).map(str::to_owned);
     let said = prints("06_train_neuralnet", &resumed);
     assert!(said.contains("continued from iteration 3\n"), "{said}");
-    let whole = ["--scalar", "f64", "--hidden", "20", "--iterations", "5", "--out", out];
+    let whole = ["--scalar", "f64", "--hidden", "50", "--iterations", "5", "--out", out];
     assert_eq!(last(said), last(prints("06_train_neuralnet", &whole)));
     let Output { status, stderr, .. } = run("06_train_neuralnet", &["--resume", "--out", out]);
     let said = String::from_utf8(stderr).unwrap();
@@ -193,7 +193,7 @@ fn training_with_patience() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().to_str().unwrap();
     let train = |more: &[&str]| {
-        let options = ["--optimizer", "adam", "--patience", "2", "--hidden", "20", "--out", out];
+        let options = ["--optimizer", "adam", "--patience", "2", "--hidden", "50", "--out", out];
         prints("06_train_neuralnet", &[&options, more].concat())
     };
     let last =
@@ -211,7 +211,7 @@ fn training_with_patience() {
 fn tables() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().to_str().unwrap();
-    // Each asserts what it promises.
+    // Each example asserts its own results.
     let log = prints("12_tabular", &["--out", out]);
     assert!(log.contains("actual \\ predicted  benign  malignant\n"), "{log}");
     assert_eq!(log, prints("12_tabular", &["--out", out, "--threads", "3"]));
@@ -225,7 +225,7 @@ fn tables() {
     for example in ["06_train_neuralnet", "12_tabular", "13_regression"] {
         let Output { status, stdout, stderr } = run(example, &["--out", "Cargo.toml/x"]);
         let said = String::from_utf8(stderr).unwrap();
-        // Nothing was trained before.
+        // It fails before any training.
         assert!(
             !status.success() && stdout.is_empty() && said.contains("Cargo.toml/x: "),
             "{said}"
@@ -238,7 +238,7 @@ fn tables() {
     );
 }
 
-/// `program | head -1`: the program ends well, and writes nothing to its standard error.
+/// `program | head -1`: the program succeeds, and writes nothing to its standard error.
 #[test]
 fn a_closed_pipe() {
     let folder = tempfile::tempdir().unwrap();
@@ -278,7 +278,7 @@ fn training_refuses_what_cannot_be() {
         "/no/such/folder/train-images-idx3-ubyte.gz, found neither",
     );
     refused(&["--mnist", "examples/data/digits"], "expected 784 features per sample, found 64");
-    refused(&["--hidden", "60"], "compiled are 20, 50 and 100");
+    refused(&["--hidden", "60"], "the example is compiled for 50 and for 100");
     refused(&["--rate", "-1"], "a number above 0 is needed");
     refused(&["--batch", "0"], "batch");
     refused(&["--iterations", "1", "--out", "Cargo.toml"], "Cargo.toml: ");

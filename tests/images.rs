@@ -13,6 +13,10 @@ gradcheck_layer!(avg_pool_overlapping<T>: AvgPool2d<3, 2, 1>, Image<1, 5, 6>);
 gradcheck_layer!(global_avg_pool<T>: GlobalAvgPool2d, Image<2, 3, 4>);
 gradcheck_layer!(augment<T>: Augment, Image<2, 3, 4>, GradCheck::new().pass(Pass::train(1, 2, 3)),
     start: Augment { shift: 1, flip: true });
+gradcheck_layer!(batch_norm<T>: BatchNorm<T, 2>, Image<2, 3, 2>,
+    GradCheck::new().pass(Pass::train(1, 2, 3)).per_sample(false), start: BatchNorm::default());
+gradcheck_layer!(batch_norm_predicts<T>: BatchNorm<T, 2>, Image<2, 3, 2>, GradCheck::new(), start: BatchNorm::default());
+gradcheck_layer!(dropout_2d<T>: Dropout2d, Image<3, 2, 2>, GradCheck::new().pass(Pass::train(1, 2, 3)));
 gradcheck_layer!(dense<T>: Dense<T, Image<2, 3, 2>, 3>, Image<2, 3, 2>);
 
 /// The arrays of one case of the goldens, by name.
@@ -45,6 +49,7 @@ fn assert_close(case: &str, name: &str, found: &[f64], golden: &[f64]) {
 fn parity<const C: usize, H: Size, W: Size, L>(
     case: &str,
     layer: &L,
+    pass: &mut Pass,
     gradient: impl Fn(&L::Gradient) -> [Vec<f64>; 2],
 ) where
     L: Layer<f64, Img<C, H, W>>,
@@ -53,7 +58,7 @@ fn parity<const C: usize, H: Size, W: Size, L>(
     let arrays = golden(case);
     let mut x = Buffer::new(Dyn(arrays["x"].len() / (C * H::N * W::N)));
     Images::as_mut_slice(&mut x).copy_from_slice(&arrays["x"]);
-    let mut pass = Trace::<f64, Img<C, H, W>, L, Dyn>::new(layer, &x, &mut Pass::Predict);
+    let mut pass = Trace::<f64, Img<C, H, W>, L, Dyn>::new(layer, &x, pass);
     assert_close(case, "y", L::Out::flat::<f64, Dyn>(&pass.y), &arrays["y"]);
     let mut dy = pass.y.clone();
     L::Out::flat_mut::<f64, Dyn>(&mut dy).copy_from_slice(&arrays["dy"]);
@@ -65,13 +70,11 @@ fn parity<const C: usize, H: Size, W: Size, L>(
 }
 
 /// The numbers of a weight in PyTorch's order.
-fn torch<S: Grid, const O: usize, const D: usize>(filters: &Filters<f64, S, O, D>) -> Vec<f64> {
+fn torch<S: Grid, const O: usize>(filters: &Filters<f64, S, O>) -> Vec<f64> {
     (0..O).flat_map(|filter| filters.filter(filter)).collect()
 }
 
-fn filters<S: Grid, const O: usize, const D: usize>(
-    case: &str,
-) -> (Filters<f64, S, O, D>, SVector<f64, O>) {
+fn filters<S: Grid, const O: usize>(case: &str) -> (Filters<f64, S, O>, SVector<f64, O>) {
     let arrays = golden(case);
     (Filters::from_torch(&arrays["w"]).unwrap(), SVector::from_column_slice(&arrays["b"]))
 }
@@ -93,35 +96,63 @@ fn conv<
 {
     let (weight, bias) = filters(case);
     let layer = Conv2d::<f64, C, O, K, S, P, D> { weight, bias };
-    parity::<C, H, W, _>(case, &layer, |tree| [torch(&tree.weight), tree.bias.as_slice().to_vec()]);
+    parity::<C, H, W, _>(case, &layer, &mut Pass::Predict, |tree| {
+        [torch(&tree.weight), tree.bias.as_slice().to_vec()]
+    });
 }
 
 #[test]
 fn pytorch_parity() {
+    let predict = &mut Pass::Predict;
     conv::<2, 3, 3, 1, 0, 1, Px<6>, Px<5>>("conv");
     conv::<2, 3, 3, 2, 1, 1, Px<5>, Px<6>>("conv-stride-padding");
     conv::<3, 2, 3, 1, 2, 2, Px<7>, Px<6>>("conv-dilation");
     conv::<1, 2, 2, 3, 0, 1, Px<7>, Px<8>>("conv-leaves-pixels");
     let (weight, bias) = filters("depthwise");
     let layer = DepthwiseConv2d::<f64, 3, 3, 2, 1> { weight, bias };
-    parity::<3, Px<6>, Px<5>, _>("depthwise", &layer, |tree| {
+    parity::<3, Px<6>, Px<5>, _>("depthwise", &layer, predict, |tree| {
         [torch(&tree.weight), tree.bias.as_slice().to_vec()]
     });
     let (weight, bias) = filters("conv1d");
     let layer = Conv1d::<f64, 2, 3, 4, 2, 1, 2> { weight, bias };
-    parity::<2, Px<1>, Px<11>, _>("conv1d", &layer, |tree| {
+    parity::<2, Px<1>, Px<11>, _>("conv1d", &layer, predict, |tree| {
         [torch(&tree.weight), tree.bias.as_slice().to_vec()]
     });
-    parity::<2, Px<6>, Px<7>, _>("max-2", &MaxPool2d::<2>, |()| [vec![], vec![]]);
-    parity::<2, Px<6>, Px<7>, _>("max-3-2-1", &MaxPool2d::<3, 2, 1>, |()| [vec![], vec![]]);
-    parity::<2, Px<6>, Px<7>, _>("avg-2", &AvgPool2d::<2>, |()| [vec![], vec![]]);
-    parity::<2, Px<6>, Px<7>, _>("avg-3-2-1", &AvgPool2d::<3, 2, 1>, |()| [vec![], vec![]]);
-    parity::<2, Px<3>, Px<4>, _>("global", &GlobalAvgPool2d, |()| [vec![], vec![]]);
+    parity::<2, Px<6>, Px<7>, _>("max-2", &MaxPool2d::<2>, predict, |()| [vec![], vec![]]);
+    parity::<2, Px<6>, Px<7>, _>("max-3-2-1", &MaxPool2d::<3, 2, 1>, predict, |()| {
+        [vec![], vec![]]
+    });
+    parity::<2, Px<6>, Px<7>, _>("avg-2", &AvgPool2d::<2>, predict, |()| [vec![], vec![]]);
+    parity::<2, Px<6>, Px<7>, _>("avg-3-2-1", &AvgPool2d::<3, 2, 1>, predict, |()| {
+        [vec![], vec![]]
+    });
+    parity::<2, Px<3>, Px<4>, _>("global", &GlobalAvgPool2d, predict, |()| [vec![], vec![]]);
     let (weight, bias) = filters("dense");
     let dense = Dense::<f64, Image<2, 3, 4>, 5> { weight, bias };
-    parity::<2, Px<3>, Px<4>, _>("dense", &dense, |tree| {
+    parity::<2, Px<3>, Px<4>, _>("dense", &dense, predict, |tree| {
         [torch(&tree.weight), tree.bias.as_slice().to_vec()]
     });
+    for (case, mut pass) in
+        [("batch-norm", Pass::train(0, 0, 0)), ("batch-norm-predicts", Pass::Predict)]
+    {
+        let arrays = golden(case);
+        let vector = |name: &str| SVector::<f64, 2>::from_column_slice(&arrays[name]);
+        let (weight, bias) = (vector("w"), vector("b"));
+        let mut norm = BatchNorm { weight, bias, ..BatchNorm::default() };
+        if matches!(pass, Pass::Predict) {
+            (norm.running_mean, norm.running_var) =
+                (Statistic(vector("mean")), Statistic(vector("var")));
+        }
+        parity::<2, Px<3>, Px<4>, _>(case, &norm, &mut pass, |step| {
+            for (name, from, step) in [
+                ("mean", norm.running_mean, step.running_mean),
+                ("var", norm.running_var, step.running_var),
+            ] {
+                assert_close(case, name, (from.0 + step.0).as_slice(), &arrays[name]);
+            }
+            [step.weight, step.bias].map(|vector| vector.as_slice().to_vec())
+        });
+    }
 }
 
 /// In training each image is one of the moved and mirrored ones, and all of these occur; a prediction changes nothing.
@@ -153,11 +184,36 @@ fn augmentation_moves_and_mirrors() {
     assert_eq!(pass.y.as_slice(), x.as_slice());
 }
 
+/// Channels of a sample are dropped whole, each on its own, and what stays is scaled; a prediction changes nothing.
+#[test]
+fn whole_channels_are_dropped() {
+    type In = Image<100, 2, 3>;
+    let x = Images::<f32, In, _>::from_fn(Dyn(20), |_, [_, row, column]| (1 + row + column) as f32);
+    let layer = Dropout2d { rate: Some(0.25) };
+    let pass = Trace::<f32, In, _, _>::new(&layer, &x, &mut Pass::train(5, 0, 0));
+    let kept = pass.y.as_slice().chunks(6).zip(x.as_slice().chunks(6)).filter(|(y, x)| {
+        let factor = y[0] / x[0];
+        assert!(y.iter().zip(*x).all(|(&y, &x)| y == factor * x), "{y:?} of {x:?}");
+        assert!(factor == 0.0 || factor == 1.0 / 0.75, "{factor}");
+        factor > 0.0
+    });
+    // 1500 of 2000, within four standard deviations of 19.
+    assert!((1424..=1576).contains(&kept.count()));
+    let pass = Trace::<f32, In, _, _>::new(&layer, &x, &mut Pass::Predict);
+    assert_eq!(pass.y.as_slice(), x.as_slice());
+}
+
 #[test]
 fn weights_have_the_shapes_of_pytorch() {
-    assert_eq!(Filters::<f32, Image<3, 5, 5>, 7>::torch_shape(), [7, 3, 5, 5]);
-    assert_eq!(Filters::<f32, Signal<3, 5>, 7, 3>::torch_shape(), [7, 3, 5]);
-    assert_eq!(Filters::<f32, Image<3, 5, 4>, 7, 2>::torch_shape(), [7, 60]);
+    fn dims<L: Parameters<f32> + Zeros>() -> Vec<usize> {
+        let mut dims = Vec::new();
+        L::zeros().visit(&Path::ROOT, &mut |leaf: Leaf<f32>| dims.extend(leaf.dims));
+        dims
+    }
+    assert_eq!(dims::<Conv2d<f32, 3, 7, 5>>(), [7, 3, 5, 5, 7]);
+    assert_eq!(dims::<DepthwiseConv2d<f32, 3, 5>>(), [3, 1, 5, 5, 3]);
+    assert_eq!(dims::<Conv1d<f32, 3, 7, 5>>(), [7, 3, 5, 7]);
+    assert_eq!(dims::<Dense<f32, Image<3, 5, 4>, 7>>(), [7, 60, 7]);
     assert!(Filters::<f32, Image<1, 2, 2>, 1>::from_torch(&[0.0; 5]).is_none());
 }
 

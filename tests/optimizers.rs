@@ -2,7 +2,7 @@
 //! parts, errors, state, memory.
 
 use chainrule::{data::Dataset, *};
-use layers::{BatchNorm, Dropout, Residual, Squares, Sum};
+use layers::{Squares, Sum};
 use nalgebra::{Const, Dyn, SMatrix, SVector, convert};
 use rand::{RngExt, SeedableRng, rngs::Xoshiro128PlusPlus};
 use std::{collections::HashMap, sync::Mutex};
@@ -273,7 +273,7 @@ type Parts = (
 
 fn parts() -> Parts {
     let mut layers: Parts = init::<f64, Parts, 6>();
-    layers.3.rate = 0.25;
+    layers.3.rate = Some(0.25);
     layers
 }
 
@@ -311,12 +311,15 @@ fn frozen_weights_and_statistics_are_no_business_of_a_rule() {
     let rule = || Decaying { rate: 0.1, decay: 1.0 };
     // With steps too small to change a weight, only statistics change.
     let [start, still] = train(Sgd { rate: 1e-300 });
-    assert_eq!((start.3.weight, start.1.scale), (still.3.weight, still.1.scale));
-    assert_ne!(start.1.mean, still.1.mean);
+    assert_eq!((start.3.weight, start.1.weight), (still.3.weight, still.1.weight));
+    assert_ne!(start.1.running_mean, still.1.running_mean);
     for [start, end] in [train(rule()), train(Unfused(rule()))] {
         assert_eq!((end.0, end.2), (start.0, start.2));
         // The layer before is frozen: its outputs, and their moments, are the same for any rule.
-        assert_eq!((end.1.mean, end.1.variance), (still.1.mean, still.1.variance));
+        assert_eq!(
+            (end.1.running_mean, end.1.running_var),
+            (still.1.running_mean, still.1.running_var)
+        );
         // (1 - 0.1)⁵⁰ = 0.005, and what keeps the weights from it is the gradient.
         assert!(end.3.weight.norm() < 0.5 * start.3.weight.norm());
     }
@@ -328,18 +331,18 @@ fn statistics_add_up() {
     type Layers = (BatchNorm<f64, 2>, Frozen<BatchNorm<f64, 2>>);
     type Net = Network<f64, D1<2>, Layers, SumSquaredError>;
     let mut net = Net::init(&mut rng(0));
-    net.layers.1.0.mean.0.fill(2.0);
+    net.layers.1.0.running_mean.0.fill(2.0);
     let frozen = net.layers.1;
     let mut work = Net::workspace(Const::<4>);
     // All numbers here are exact.
     let (a, b) = (SMatrix::<f64, 2, 4>::repeat(8.0), SMatrix::<f64, 2, 4>::repeat(-24.0));
-    net.layers.0.rate = 0.5;
+    net.layers.0.momentum = Some(0.5);
     net.backprop(&a, &a, &mut work);
     net.accumulate(&b, &b, &mut work);
     Sgd::new(1e-300).step(&mut net.layers, &work.grad).unwrap();
-    assert_eq!(net.layers.0.mean.0, SVector::<f64, 2>::repeat((8.0 - 24.0) / 2.0));
+    assert_eq!(net.layers.0.running_mean.0, SVector::<f64, 2>::repeat((8.0 - 24.0) / 2.0));
     // Each from a variance of 1 to 0, half the way.
-    assert_eq!(net.layers.0.variance.0, SVector::<f64, 2>::zeros());
+    assert_eq!(net.layers.0.running_var.0, SVector::<f64, 2>::zeros());
     assert_eq!(net.layers.1, frozen);
 }
 
@@ -369,7 +372,7 @@ fn state_is_restored_by_name() {
         (work2.seed, work2.step) = (9, 5);
         let mut other = Descent::new(rule);
         let mut restored = 0;
-        other.restore(optimizer.steps(), &mut |tree, leaf: LeafMut<f64, 0>| {
+        Optimizer::<f64, Parts>::restore(&mut other, optimizer.steps(), &mut |tree, leaf| {
             leaf.values.copy_from_slice(&saved[&(tree, leaf.path.to_string())]);
             restored += 1;
         });

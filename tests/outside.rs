@@ -1,8 +1,8 @@
-//! What an author outside the crate builds on it: layers with chance, containers, nets as structs
+//! What an author outside the crate builds on it: containers, nets as structs
 //! with named fields, other scalars, threads. The layers are in `layers/mod.rs`.
 
 use chainrule::*;
-use layers::{AutoEncoder, BatchNorm, Dropout, Residual, Squares, Sum};
+use layers::{AutoEncoder, Squares, Sum};
 use nalgebra::{Const, Dyn, SMatrix, SVector};
 use num_dual::Dual64;
 use rand::{RngExt, SeedableRng, rngs::Xoshiro128PlusPlus};
@@ -20,7 +20,7 @@ type Net = Network<f64, D1<6>, AutoEncoder<Encoder, Decoder>, SumSquaredError>;
 
 fn net() -> Net {
     let mut net = Net::init(&mut Xoshiro128PlusPlus::seed_from_u64(1));
-    net.layers.decoder.3 = Dropout { rate: 0.3 };
+    net.layers.decoder.3 = Dropout::new(0.3);
     net
 }
 
@@ -45,10 +45,10 @@ fn names_roles_and_counts() {
         [
             "encoder.0.weight Weight (4, 6)",
             "encoder.0.bias Weight (4, 1)",
-            "encoder.1.scale Weight (4, 1)",
-            "encoder.1.shift Weight (4, 1)",
-            "encoder.1.mean Statistic (4, 1)",
-            "encoder.1.variance Statistic (4, 1)",
+            "encoder.1.weight Weight (4, 1)",
+            "encoder.1.bias Weight (4, 1)",
+            "encoder.1.running_mean Statistic (4, 1)",
+            "encoder.1.running_var Statistic (4, 1)",
             "encoder.2.inner.1.weight Weight (4, 4)",
             "encoder.2.inner.1.bias Weight (4, 1)",
             "decoder.0.weight Frozen (4, 4)",
@@ -113,8 +113,7 @@ fn dual_numbers_agree_with_backpropagation() {
 #[test]
 fn passes_decide_what_is_drawn() {
     let x = SVector::<f64, 100>::repeat(1.0);
-    let draw =
-        |mut pass: Pass| Trace::<_, D1<100>, _, _>::new(&Dropout { rate: 0.4 }, &x, &mut pass).y;
+    let draw = |mut pass: Pass| Trace::<_, D1<100>, _, _>::new(&Dropout::new(0.4), &x, &mut pass).y;
     assert_eq!(draw(Pass::Predict), x);
     let once = draw(Pass::train(1, 0, 0));
     assert_eq!(once, draw(Pass::train(1, 0, 0)));
@@ -166,8 +165,8 @@ fn threads_share_a_net() {
 #[test]
 fn batches_of_changing_size() {
     let (mut net, mut other, mut sgd) = (net(), net(), Sgd::new(0.02));
-    let mut work = Net::workspace(Dyn(3));
-    for samples in [3, 1, 3, 2, 5, 3] {
+    let mut work = Net::workspace(Dyn(4));
+    for samples in [4, 2, 4, 3, 5, 4] {
         let columns = inputs();
         let columns = columns.iter().copied().cycle().take(6 * samples);
         let x = Columns::<f64, 6, Dyn>::from_iterator_generic(Const, Dyn(samples), columns);

@@ -2,6 +2,7 @@
 //! that a stack is a value and not a type, and few types are compiled.
 
 use chainrule::{gradcheck::*, *};
+use core::mem::MaybeUninit;
 use nalgebra::convert;
 use proptest::{prelude::*, test_runner::FileFailurePersistence};
 
@@ -59,17 +60,17 @@ impl<T: Number, const N: usize> Layer<T, D1<N>> for Any<T, N> {
     type Scratch = ();
 
     fn forward<B: BatchSize, P: Purpose>(&self, at: Forward<T, D1<N>, Self, B, P>) {
-        let Forward { x, y, cache: (batch, layer, rms, dropout), scratch, pass } = at;
+        let Forward { x, y, cache: (batch, layer, rms, dropout), pass, .. } = at;
         match self.kind {
-            0 => forward::<T, N, B, P, _>(&self.affine, x, y, &mut (), scratch, pass),
-            1 => forward::<T, N, B, P, _>(&self.batch, x, y, batch, scratch, pass),
-            2 => forward::<T, N, B, P, _>(&self.layer, x, y, layer, scratch, pass),
-            3 => forward::<T, N, B, P, _>(&self.rms, x, y, rms, scratch, pass),
-            4 => forward::<T, N, B, P, _>(&self.rectifier, x, y, &mut (), scratch, pass),
-            5 => forward::<T, N, B, P, _>(&self.scale, x, y, &mut (), scratch, pass),
-            6 => forward::<T, N, B, P, _>(&Dropout::new(0.25), x, y, dropout, scratch, pass),
+            0 => forward::<T, D1<N>, B, P, _>(&self.affine, x, y, &mut (), pass),
+            1 => forward::<T, D1<N>, B, P, _>(&self.batch, x, y, batch, pass),
+            2 => forward::<T, D1<N>, B, P, _>(&self.layer, x, y, layer, pass),
+            3 => forward::<T, D1<N>, B, P, _>(&self.rms, x, y, rms, pass),
+            4 => forward::<T, D1<N>, B, P, _>(&self.rectifier, x, y, &mut (), pass),
+            5 => forward::<T, D1<N>, B, P, _>(&self.scale, x, y, &mut (), pass),
+            6 => forward::<T, D1<N>, B, P, _>(&Dropout::new(0.25), x, y, dropout, pass),
             kind => without_parameters!(kind, layer => {
-                forward::<T, N, B, P, _>(layer, x, y, &mut (), scratch, pass);
+                forward::<T, D1<N>, B, P, _>(layer, x, y, &mut (), pass);
             }),
         }
     }
@@ -79,15 +80,15 @@ impl<T: Number, const N: usize> Layer<T, D1<N>> for Any<T, N> {
         at: Backward<T, D1<N>, Self, B>,
     ) {
         let kind = this.kind;
-        let Backward { x, y, cache: (batch, layer, rms, dropout), mut scratch, dy, mut dx } = at;
+        let Backward { x, y, cache: (batch, layer, rms, dropout), dy, mut dx, .. } = at;
+        let numbers = [x, y, dy];
         // A part that is not in use has the gradient 0.
         macro_rules! parts {
             ($($n:literal $part:ident { $($leaf:ident)* } $cache:expr;)*) => { $(
                 {
                     let mut part = part!(this.$part);
                     if kind == $n {
-                        let (dx, scratch) = (dx.as_deref_mut(), scratch.again());
-                        backward::<T, N, B, _, D>(part, Backward { x, y, cache: $cache, scratch, dy, dx });
+                        backward::<T, D1<N>, B, _, D>(part, numbers, $cache, dx.as_deref_mut());
                     } else {
                         $(part!(part.$leaf).add(|_| {});)*
                     }
@@ -104,17 +105,15 @@ impl<T: Number, const N: usize> Layer<T, D1<N>> for Any<T, N> {
         match kind {
             0..=4 => {}
             5 => {
-                let (scale, cache) = (Grad::nowhere(&this.scale), &mut ());
-                backward::<T, N, B, _, Nowhere>(scale, Backward { x, y, cache, scratch, dy, dx });
+                let scale = Grad::nowhere(&this.scale);
+                backward::<T, D1<N>, B, _, Nowhere>(scale, numbers, &mut (), dx);
             }
             6 => {
-                let (layer, cache) = (Dropout::new(0.25), dropout);
-                let at = Backward { x, y, cache, scratch, dy, dx };
-                backward::<T, N, B, _, Nowhere>(Grad::nowhere(&layer), at);
+                let layer = Dropout::new(0.25);
+                backward::<T, D1<N>, B, _, Nowhere>(Grad::nowhere(&layer), numbers, dropout, dx);
             }
             _ => without_parameters!(kind, layer => {
-                let at = Backward { x, y, cache: &mut (), scratch, dy, dx };
-                backward::<T, N, B, _, Nowhere>(Grad::nowhere(layer), at);
+                backward::<T, D1<N>, B, _, Nowhere>(Grad::nowhere(layer), numbers, &mut (), dx);
             }),
         }
     }
@@ -122,27 +121,28 @@ impl<T: Number, const N: usize> Layer<T, D1<N>> for Any<T, N> {
 
 /// Compiled once for each layer, whatever stack it is in.
 #[inline(never)]
-fn forward<T: Number, const N: usize, B: BatchSize, P: Purpose, L>(
+fn forward<T: Number, S: Shape, B: BatchSize, P: Purpose, L: Layer<T, S, Out = S>>(
     layer: &L,
-    x: &Columns<T, N, B>,
-    y: &mut Columns<T, N, B>,
+    x: &Batch<T, S, B>,
+    y: &mut Batch<T, S, B>,
     cache: &mut L::Cache<B, P>,
-    scratch: Scratch<()>,
     pass: &mut Pass,
-) where
-    L: Layer<T, D1<N>, Out = D1<N>, Scratch = ()>,
-{
+) {
+    let mut place = MaybeUninit::uninit();
+    let scratch = Scratch::lent(&mut place);
     layer.forward::<B, P>(Forward { x, y, cache, scratch, pass });
 }
 
 #[inline(never)]
-fn backward<T: Number, const N: usize, B: BatchSize, L, D: Destination<T>>(
+fn backward<T: Number, S: Shape, B: BatchSize, L: Layer<T, S, Out = S>, D: Destination<T>>(
     this: Grad<T, L, D>,
-    at: Backward<T, D1<N>, L, B>,
-) where
-    L: Layer<T, D1<N>, Out = D1<N>, Scratch = ()>,
-{
-    L::backward::<B, D>(this, at);
+    [x, y, dy]: [&Batch<T, S, B>; 3],
+    cache: &mut L::Cache<B, ToTrain>,
+    dx: Option<&mut Batch<T, S, B>>,
+) {
+    let mut place = MaybeUninit::uninit();
+    let scratch = Scratch::lent(&mut place);
+    L::backward::<B, D>(this, Backward { x, y, cache, scratch, dy, dx });
 }
 
 /// Six layers of any kind, of 2, 4 and 5 numbers, in all containers. A layer of kind `Identity` is none.
@@ -160,6 +160,98 @@ fn stack<T: Number>([a, b, c, d, e, f]: [u8; 6]) -> Stack<T> {
         Affine::zeros(),
         Repeat { layers: [any(e), any(f)] },
     )
+}
+
+type Small = Image<2, 5, 4>;
+
+/// A layer that keeps the size of small images, of one of the [`IMAGE_KINDS`].
+struct OnImages<T: Number> {
+    conv: Conv2d<T, 2, 2, 3, 1, 1>,
+    dilated: Conv2d<T, 2, 2, 3, 1, 2, 2>,
+    depthwise: DepthwiseConv2d<T, 2, 3, 1, 1>,
+    batch: BatchNorm<T, 2>,
+    kind: u8,
+}
+parameters!(OnImages<T: scalar> { conv, dilated, depthwise, batch, keep kind });
+
+const IMAGE_KINDS: u8 = 10;
+
+fn on_images<T: Number>(kind: u8) -> OnImages<T> {
+    let mut any = OnImages::<T>::zeros();
+    (any.kind, any.batch) = (kind % IMAGE_KINDS, BatchNorm::default());
+    any
+}
+
+/// Calls `$call` with the layer and the cache of a kind that has no parameters.
+macro_rules! on_images_without_parameters {
+    ($kind:expr, $seed:ident, |$layer:ident, $cache:ident| $call:expr) => {
+        on_images_without_parameters!(@match $kind, $layer, $cache, $call, 4 Dropout2d { rate: Some(0.25) }, $seed;
+            5 Augment { shift: 1, flip: true }, $seed; 6 MaxPool2d::<3, 1, 1>, &mut ();
+            7 AvgPool2d::<3, 1, 1>, &mut (); 8 Relu, &mut (); 9 Identity, &mut ();)
+    };
+    (@match $kind:expr, $layer:ident, $cache:ident, $call:expr, $($n:literal $is:expr, $of:expr;)+) => {
+        match $kind {
+            $($n => { let ($layer, $cache) = (&$is, $of); $call })+
+            _ => {}
+        }
+    };
+}
+
+impl<T: Number> Layer<T, Small> for OnImages<T> {
+    type Out = Small;
+    type Cache<B: BatchSize, P: Purpose> =
+        (<BatchNorm<T, 2> as Layer<T, Small>>::Cache<B, P>, Option<u64>);
+    type Scratch = ();
+
+    fn forward<B: BatchSize, P: Purpose>(&self, at: Forward<T, Small, Self, B, P>) {
+        let Forward { x, y, cache: (batch, seed), pass, .. } = at;
+        match self.kind {
+            0 => forward::<T, Small, B, P, _>(&self.conv, x, y, &mut (), pass),
+            1 => forward::<T, Small, B, P, _>(&self.dilated, x, y, &mut (), pass),
+            2 => forward::<T, Small, B, P, _>(&self.depthwise, x, y, &mut (), pass),
+            3 => forward::<T, Small, B, P, _>(&self.batch, x, y, batch, pass),
+            kind => on_images_without_parameters!(kind, seed, |layer, cache| {
+                forward::<T, Small, B, P, _>(layer, x, y, cache, pass);
+            }),
+        }
+    }
+
+    fn backward<B: BatchSize, D: Destination<T>>(
+        mut this: Grad<T, Self, D>,
+        at: Backward<T, Small, Self, B>,
+    ) {
+        let kind = this.kind;
+        let Backward { x, y, cache: (batch, seed), dy, mut dx, .. } = at;
+        let numbers = [x, y, dy];
+        macro_rules! parts {
+            ($($n:literal $part:ident { $($leaf:ident)* } $cache:expr;)*) => { $(
+                {
+                    let mut part = part!(this.$part);
+                    if kind == $n {
+                        backward::<T, Small, B, _, D>(part, numbers, $cache, dx.as_deref_mut());
+                    } else {
+                        $(part!(part.$leaf).add(|_| {});)*
+                    }
+                }
+            )* };
+        }
+        parts! {
+            0 conv { weight bias } &mut ();
+            1 dilated { weight bias } &mut ();
+            2 depthwise { weight bias } &mut ();
+            3 batch { weight bias running_mean running_var } batch;
+        }
+        on_images_without_parameters!(kind, seed, |layer, cache| {
+            backward::<T, Small, B, _, Nowhere>(Grad::nowhere(layer), numbers, cache, dx);
+        });
+    }
+}
+
+/// Four layers of any kind on images, then one that makes them smaller, and one that makes vectors of them.
+type ImageStack<T> = (Repeat<OnImages<T>, 4>, Conv2d<T, 2, 2, 2, 2>, Dense<T, Image<2, 2, 2>, 3>);
+
+fn image_stack<T: Number>(kinds: [u8; 4]) -> ImageStack<T> {
+    (Repeat { layers: kinds.map(on_images) }, Conv2d::zeros(), Dense::zeros())
 }
 
 /// In training batch normalisation mixes the samples, and one sample has no variance.
@@ -218,5 +310,14 @@ proptest! {
         let check = at(case, trains).mode(Mode::Directional);
         unwrap(&kinds, check.check::<f32, D1<2>, _>(&stack::<f32>(kinds)));
         unwrap(&kinds, check.check::<f64, D1<2>, _>(&stack::<f64>(kinds)));
+    }
+
+    /// The same on images.
+    #[test]
+    fn random_stacks_on_images(case in strategy::cases(1..4), trains: bool, mut kinds: [u8; 4], layers in 0..=4_usize) {
+        kinds.iter_mut().skip(layers).for_each(|kind| *kind = IMAGE_KINDS - 1);
+        let check = at(case, trains).mode(Mode::Directional);
+        unwrap(&kinds, check.check::<f32, Small, _>(&image_stack::<f32>(kinds)));
+        unwrap(&kinds, check.check::<f64, Small, _>(&image_stack::<f64>(kinds)));
     }
 }

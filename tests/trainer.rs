@@ -2,9 +2,9 @@
 //! what it refuses.
 
 use chainrule::{
-    Adam, Affine, BatchSize, D1, Epoch, Labels, Network, Number, Parameters, Parts, Path, Sgd,
-    SoftmaxCrossEntropy, StepError, SumSquaredError, Threads, Trainer, TrainingCause,
-    TrainingError, TwoLayerNet,
+    Adam, Affine, BatchSize, D1, Epoch, Labels, Network, Number, Optimizer, Parameters, Parts,
+    Path, Relu, Sgd, SoftmaxCrossEntropy, StepError, SumSquaredError, Threads, Trainer,
+    TrainingCause, TrainingError, TwoLayerNet,
     data::{DataError, Dataset, Gather, Samples},
 };
 use nalgebra::{Const, Dyn, SMatrix, SVector};
@@ -12,6 +12,7 @@ use rand::{RngExt, SeedableRng, rngs::Xoshiro128PlusPlus};
 use std::{cell::RefCell, ops::ControlFlow};
 
 type Net = TwoLayerNet<f64, 2, 8, 2>;
+type Layers = (Affine<f64, 2, 8>, Relu, Affine<f64, 8, 2>);
 type Points = Dataset<Vec<[f64; 2]>, Vec<usize>>;
 
 fn net(seed: u64) -> Net {
@@ -139,7 +140,9 @@ fn a_training_continues_to_the_bit() {
                     return ControlFlow::Continue(());
                 }
                 let mut state = Vec::new();
-                at.optimizer.visit_state::<f64>(&mut |_, leaf| state.push(leaf.values.to_vec()));
+                Optimizer::<f64, Layers>::visit_state(at.optimizer, &mut |_, leaf| {
+                    state.push(leaf.values.to_vec());
+                });
                 saved = Some((at.net.clone(), at.optimizer.steps(), state, at.state.clone()));
                 ControlFlow::Break(())
             })
@@ -147,7 +150,7 @@ fn a_training_continues_to_the_bit() {
         let (mut net, steps, state, at) = saved.unwrap();
         let mut optimizer = Adam::new(0.05);
         let mut leaves = state.into_iter();
-        optimizer.restore::<f64>(steps, &mut |_, leaf| {
+        Optimizer::<f64, Layers>::restore(&mut optimizer, steps, &mut |_, leaf| {
             leaf.values.copy_from_slice(&leaves.next().unwrap());
         });
         let mut resumed = Trainer { state: at, ..fresh() };

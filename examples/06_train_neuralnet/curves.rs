@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 #[derive(Default)]
 pub struct Curves {
-    /// The iteration at which they begin.
+    /// The iteration at which the curves begin.
     pub first: usize,
     /// The loss of each mini-batch.
     pub losses: Vec<f64>,
@@ -17,7 +17,7 @@ impl Curves {
     /// Draws both curves into a file of `folder`.
     pub fn draw(&self, folder: &Path, net: &str) -> Result<PathBuf, Failure> {
         let losses = (self.first..).zip(&self.losses).map(|(i, &loss)| (i as f64, loss));
-        // What a reader looks for is the trend: the mean of the last fiftieth of the run.
+        // To show the trend, also draw the mean over a fiftieth of the run.
         let window = (self.losses.len() / 50).max(1);
         let means =
             self.losses.windows(window).map(|part| part.iter().sum::<f64>() / window as f64);

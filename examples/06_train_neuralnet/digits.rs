@@ -1,4 +1,4 @@
-//! The 8×8 digits that are embedded here; `examples/data/digits/README.md` says whose they are.
+//! The embedded 8×8 digits; `examples/data/digits/README.md` names their source.
 
 use super::Digits;
 use chainrule::data::{Dataset, FileError, Pixels, read_labelled};
@@ -26,9 +26,9 @@ pub fn embedded() -> Result<[Digits<64>; 2], FileError> {
     ])
 }
 
-/// The digits, `copies` times each with noise, and every third of those moved by one pixel. The
-/// test digits are other people's: on the 1,437 alone the net learns these by heart, and then
-/// knows 91 % of those.
+/// Each digit `copies` times, with noise, and every third of these moved by one pixel. Other people
+/// wrote the test digits. If the net trains on the 1,437 digits alone, it learns them by heart and
+/// recognises 91 % of the test digits.
 pub fn varied(digits: &Digits<64>, copies: usize, seed: u64) -> Option<Digits<64>> {
     let mut rng = Xoshiro128PlusPlus::seed_from_u64(seed ^ 0x6469_6769_7473);
     let (mut images, mut labels) = (Vec::new(), Vec::new());

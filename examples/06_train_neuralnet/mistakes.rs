@@ -1,4 +1,4 @@
-//! The test images that the net gets most wrong.
+//! Pictures of the worst mistakes of the net on the test images.
 
 use super::{Digits, Net, common::Failure};
 use chainrule::Number;
@@ -15,7 +15,7 @@ pub struct Mistake {
     pub probabilities: [f64; 2],
 }
 
-/// All mistakes, those first in which the net gives the right digit the lowest probability.
+/// All mistakes, sorted by the probability that the net gives to the right digit, the lowest first.
 pub fn find<T: Number, const IN: usize, const HIDDEN: usize>(
     net: &Net<T, IN, HIDDEN>,
     test: &Digits<IN>,

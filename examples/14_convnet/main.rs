@@ -1,101 +1,61 @@
-//! Chapter 7: convolutional nets. The book's SimpleConvNet or LeNet-5 learns the handwritten digits that are embedded
-//! here, or with `--mnist DIR` MNIST. Then it draws its first filters before and after, its worst mistakes, and which
-//! digit it takes for which. `--help` lists the options.
+//! Chapter 7: convolutional nets. The book's SimpleConvNet or LeNet-5 learns the embedded handwritten digits, or with
+//! `--mnist DIR` MNIST. Then the example draws the first filters before and after the training, the worst mistakes, and
+//! the confusion matrix. `--help` lists the options.
 
+#[macro_use]
+#[path = "../common/mod.rs"]
+mod common;
 #[path = "../06_train_neuralnet/digits.rs"]
-#[allow(dead_code)] // its noise is not needed here
+#[allow(dead_code)] // this example does not add noise
 mod digits;
+mod nets;
 mod pictures;
 
 use chainrule::{
-    Adam, Affine, Augment, Conv2d, D1, Dense, Flat, Image, Images, Img, Layer, MaxPool2d, Network,
-    Progress, Px, Relu, Size, SoftmaxCrossEntropy, Training, Zeros,
+    Adam, Augment, D1, Flat, Image, Images, Img, Layer, Network, Progress, Px, Size,
+    SoftmaxCrossEntropy, Training, Zeros,
     data::{Dataset, Pixels, as_images, read_mnist},
     ops,
     schedule::Cosine,
 };
 use clap::{Parser, ValueEnum};
+use common::Failure;
 use nalgebra::Dyn;
+use nets::{LeNet, Simple};
 use pictures::{Mistake, Pictures};
 use rand::{SeedableRng, rngs::Xoshiro128PlusPlus};
-use std::{error::Error, path::PathBuf, process::ExitCode, time::Instant};
+use std::{path::PathBuf, process::ExitCode, time::Instant};
 
 type Digits<const IN: usize> = Dataset<Pixels<IN>, Vec<usize>>;
 
-/// Chapter 7.5, for images of 28×28. The size of each layer's input follows from the layer before; only `Dense` names its
-/// image.
-type SimpleConvNet = (
-    Conv2d<f32, 1, 30, 5>,
-    Relu,
-    MaxPool2d<2>,
-    Dense<f32, Image<30, 12, 12>, 100>,
-    Relu,
-    Affine<f32, 100, 10>,
-);
-
-/// LeCun and others, 1998 (chapter 7.6.1), with ReLU and the largest number of each window.
-type LeNet5 = (
-    Conv2d<f32, 1, 6, 5>,
-    Relu,
-    MaxPool2d<2>,
-    Conv2d<f32, 6, 16, 5>,
-    Relu,
-    MaxPool2d<2>,
-    Dense<f32, Image<16, 4, 4>, 120>,
-    Relu,
-    Affine<f32, 120, 84>,
-    Relu,
-    Affine<f32, 84, 10>,
-);
-
-/// The same for images of 8×8: a padding of 2 keeps their size. As there are few of them, each step moves them by up to
-/// one pixel.
-type SmallConvNet = (
-    Augment,
-    Conv2d<f32, 1, 30, 5, 1, 2>,
-    Relu,
-    MaxPool2d<2>,
-    Dense<f32, Image<30, 4, 4>, 100>,
-    Relu,
-    Affine<f32, 100, 10>,
-);
-type SmallLeNet = (
-    Augment,
-    Conv2d<f32, 1, 6, 5, 1, 2>,
-    Relu,
-    MaxPool2d<2>,
-    Conv2d<f32, 6, 16, 5, 1, 2>,
-    Relu,
-    MaxPool2d<2>,
-    Dense<f32, Image<16, 2, 2>, 120>,
-    Relu,
-    Affine<f32, 120, 84>,
-    Relu,
-    Affine<f32, 84, 10>,
-);
+type SimpleConvNet = Simple<f32, 0, Image<30, 12, 12>>;
+type LeNet5 = LeNet<f32, 0, Image<16, 4, 4>>;
+/// As there are few images of 8×8, each step moves them by up to one pixel.
+type SmallConvNet = (Augment, Simple<f32, 2, Image<30, 4, 4>>);
+type SmallLeNet = (Augment, LeNet<f32, 2, Image<16, 2, 2>>);
 
 /// Trains a convolutional net on handwritten digits.
 #[derive(Parser)]
 struct Options {
-    /// Which net
+    /// The net to train
     #[arg(long, default_value = "simple")]
     net: Which,
     /// A folder with the four files of MNIST, instead of the embedded digits
     #[arg(long, value_name = "DIR")]
     mnist: Option<PathBuf>,
-    /// How often it goes through the images [default: 120; with --mnist 20]
+    /// Epochs [default: 120; with --mnist 20]
     #[arg(long)]
     epochs: Option<usize>,
-    /// Images in a step
+    /// Images in a mini-batch
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=10_000))]
     batch: u16,
-    /// Adam's learning rate at first [default: 0.003; with --mnist 0.001]
+    /// First learning rate of Adam [default: 0.003; with --mnist 0.001]
     #[arg(long)]
     rate: Option<f32>,
-    /// For first weights and the order of the images
+    /// Seed of the first weights and of the choice of images
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// The folder for the pictures
+    /// Folder for the pictures; created if missing
     #[arg(long, value_name = "DIR", default_value = "out")]
     out: PathBuf,
 }
@@ -108,13 +68,14 @@ enum Which {
     Lenet,
 }
 
-/// Trains a net of the layers `L`, whose first filters `filters` returns, after `prepare`. Returns the accuracy on the test images.
+/// Calls `prepare` on the layers `L`, trains them, and returns the accuracy on the test images. `filters` returns the
+/// filters of the first convolution.
 fn train<L, H: Size, const IN: usize>(
     options: &Options,
     [train, test]: &[Digits<IN>; 2],
     filters: fn(&L) -> Vec<Vec<f32>>,
     prepare: fn(&mut L),
-) -> Result<f32, Box<dyn Error>>
+) -> Result<f32, Failure>
 where
     L: Layer<f32, Img<1, H, H>, Out = D1<10>> + Zeros,
 {
@@ -139,14 +100,14 @@ where
         iterations: (epochs * train.len()).div_ceil(batch),
         seed: options.seed,
     };
-    // The rate falls to a hundredth, so that the net does not end in the middle of a jump.
+    // The rate falls to a hundredth, so that the last steps are small.
     let rate = options.rate.unwrap_or(if options.mnist.is_some() { 0.001 } else { 0.003 });
     let cosine = Cosine { steps: training.iterations as u64, last: 0.01 };
     let mut adam = Adam::new(rate).schedule(cosine);
     let before = filters(&net.layers);
     let start = Instant::now();
     training.run(&mut net, &mut adam, &train, |Progress { net, iteration, epoch, loss }| {
-        // Twenty lines.
+        // Print about twenty lines.
         if epoch.is_some_and(|epoch| epoch % (epochs / 20).max(1) == 0) {
             let accuracy = net.accuracy_on(&test, Dyn(100));
             println!("iteration {iteration:>5}, loss {loss:.4}, test acc {accuracy:.4}");
@@ -173,7 +134,7 @@ where
     Ok(accuracy)
 }
 
-/// Adds what the net says of some images to the pictures.
+/// Adds the predictions for some images to the pictures.
 fn look<H: Size>(
     pictures: &mut Pictures,
     x: &Images<f32, Img<1, H, H>, Dyn>,
@@ -195,45 +156,51 @@ fn look<H: Size>(
     }
 }
 
-fn run(options: &Options) -> Result<(), Box<dyn Error>> {
-    // The filters of the convolution at this index.
+fn run(options: &Options) -> Result<(), Failure> {
+    common::writable(&options.out)?;
+    /// The filters of a convolution.
     macro_rules! filters {
-        ($conv:tt) => {
-            |layers| {
-                let weight = &layers.$conv.weight;
-                (0..layers.$conv.bias.len()).map(|filter| weight.filter(filter).collect()).collect()
+        (|$layers:ident| $conv:expr) => {
+            |$layers| {
+                let conv = &$conv;
+                (0..conv.bias.len()).map(|filter| conv.weight.filter(filter).collect()).collect()
             }
         };
     }
     if let Some(folder) = &options.mnist {
         let data = read_mnist::<784, 10>(folder)?;
         match options.net {
-            Which::Simple => {
-                train::<SimpleConvNet, Px<28>, 784>(options, &data, filters!(0), |_| {})?
+            Which::Simple => train::<SimpleConvNet, Px<28>, 784>(
+                options,
+                &data,
+                filters!(|layers| layers.0),
+                |_| {},
+            )?,
+            Which::Lenet => {
+                train::<LeNet5, Px<28>, 784>(options, &data, filters!(|layers| layers.0), |_| {})?
             }
-            Which::Lenet => train::<LeNet5, Px<28>, 784>(options, &data, filters!(0), |_| {})?,
         };
         return Ok(());
     }
     let data = digits::embedded()?;
     const AUGMENT: Augment = Augment { shift: 1, flip: false };
     match options.net {
-        Which::Simple => train::<SmallConvNet, Px<8>, 64>(options, &data, filters!(1), |layers| {
-            layers.0 = AUGMENT
-        })?,
-        Which::Lenet => train::<SmallLeNet, Px<8>, 64>(options, &data, filters!(1), |layers| {
-            layers.0 = AUGMENT
-        })?,
+        Which::Simple => train::<SmallConvNet, Px<8>, 64>(
+            options,
+            &data,
+            filters!(|layers| layers.1.0),
+            |layers| layers.0 = AUGMENT,
+        )?,
+        Which::Lenet => train::<SmallLeNet, Px<8>, 64>(
+            options,
+            &data,
+            filters!(|layers| layers.1.0),
+            |layers| layers.0 = AUGMENT,
+        )?,
     };
     Ok(())
 }
 
 fn main() -> ExitCode {
-    match run(&Options::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    common::exit(run(&Options::parse()))
 }

@@ -11,12 +11,12 @@ pub struct Mistake {
     pub image: Vec<f32>,
     pub label: usize,
     pub said: usize,
-    /// The probability that the net gives to what it said, and to the label.
+    /// The probabilities that the net gives to its prediction and to the label.
     pub chance: f32,
     pub of_label: f32,
 }
 
-/// What is drawn.
+/// The data of the pictures.
 #[derive(Default)]
 pub struct Pictures {
     /// The rows and columns of an image.
@@ -25,7 +25,7 @@ pub struct Pictures {
     pub before: Vec<Vec<f32>>,
     pub after: Vec<Vec<f32>>,
     pub mistakes: Vec<Mistake>,
-    /// How many images of a digit (row) the net took for which (column).
+    /// The confusion matrix: how many images of a digit (row) got which prediction (column).
     pub confusion: [[usize; 10]; 10],
 }
 
@@ -70,8 +70,6 @@ impl Svg {
 impl Pictures {
     /// Draws all into files in a folder, which are returned.
     pub fn draw(&mut self, folder: &Path) -> io::Result<Vec<PathBuf>> {
-        fs::create_dir_all(folder)
-            .map_err(|e| io::Error::new(e.kind(), format!("{}: {e}", folder.display())))?;
         Ok(vec![
             self.filters().write(folder.join("filters.svg"))?,
             self.worst().write(folder.join("mistakes.svg"))?,
@@ -124,13 +122,13 @@ impl Pictures {
     /// The confusion matrix, each row from white (none) to dark blue (all).
     fn confused(&self) -> Svg {
         let mut svg = Svg::new(10 * 44 + 80, 10 * 44 + 90);
-        svg.text(60, 20, "what the net says (columns) of each digit (rows)");
+        svg.text(60, 20, "predictions (columns) for each digit (rows)");
         for (label, row) in self.confusion.iter().enumerate() {
             let all = row.iter().sum::<usize>().max(1);
             svg.text(36, 76 + label * 44, &label.to_string());
             svg.text(76 + label * 44, 44, &label.to_string());
             for (said, &count) in row.iter().enumerate() {
-                // By the root, so that a single mistake can be seen.
+                // The colour follows the root, so that a single mistake is visible.
                 let share = (count as f32 / all as f32).sqrt();
                 let fade = |dark: f32| (255.0 - share * (255.0 - dark)) as u8;
                 svg.square(

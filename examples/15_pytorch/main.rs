@@ -1,5 +1,6 @@
-//! From PyTorch and back: a net that PyTorch trained on the 8×8 digits predicts the same here, is trained for a while, and
-//! is saved for PyTorch. `train.py` beside this file is the other side.
+//! Exchange of weights with PyTorch. The example loads a net that PyTorch trained on the 8×8 digits, compares the
+//! predictions, trains the net further, and saves it for PyTorch. `train.py` beside this file is the program in
+//! PyTorch.
 
 use chainrule::data::read_labelled;
 use chainrule::{Adam, D1, Network, Relu, SoftmaxCrossEntropy, Training, named};
@@ -14,7 +15,7 @@ struct Options {
     /// The weights from PyTorch
     #[arg(long, value_name = "FILE", default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/15_pytorch/digits.safetensors"))]
     weights: PathBuf,
-    /// Folder for the file for PyTorch; made if it is not there
+    /// Folder for the file for PyTorch; created if missing
     #[arg(long, value_name = "DIR", default_value = "out")]
     out: PathBuf,
 }
@@ -24,7 +25,7 @@ type Affine<const I: usize, const O: usize> = chainrule::Affine<f32, I, O>;
 // PyTorch's `nn.Sequential(nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 10))`.
 type Net = Network<f32, D1<64>, (Affine<64, 32>, Relu, Affine<32, 10>), SoftmaxCrossEntropy>;
 
-// The same with other names: a file of `0.weight` is loaded into `hidden.weight`.
+// The same net with other names: `0.weight` of the file goes into `hidden.weight`.
 named!(Digits { hidden: Affine<64, 32>, relu: Relu, scores: Affine<32, 10> });
 type Named = Network<f32, D1<64>, Digits, SoftmaxCrossEntropy>;
 
@@ -49,7 +50,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let (x, _) = test.batch(&[sample], Const::<1>)?;
         same += usize::from(net.predict(&x).imax() == usize::from(expected - b'0'));
     }
-    println!("{same} of {} predictions are PyTorch's", test.len());
+    println!("{same} of {} predictions equal those of PyTorch", test.len());
     assert_eq!(same, test.len());
 
     let mut named = Named::init(&mut rng);
@@ -63,7 +64,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("test accuracy {:.4}", net.accuracy_on(&test, Const::<90>));
     let training = Training { batch: Const::<100>, iterations: 200, seed: 0 };
     training.run(&mut net, &mut Adam::new(0.001), &train, |_| ())?;
-    println!("after 200 mini-batches more {:.4}", net.accuracy_on(&test, Const::<90>));
+    println!("after 200 more mini-batches {:.4}", net.accuracy_on(&test, Const::<90>));
 
     fs::create_dir_all(&options.out)?;
     let file = options.out.join("digits.safetensors");

@@ -1,7 +1,7 @@
-"""Trains 64-32-10 on the 8×8 digits in PyTorch. Writes digits.safetensors, and predicted.txt: the class of each of the
-360 test digits.
+"""Trains a 64-32-10 net on the 8×8 digits in PyTorch. Writes digits.safetensors, and predicted.txt with the predicted class
+of each of the 360 test digits.
 
-With a file, `train.py FILE`, it loads that file with strict=True and counts equal predictions.
+`train.py FILE` loads that file with strict=True instead, and counts equal predictions.
 """
 
 import gzip

@@ -1,4 +1,4 @@
-//! What several examples share: printing, the folder for results, and charts.
+//! Code that several examples share: printing, the folder for results, and charts.
 #![allow(dead_code, reason = "no example uses all of it")]
 
 #[macro_use]
@@ -14,7 +14,7 @@ use std::{
 
 pub type Failure = Box<dyn Error + Send + Sync>;
 
-/// Says what failed, if anything did.
+/// Prints the error, if there is one.
 pub fn exit(result: Result<(), Failure>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -25,7 +25,7 @@ pub fn exit(result: Result<(), Failure>) -> ExitCode {
     }
 }
 
-/// Makes the folder, and tries to write into it: before the work, so that no result is lost.
+/// Makes the folder, and tries to write into it. Call this before the work, so that no result is lost.
 pub fn writable(folder: &Path) -> Result<(), Failure> {
     let probe = folder.join(".probe");
     let tried = fs::create_dir_all(folder).and_then(|()| fs::write(&probe, ""));
@@ -38,12 +38,12 @@ pub const BLUE: RGBColor = RGBColor(31, 119, 180);
 pub const ORANGE: RGBColor = RGBColor(214, 90, 20);
 pub const FAINT: RGBColor = RGBColor(190, 205, 220);
 
-/// What a chart shows.
+/// One curve of a chart.
 pub struct Series<'a> {
     pub name: &'a str,
     pub colour: RGBColor,
     pub points: Vec<(f64, f64)>,
-    /// Dots, or a line.
+    /// Whether to draw dots instead of a line.
     pub dots: bool,
 }
 
@@ -69,7 +69,7 @@ pub fn picture<const N: usize>(
     Ok(path)
 }
 
-/// A chart with both axes labelled. Points that are not finite are left out.
+/// A chart with both axes labelled. It leaves out points that are not finite.
 pub fn chart(
     area: &Area,
     title: &str,

@@ -1,6 +1,6 @@
-//! Printing that no closed pipe ends.
+//! A `println!` for programs whose output may be closed.
 
-/// As the standard `println!`. When the reader has gone (`| head -1`), the program goes on without a word.
+/// As the standard `println!`, but if the reader has closed the pipe (`| head -1`), the program continues silently.
 macro_rules! println {
     ($($text:tt)*) => {{
         use std::io::Write as _;

@@ -42,6 +42,7 @@ impl<S, X: Samples> Samples for AsImages<S, X> {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: Number, const N: usize, const C: usize, H: Size, W: Size, B: BatchSize, X> Gather<T, B>
     for AsImages<Img<C, H, W>, X>
 where

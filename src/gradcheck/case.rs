@@ -2,6 +2,7 @@
 
 use super::Real;
 use crate::shape::{Buffer, Columns, Flat};
+use alloc::{vec, vec::Vec};
 use core::fmt;
 use nalgebra::Dyn;
 use rand::{Rng, SeedableRng, rngs::Xoshiro128PlusPlus};
@@ -75,6 +76,12 @@ impl Case {
         }
     }
 
+    pub(super) fn numbers<T: Real>(&self, salt: u64, count: usize) -> Vec<T> {
+        let mut numbers = vec![T::zero(); count];
+        self.fill(salt, &mut numbers);
+        numbers
+    }
+
     /// A batch of inputs, or of targets.
     pub fn batch<T: Real, S: Flat>(&self, salt: u64) -> S::Batch<T, Dyn> {
         let mut x = Buffer::new(Dyn(self.batch));
@@ -83,7 +90,7 @@ impl Case {
     }
 
     /// A label below `N` for each sample.
-    pub fn labels<const N: usize>(&self, salt: u64) -> alloc::vec::Vec<usize> {
+    pub fn labels<const N: usize>(&self, salt: u64) -> Vec<usize> {
         let mut rng = self.rng(salt);
         let draw = |_| ((u64::from(rng.next_u32()) * N as u64) >> 32) as usize;
         (0..self.batch).map(draw).collect()

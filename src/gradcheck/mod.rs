@@ -68,12 +68,12 @@
 //! | – | [values, prediction, rules, memory, the tree of parameters, NaN](GradCheck::check) |
 
 mod case;
+mod layer;
 mod loss;
 mod optimizer;
 mod oracle;
 mod property;
 mod report;
-mod run;
 #[cfg(feature = "proptest")]
 pub mod strategy;
 mod subject;
@@ -96,48 +96,33 @@ use crate::{
 use alloc::{
     format,
     string::{String, ToString},
-    vec,
     vec::Vec,
 };
-use core::fmt;
+use core::{fmt, marker::PhantomData};
+use layer::OfLayer;
+use loss::OfLoss;
 use nalgebra::Dyn;
 use num_dual::Dual64;
-use subject::{OfLayer, Passes, Subject, each_weight};
+use property::Properties;
+use subject::Subject;
 
 /// What can be checked: f32 and f64.
-pub trait Real: Number {
-    /// The unit in the last place of 1.
-    const ULP: f64;
-
-    /// The largest number.
-    const MAX: f64;
-
-    /// As f64, exactly.
-    fn widen(self) -> f64;
-
+pub trait Real: Number + Into<f64> {
     /// The nearest there is.
     fn narrow(value: f64) -> Self;
 }
 
-macro_rules! real {
-    ($t:ident) => {
-        impl Real for $t {
-            const ULP: f64 = $t::EPSILON as f64;
-            const MAX: f64 = $t::MAX as f64;
-
-            fn widen(self) -> f64 {
-                self.into()
-            }
-
-            fn narrow(value: f64) -> Self {
-                value as $t
-            }
-        }
-    };
+impl Real for f32 {
+    fn narrow(value: f64) -> Self {
+        value as f32
+    }
 }
 
-real!(f32);
-real!(f64);
+impl Real for f64 {
+    fn narrow(value: f64) -> Self {
+        value
+    }
+}
 
 /// How much is compared with the dual numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -286,27 +271,33 @@ impl GradCheck {
             // Where leaves are mixed up no number can be named.
             if sound {
                 let case = self.case();
+                let mut point = case.numbers::<T>(0, In::LEN * case.batch);
                 let mut drawn = layer.map_scalar(&mut |w| w);
                 if !self.keep {
-                    let mut values = vec![T::zero(); L::COUNT];
-                    case.ordinary().fill(1, &mut values);
-                    each_weight(&mut drawn, |i, w| *w = values.get(i).copied().unwrap_or(*w));
+                    layer::set_weights(&mut drawn, &case.ordinary().numbers::<T>(1, L::COUNT));
                 }
-                let mut dy = vec![T::zero(); L::Out::LEN * case.batch];
-                case.ordinary().fill(2, &mut dy);
-                let dy: Vec<f64> = dy.into_iter().map(T::widen).collect();
-                let x = case.batch::<T, In>(0);
-                let mut subject = OfLayer::<T, In, L>::new(&drawn, x, self.pass.clone());
-                self.look(&mut subject, &dy, report);
+                point.extend(layer::numbers(&drawn, Role::Weight));
+                let dy = case.ordinary().numbers::<T>(2, L::Out::LEN * case.batch);
+                let wide = drawn.map_scalar(&mut |w| w.into());
+                let dual = drawn.map_scalar(&mut |w| Dual64::from(w.into()));
+                let moved = drawn.map_scalar(&mut |w| w);
+                let (batch, pass) = (case.batch, &self.pass);
+                let layer = OfLayer::<T, In, L>::new(drawn, batch, pass);
+                let (layout, places) = layer.places();
+                let mut subject = Subject::new(
+                    &point,
+                    places,
+                    OfLayer::<T, In, L>::new(moved, batch, pass),
+                    OfLayer::<f64, In, L::With<f64>>::new(wide, batch, pass),
+                    OfLayer::<Dual64, In, L::With<Dual64>>::new(dual, batch, pass),
+                );
+                let dy = subject::wide(&dy);
+                if let Some(tolerance) = oracle::compare(&mut subject, &dy, self, report) {
+                    let (layer, dy, check) = (&layer, &dy[..], self);
+                    Properties { layer, layout, subject, dy, tolerance, check, report }.check();
+                }
             }
         })
-    }
-
-    fn look(&self, layer: &mut dyn Passes, dy: &[f64], report: &mut Report) {
-        let case = self.case();
-        if let Some(tolerance) = oracle::compare(layer, dy, self, case, report) {
-            property::check(layer, dy, &tolerance, self, case, report);
-        }
     }
 
     fn guarded(
@@ -314,8 +305,10 @@ impl GradCheck {
         mut report: Report,
         f: &mut dyn FnMut(&mut Report),
     ) -> Result<Report, Report> {
-        let result = guarded(|| f(&mut report));
-        report.of_panic(result).verdict()
+        if let Err(message) = guarded(|| f(&mut report)) {
+            report.holds("panic", Err(("all".into(), format!("the layer panics: {message}"))));
+        }
+        if report.passed() { Ok(report) } else { Err(report) }
     }
 
     /// Checks a loss at outputs of shape `S`: `value`, `dual numbers`, `differences`, `second order` and
@@ -335,9 +328,17 @@ impl GradCheck {
             + Loss<Dual64, S, Dyn, <Y as Target<Dual64>>::As>,
     {
         self.guarded(self.report::<T, E>(), &mut |report| {
-            let mut subject = loss::OfLoss::<T, S, E, Y>::new(criterion, target, &self.case());
-            let subject: &mut dyn Subject = &mut subject;
-            oracle::compare(subject, &[1.0], self, self.case(), report);
+            let case = self.case();
+            let (point, size) = (case.numbers::<T>(0, S::LEN * case.batch), Dyn(case.batch));
+            let mut places = Vec::new();
+            subject::name(&mut places, "y", S::LEN, point.len());
+            subject::name(&mut places, "loss", 1, 1);
+            let of = PhantomData::<S>;
+            let narrow = OfLoss { criterion, target: Target::<T>::over(target), size, of };
+            let wide = OfLoss { criterion, target: Target::<f64>::over(target), size, of };
+            let dual = OfLoss { criterion, target: Target::<Dual64>::over(target), size, of };
+            let mut subject = Subject::new(&point, places, narrow, wide, dual);
+            oracle::compare(&mut subject, &[1.0], self, report);
         })
     }
 
@@ -353,68 +354,49 @@ impl GradCheck {
         L::With<f64>: Layer<f64, In, Out = L::Out>,
         L::With<Dual64>: Layer<Dual64, In, Out = L::Out>,
     {
-        let all = Report { cases: 0, ..self.report::<T, L>() };
-        self.many(all, cases, &mut |check| check.check::<T, In, L>(layer))
-    }
-
-    fn many(
-        &self,
-        mut all: Report,
-        cases: u64,
-        check: &mut dyn FnMut(Self) -> Result<Report, Report>,
-    ) -> Result<Report, Report> {
+        let mut all = Report { cases: 0, ..self.report::<T, L>() };
         for n in 0..cases {
-            let at = self.clone().at(self.case_numbered(n));
+            let at = self.clone().at(self.set(Case::numbered(n)));
             let mode = if at.case().batch > 7 { Mode::Directional } else { self.mode };
-            all.merge(check(at.mode(mode))?);
+            all.merge(at.mode(mode).check::<T, In, L>(layer)?);
         }
         Ok(all)
     }
 
     /// Where the check is made.
     pub fn case(&self) -> Case {
-        let (values, margin) = self.values.unwrap_or((Values::Uniform(2.0), 0.01));
-        let (seed, batch) = (self.seed.unwrap_or(0), self.batch.unwrap_or(3));
-        Case { seed, batch, values, margin }
+        self.set(Case { seed: 0, batch: 3, values: Values::Uniform(2.0), margin: 0.01 })
     }
 
-    fn case_numbered(&self, n: u64) -> Case {
-        let case = Case::numbered(n);
+    /// A case with what was set.
+    fn set(&self, case: Case) -> Case {
         let (values, margin) = self.values.unwrap_or((case.values, case.margin));
-        let seed = self.seed.unwrap_or(0).wrapping_add(n);
+        let seed = self.seed.unwrap_or(0).wrapping_add(case.seed);
         Case { seed, batch: self.batch.unwrap_or(case.batch), values, margin }
     }
 
     fn report<T: Real, L>(&self) -> Report {
         let subject = format!("{}, {}", short::<L>(), core::any::type_name::<T>());
-        Report::new(subject, self.clone(), T::ULP)
+        Report::new(subject, self.clone(), T::default_epsilon().into())
     }
 }
 
 /// As a line of Rust that makes the same check.
 impl fmt::Display for GradCheck {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        let GradCheck { mode, pass, ulps, per_sample, differences, keep, .. } = self;
+        let GradCheck { mode, pass, ulps: (ulps, reason), per_sample, differences, keep, .. } =
+            self;
         write!(f, "GradCheck::new().at({})", self.case())?;
-        if *mode != Mode::Full {
-            write!(f, ".mode(Mode::{mode:?})")?;
-        }
-        if *pass != Pass::Predict {
-            write!(f, ".pass(Pass::{pass:?})")?;
-        }
-        if *ulps != TOLERANCE {
-            write!(f, ".tolerance({:?}, {:?})", ulps.0, ulps.1)?;
-        }
-        if !per_sample {
-            write!(f, ".per_sample(false)")?;
-        }
-        if !differences {
-            write!(f, ".differences(false)")?;
-        }
-        if *keep {
-            write!(f, ".keep_parameters()")?;
-        }
-        Ok(())
+        let settings = [
+            (*mode != Mode::Full, format!("mode(Mode::{mode:?})")),
+            (*pass != Pass::Predict, format!("pass(Pass::{pass:?})")),
+            ((*ulps, *reason) != TOLERANCE, format!("tolerance({ulps:?}, {reason:?})")),
+            (!per_sample, "per_sample(false)".into()),
+            (!differences, "differences(false)".into()),
+            (*keep, "keep_parameters()".into()),
+        ];
+        let mut made = settings.iter().filter(|(made, _)| *made);
+        made.try_for_each(|(_, setting)| write!(f, ".{setting}"))
     }
 }
 
@@ -435,8 +417,8 @@ pub fn cases() -> u64 {
 }
 
 /// A type's name without the paths in it.
-fn short<L: ?Sized>() -> alloc::string::String {
-    let mut short = alloc::string::String::new();
+fn short<L: ?Sized>() -> String {
+    let mut short = String::new();
     let in_name = |c: char| c.is_alphanumeric() || c == '_';
     for part in core::any::type_name::<L>().split_inclusive(|c| !in_name(c)) {
         short.push_str(part);
@@ -480,8 +462,8 @@ where
             leaf.values.iter_mut().zip(leaf.gradient).for_each(|(w, &along)| *w += along);
         }
     });
-    let numbers = In::flat::<f64, B>(x).iter().map(|&x| Dual64::from(x));
-    let at = run::batch::<Dual64, In, B>(In::size::<f64, B>(x), numbers);
+    let numbers: Vec<_> = In::flat::<f64, B>(x).iter().map(|&x| Dual64::from(x)).collect();
+    let at = layer::batch::<Dual64, In, B>(In::size::<f64, B>(x), &numbers);
     dual.gradient(&at, &target.over()).map_scalar(&mut |g| g.eps)
 }
 
@@ -524,24 +506,20 @@ macro_rules! gradcheck_layer {
                 $start
             }
 
-            fn check<$t: $crate::gradcheck::Real>(
-                check: impl Fn(u64) -> ::core::result::Result<
-                    $crate::gradcheck::Report, $crate::gradcheck::Report>,
-            ) {
-                match check($crate::gradcheck::cases()) {
-                    Ok(report) => ::std::println!("{report}"),
-                    Err(report) => ::core::panic!("{report}"),
-                }
+            #[test]
+            fn f32() -> ::core::result::Result<(), $crate::gradcheck::Report> {
+                let cases = $crate::gradcheck::cases();
+                let report = $check.check_cases::<f32, $in, _>(&layer::<f32>(), cases)?;
+                ::std::println!("{report}");
+                Ok(())
             }
 
             #[test]
-            fn f32() {
-                check::<f32>(|cases| $check.check_cases::<f32, $in, _>(&layer::<f32>(), cases));
-            }
-
-            #[test]
-            fn f64() {
-                check::<f64>(|cases| $check.check_cases::<f64, $in, _>(&layer::<f64>(), cases));
+            fn f64() -> ::core::result::Result<(), $crate::gradcheck::Report> {
+                let cases = $crate::gradcheck::cases();
+                let report = $check.check_cases::<f64, $in, _>(&layer::<f64>(), cases)?;
+                ::std::println!("{report}");
+                Ok(())
             }
         }
     };

@@ -1,17 +1,13 @@
 //! The check of an optimizer.
 
-#![allow(unsafe_code)] // of `__zeros_in!`, which is in `kernel::place`
-
+use super::tree::seen;
 use crate::{
-    grad::{Destination, Grad},
-    layer::{Backward, Forward, Layer},
-    layers::{Affine, Frozen},
+    layers::{Affine, BatchNorm, Frozen},
     loss::SumSquaredError,
     network::Network,
     optim::{Optimizer, Sgd},
-    params::{Leaf, Parameters, Role, Statistic},
-    path::Path,
-    shape::{BatchSize, D1, Number, Purpose, number},
+    params::{Parameters, Role},
+    shape::{D1, Number},
     step::StepError,
     zeros::Zeros,
 };
@@ -91,7 +87,7 @@ where
             let (saved, mut new) = (state(&optimizer)?, make());
             let mut saved = saved.into_iter();
             new.restore(optimizer.steps(), &mut |_, leaf| {
-                if let Some(Named { values, .. }) = saved.next() {
+                if let Some(values) = saved.next() {
                     leaf.values.copy_from_slice(&values);
                 }
             });
@@ -136,21 +132,6 @@ fn fault(property: &'static str, found: String) -> OptimizerFault {
     OptimizerFault { property, found }
 }
 
-struct Named<T> {
-    name: String,
-    role: Role,
-    values: Vec<T>,
-}
-
-/// All leaves.
-fn leaves<T: Number, L: Parameters<T>>(tree: &L) -> Vec<Named<T>> {
-    let mut all = Vec::new();
-    tree.visit(&Path::ROOT, &mut |Leaf { path, role, values, .. }| {
-        all.push(Named { name: path.to_string(), role, values: values.to_vec() });
-    });
-    all
-}
-
 /// An error if the leaves of these roles differ.
 fn same<T: Number>(
     property: &'static str,
@@ -158,7 +139,7 @@ fn same<T: Number>(
     b: &Net<T>,
     which: impl Fn(Role) -> bool,
 ) -> Result<(), OptimizerFault> {
-    let (a, b) = (leaves(&a.layers), leaves(&b.layers));
+    let (a, b) = (seen(&a.layers), seen(&b.layers));
     for (a, b) in a.iter().zip(&b).filter(|(a, _)| which(a.role)) {
         let different = a.values.iter().zip(&b.values).position(|(a, b)| a != b);
         if let Some(at) = different {
@@ -168,22 +149,19 @@ fn same<T: Number>(
     Ok(())
 }
 
-/// The leaves of the state, tree after tree.
+/// The numbers of the state, leaf after leaf.
 fn state<T: Number>(
     optimizer: &impl Optimizer<T, Probe<T>>,
-) -> Result<Vec<Named<T>>, OptimizerFault> {
-    let names: Vec<_> = leaves(&<Probe<T> as Parameters<T>>::Gradient::zeros());
+) -> Result<Vec<Vec<T>>, OptimizerFault> {
+    let names = seen(&<Probe<T> as Parameters<T>>::Gradient::zeros());
     let (mut all, mut wrong) = (Vec::new(), None);
-    let (mut expected, mut last) = (names.iter(), 0);
     optimizer.visit_state(&mut |tree, leaf| {
-        if tree != last {
-            (expected, last) = (names.iter(), tree);
-        }
+        let expected = names.get(all.len().wrapping_sub(tree * names.len()));
         let name = leaf.path.to_string();
-        if wrong.is_none() && expected.next().is_none_or(|expected| expected.name != name) {
+        if wrong.is_none() && expected.is_none_or(|expected| expected.name != name) {
             wrong = Some(format!("tree {tree} has `{name}`"));
         }
-        all.push(Named { name, role: leaf.role, values: leaf.values.to_vec() });
+        all.push(leaf.values.to_vec());
     });
     let property = "the leaves of the state are those of the gradient, in their order";
     wrong.map_or(Ok(all), |found| Err(fault(property, found)))
@@ -197,37 +175,4 @@ type Net<T> = Network<T, D1<WIDE>, Probe<T>, SumSquaredError>;
 /// The layers of the net.
 #[doc(hidden)]
 pub type Probe<T> =
-    (RunningMean<T>, Box<Affine<T, WIDE, 8>>, Frozen<Affine<T, 8, 4>>, Affine<T, 4, 2>);
-
-/// Passes its input on, and keeps a running mean of it.
-#[doc(hidden)]
-#[derive(Clone, Copy, Debug)]
-pub struct RunningMean<T> {
-    mean: Statistic<T, WIDE>,
-}
-crate::parameters!(RunningMean<T: scalar> { mean });
-
-impl<T: Number> Layer<T, D1<WIDE>> for RunningMean<T> {
-    type Out = D1<WIDE>;
-    type Cache<B: BatchSize, P: Purpose> = ();
-    type Scratch = ();
-
-    fn forward<B: BatchSize, P: Purpose>(&self, at: Forward<T, D1<WIDE>, Self, B, P>) {
-        at.y.copy_from(at.x);
-    }
-
-    fn backward<B: BatchSize, D: Destination<T>>(
-        mut this: Grad<T, Self, D>,
-        at: Backward<T, D1<WIDE>, Self, B>,
-    ) {
-        if let Some(dx) = at.dx {
-            dx.copy_from(at.dy);
-        }
-        let (old, part) = (this.mean.0, T::one() / number(at.x.ncols()));
-        crate::part!(this.mean).add(|step| {
-            for x in at.x.column_iter() {
-                step.0 += (x - old) * (part * convert(0.5));
-            }
-        });
-    }
-}
+    (BatchNorm<T, WIDE>, Box<Affine<T, WIDE, 8>>, Frozen<Affine<T, 8, 4>>, Affine<T, 4, 2>);

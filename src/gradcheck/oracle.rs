@@ -6,10 +6,9 @@ use super::{
     case::{Case, unit},
     guarded,
     report::{Report, Worst},
-    subject::{Along, Subject, Variable},
+    subject::{Place, Subject},
 };
-use alloc::{string::String, vec, vec::Vec};
-use num_dual::Dual64;
+use alloc::{format, rc::Rc, string::String, vec, vec::Vec};
 
 /// From this part of the size on, an error is no rounding and no curvature.
 const BENT: f64 = 1e-3;
@@ -25,7 +24,7 @@ const NOISY: &str = "rounding is amplified too much here";
 
 /// What rounding may do to each number that is found.
 pub(super) struct Tolerance {
-    variables: Vec<Variable>,
+    places: Rc<[Place]>,
     /// Units in the last place, as a part of the scale.
     units: f64,
     /// The size of what was summed up.
@@ -45,14 +44,19 @@ impl Tolerance {
         expected: &[f64],
         from: usize,
     ) {
-        for (variable, entry, at, &found) in entries(&self.variables, found) {
-            let Some(&expected) = expected.get(at).filter(|_| at >= from) else { continue };
-            let scale = self.scale(at);
-            let allowed = factor * self.units * scale;
-            let worst = Worst { entry, found, expected, scale, allowed };
-            let noise = if factor > 0.0 { self.noise(at) } else { 0.0 };
-            judge(report, property, variable, worst, noise, None);
+        let numbers = self.places.iter().zip(found.iter().zip(expected));
+        for (place, (&found, &expected)) in numbers.skip(from) {
+            let worst = self.worst(place, factor, found, expected);
+            let noise = if factor > 0.0 { self.noise(place.at) } else { 0.0 };
+            judge(report, property, place, worst, noise, None);
         }
+    }
+
+    /// What was found at a place, with so many times the tolerance.
+    fn worst(&self, place: &Place, factor: f64, found: f64, expected: f64) -> Worst {
+        let scale = self.scale(place.at);
+        let allowed = factor * self.units * scale;
+        Worst { entry: place.entry, found, expected, scale, allowed }
     }
 
     fn scale(&self, at: usize) -> f64 {
@@ -69,13 +73,13 @@ impl Tolerance {
 fn judge(
     report: &mut Report,
     property: &'static str,
-    variable: &Variable,
+    place: &Place,
     worst: Worst,
     noise: f64,
     kink: Option<[f64; 2]>,
 ) {
     let noisy = Worst { allowed: worst.allowed + noise, ..worst };
-    let check = report.entry(property, &variable.name);
+    let check = report.entry(property, &place.leaf);
     if worst.right() {
         check.compare(worst);
     } else if noisy.right() && noise <= BENT * worst.scale {
@@ -93,37 +97,34 @@ fn judge(
 
 /// Compares the values, and the gradient of Σ dy·y; `None` if numbers are not finite, so that nothing else
 /// can be said.
-pub(super) fn compare<S: Subject + ?Sized>(
-    subject: &mut S,
-    dy: &[f64],
+pub(super) fn compare<'a>(
+    subject: &'a mut Subject<'_>,
+    dy: &'a [f64],
     check: &GradCheck,
-    case: Case,
-    report: &mut Report,
+    report: &'a mut Report,
 ) -> Option<Tolerance> {
-    let [ulp, most] = subject.precision();
-    let still = vec![0.0; subject.point().len()];
-    let found = subject.found(dy, &still);
-    let exact = subject.outputs(Along::All(&still), 0.0);
-    let variables = subject.variables().to_vec();
-    let point = subject.point().to_vec();
-    let size = point.iter().fold(1.0, |top: f64, p| top.max(p.abs()));
-    let floor = dy.iter().fold(0.0, |top: f64, dy| top.max(dy.abs()));
+    let found = subject.found(dy, &[]);
+    let exact = subject.outputs(&[], 0.0);
+    let largest =
+        |numbers: &[f64], least| numbers.iter().fold(least, |top: f64, n| top.max(n.abs()));
+    let (size, floor) = (largest(&subject.point, 1.0), largest(dy, 0.0));
     // Without the exact derivative of each entry its scale is estimated by its size.
-    let first_output = found.len().saturating_sub(exact.len());
+    let begin = found.len().saturating_sub(exact.len());
     let scale = found.iter().enumerate().map(|(at, found)| match at {
-        at if at < point.len() => found.abs() + floor,
-        at if at < first_output => found.abs() + 1.0,
+        at if at < subject.point.len() => found.abs() + floor,
+        at if at < begin => found.abs() + 1.0,
         _ => found.abs() + size,
     });
-    let units = check.ulps.0 * ulp;
-    let tolerance = Tolerance { variables, units, scale: scale.collect(), noise: Vec::new() };
-    let (no_duals, near, looked_near) = (None, Vec::new(), 0);
+    let (scale, units) = (scale.collect(), check.ulps.0 * subject.ulp);
+    let tolerance =
+        Tolerance { places: Rc::clone(&subject.places), units, scale, noise: Vec::new() };
+    let (case, no_duals, near, looked_near) = (check.case(), None, Vec::new(), 0);
     let mut all = Comparison {
         subject,
-        point,
         dy,
         found,
         exact,
+        begin,
         case,
         tolerance,
         report,
@@ -131,10 +132,10 @@ pub(super) fn compare<S: Subject + ?Sized>(
         near,
         looked_near,
     };
-    if !all.finite(most) {
+    if !all.finite() {
         return None;
     }
-    all.measure_noise(ulp);
+    all.measure_noise();
     all.values();
     if check.mode == Mode::Full || !all.directional() {
         all.every_entry(floor);
@@ -147,38 +148,34 @@ pub(super) fn compare<S: Subject + ?Sized>(
 }
 
 /// What was found, and all that it takes to judge it.
-struct Comparison<'a, S: ?Sized> {
-    subject: &'a mut S,
-    point: Vec<f64>,
+struct Comparison<'a, 's> {
+    subject: &'a mut Subject<'s>,
     dy: &'a [f64],
     found: Vec<f64>,
+    /// The outputs in f64.
     exact: Vec<f64>,
+    /// Where the outputs begin.
+    begin: usize,
     case: Case,
     tolerance: Tolerance,
     report: &'a mut Report,
     /// Why the layer does not run over dual numbers.
     no_duals: Option<String>,
-    /// Amounts that move the point a little, to both sides, and what is found there.
-    near: Vec<[(Vec<f64>, Vec<f64>); 2]>,
+    /// What is found where the point is moved a little, to both sides in turn, and by these amounts.
+    near: Vec<(Vec<f64>, Vec<f64>)>,
     /// At how many entries this was asked.
     looked_near: usize,
 }
 
-impl<S: Subject + ?Sized> Comparison<'_, S> {
-    /// The outputs over dual numbers, unless the layer calls what these do not have.
-    fn duals(&mut self, along: Along, by: &[f64]) -> Option<Vec<Dual64>> {
-        if self.no_duals.is_none() {
-            match guarded(|| self.subject.derivative(along, by)) {
-                Ok(outputs) => return Some(outputs),
-                Err(reason) => self.no_duals = Some(reason),
-            }
+impl Comparison<'_, '_> {
+    /// The exact derivative, and the sizes of its terms; `None` if the layer calls what dual numbers do not
+    /// have.
+    fn slope(&mut self, along: &[f64], by: &[f64]) -> Option<(f64, f64)> {
+        if self.no_duals.is_some() {
+            return None;
         }
-        None
-    }
-
-    /// The exact derivative, and the sizes of its terms.
-    fn slope(&mut self, along: Along, by: &[f64]) -> Option<(f64, f64)> {
-        let outputs = self.duals(along, by)?;
+        let outputs = guarded(|| self.subject.derivative(along, by));
+        let outputs = outputs.map_err(|reason| self.no_duals = Some(reason)).ok()?;
         let terms = outputs.iter().zip(self.dy).map(|(y, dy)| dy * y.eps);
         Some((terms.clone().sum(), terms.map(f64::abs).sum()))
     }
@@ -186,60 +183,50 @@ impl<S: Subject + ?Sized> Comparison<'_, S> {
     /// Amounts that move every number of the point by up to this part of it.
     fn jitter(&self, salt: u64, part: f64) -> Vec<f64> {
         let mut rng = self.case.rng(salt);
-        self.point.iter().map(|p| p * part * (2.0 * unit(&mut rng) - 1.0)).collect()
-    }
-
-    /// Where the outputs begin.
-    fn outputs_begin(&self) -> usize {
-        self.found.len().saturating_sub(self.exact.len())
+        self.subject.point.iter().map(|p| p * part * (2.0 * unit(&mut rng) - 1.0)).collect()
     }
 
     /// Whether outputs and gradients are finite; the first that is not is reported, with the cause.
-    fn finite(&mut self, most: f64) -> bool {
-        let (begin, bad) = (self.outputs_begin(), |number: &&f64| !number.is_finite());
+    fn finite(&mut self) -> bool {
+        let bad = |number: &f64| !number.is_finite();
+        let places = Rc::clone(&self.subject.places);
+        let numbers = || places.iter().zip(&self.found).filter(|(_, number)| bad(number));
         // The gradient of an output that is not finite says nothing.
-        let (gradient, outputs) = self.found.split_at(begin);
-        let (what, numbers, first) = match outputs.iter().any(|y| bad(&y)) {
-            true => ("the output", outputs, begin),
-            false => ("the gradient", gradient, 0),
+        let outputs = numbers().filter(|(place, _)| place.at >= self.begin);
+        let (what, count, first) = match outputs.clone().count() {
+            0 => ("the gradient", numbers().count(), numbers().next()),
+            count => ("the output", count, outputs.clone().next()),
         };
-        let count = numbers.iter().filter(bad).count();
-        let Some(at) = numbers.iter().position(|number| bad(&number)) else {
+        let Some((place, &found)) = first else {
             self.report.holds("finite", Ok(()));
             return true;
         };
-        let at = first + at;
-        let expected = match at.checked_sub(begin) {
+        let expected = match place.at.checked_sub(self.begin) {
             Some(output) => number(&self.exact, output),
-            None if at < self.point.len() => {
-                self.slope(Along::Entry(at), &[]).map_or(0.0, |(slope, _)| slope)
+            None if place.at < self.subject.point.len() => {
+                self.slope(&self.subject.axis(place.at), &[]).map_or(0.0, |(slope, _)| slope)
             }
             None => 0.0,
         };
-        let mut entries = entries(&self.tolerance.variables, &self.found);
-        let Some((variable, entry, _, &found)) = entries.find(|(.., place, _)| *place == at) else {
-            return false;
-        };
-        let check = self.report.entry("finite", &variable.name);
-        if expected.abs() > most {
+        let check = self.report.entry("finite", &place.leaf);
+        if expected.abs() > self.subject.most {
             check.skip("the exact number is too large for the scalar");
             return false;
         }
-        let so = if expected.is_nan() {
-            ", and in f64 too: give the check other values or a start layer"
-        } else {
-            ""
+        let so = match expected.is_nan() {
+            true => ", and in f64 too: give the check other values or a start layer",
+            false => "",
         };
-        check.cause = alloc::format!(
-            "{what} is NaN or infinite in {count} places, all it comes from is finite{so}"
-        );
-        check.compare(Worst { entry, found, expected, scale: 1.0, allowed: 0.0 });
+        check.cause =
+            format!("{what} is NaN or infinite in {count} places, all it comes from is finite{so}");
+        check.compare(Worst { entry: place.entry, found, expected, scale: 1.0, allowed: 0.0 });
         false
     }
 
     /// How much rounding the layer makes: what changes if all it is given changes in the last place. So
     /// conditioning enters the tolerance: 1/std of a normalisation amplifies what was rounded before.
-    fn measure_noise(&mut self, ulp: f64) {
+    fn measure_noise(&mut self) {
+        let ulp = self.subject.ulp;
         let mut noise = vec![0.0; self.found.len()];
         for salt in 10..16 {
             let by = self.jitter(salt, 2.0 * ulp);
@@ -260,24 +247,20 @@ impl<S: Subject + ?Sized> Comparison<'_, S> {
         }
         self.looked_near += 1;
         if self.near.is_empty() {
-            let [ulp, _] = self.subject.precision();
-            self.near = (30..38)
-                .map(|salt| {
-                    [1.0, -1.0].map(|sign| {
-                        let by = self.jitter(salt, sign * ulp.sqrt());
-                        let by = self.subject.representable(&by);
-                        let found = self.subject.found(self.dy, &by);
-                        (by, found)
-                    })
-                })
-                .collect();
+            let size = self.subject.ulp.sqrt();
+            let sides = (30..38).flat_map(|salt| [(salt, size), (salt, -size)]);
+            let moves =
+                sides.map(|(salt, size)| self.subject.representable(&self.jitter(salt, size)));
+            let moves: Vec<_> = moves.collect();
+            self.near =
+                moves.into_iter().map(|by| (self.subject.found(self.dy, &by), by)).collect();
         }
         let near = core::mem::take(&mut self.near);
-        let error = worst.found - worst.expected;
-        let uneven = near.iter().filter_map(|sides| {
+        let (error, axis) = (worst.found - worst.expected, self.subject.axis(at));
+        let uneven = near.as_chunks().0.iter().filter_map(|sides: &[_; 2]| {
             let mut sum = -2.0 * error;
-            for (by, found) in sides {
-                sum += found.get(at)? - self.slope(Along::Entry(at), by)?.0;
+            for (found, by) in sides {
+                sum += found.get(at)? - self.slope(&axis, by)?.0;
             }
             Some(sum.abs() / 2.0)
         });
@@ -289,28 +272,22 @@ impl<S: Subject + ?Sized> Comparison<'_, S> {
     /// What f32 may be off by where the same backward pass in f64 is right: eight times the tolerance. A
     /// saturated slope is rounded to the same 0 all around, and the weights before it amplify that.
     fn narrow(&mut self, at: usize, worst: &Worst) -> f64 {
-        let [ulp, _] = self.subject.precision();
         let wide = number(&self.subject.gradient_near(self.dy, &[], 0.0), at);
-        let right = (wide - worst.expected).abs() <= worst.allowed * f64::EPSILON / ulp;
+        let right =
+            (wide - worst.expected).abs() <= worst.allowed * f64::EPSILON / self.subject.ulp;
         if right { 8.0 * worst.allowed } else { 0.0 }
     }
 
     /// The output against that in f64.
     fn values(&mut self) {
-        let begin = self.outputs_begin();
-        let Tolerance { variables, units, .. } = &self.tolerance;
-        let entries = entries(variables, &self.found);
-        for (variable, entry, at, &found) in entries.filter(|(.., at, _)| *at >= begin) {
-            let (expected, scale) = (number(&self.exact, at - begin), self.tolerance.scale(at));
-            let worst = Worst { entry, found, expected, scale, allowed: units * scale };
-            judge(self.report, "value", variable, worst, self.tolerance.noise(at), None);
-        }
+        let expected = [vec![0.0; self.begin], self.exact.clone()].concat();
+        self.tolerance.compare(self.report, "value", 1.0, &self.found, &expected, self.begin);
     }
 
     /// Whether the gradient along one random direction is right; reported if it is.
     fn directional(&mut self) -> bool {
-        let along = direction(&self.case, 3, self.point.len());
-        let Some((expected, _)) = self.slope(Along::All(&along), &[]) else { return false };
+        let along = direction(&self.case, 3, self.subject.point.len());
+        let Some((expected, _)) = self.slope(&along, &[]) else { return false };
         let found: f64 = self.found.iter().zip(&along).map(|(g, d)| g * d).sum();
         // The errors of the entries are independent: their squares add up.
         let norm = |sizes: &[f64]| -> f64 {
@@ -329,38 +306,36 @@ impl<S: Subject + ?Sized> Comparison<'_, S> {
 
     /// Every entry against the exact derivative, whose terms become its scale.
     fn every_entry(&mut self, floor: f64) {
-        for (variable, entry, at, found) in self.gradient() {
-            let Some((expected, terms)) = self.slope(Along::Entry(at), &[]) else {
+        for (place, found) in self.gradient() {
+            let Some((expected, terms)) = self.slope(&self.subject.axis(place.at), &[]) else {
                 let reason = self.no_duals.clone().unwrap_or_default();
-                self.report.entry("dual numbers", &variable.name).skip(&reason);
+                self.report.entry("dual numbers", &place.leaf).skip(&reason);
                 continue;
             };
-            let scale = terms + floor;
-            if let Some(to) = self.tolerance.scale.get_mut(at) {
-                *to = scale;
+            if let Some(scale) = self.tolerance.scale.get_mut(place.at) {
+                *scale = terms + floor;
             }
-            let allowed = self.tolerance.units * scale;
-            let worst = Worst { entry, found, expected, scale, allowed };
-            let mut noise = self.tolerance.noise(at);
+            let worst = self.tolerance.worst(&place, 1.0, found, expected);
+            let mut noise = self.tolerance.noise(place.at);
             let wrong = worst.absolute() > worst.allowed + noise;
-            let kink = if wrong { self.kink(at) } else { None };
+            let kink = if wrong { self.kink(place.at) } else { None };
             if kink.is_none() {
-                noise = self.noise(at, &worst);
+                noise = self.noise(place.at, &worst);
             }
-            judge(self.report, "dual numbers", &variable, worst, noise, kink);
+            judge(self.report, "dual numbers", &place, worst, noise, kink);
         }
     }
 
     /// The gradient as it was found, entry by entry.
-    fn gradient(&self) -> Vec<(Variable, (usize, usize), usize, f64)> {
-        let gradient = self.found.get(..self.point.len()).unwrap_or_default();
-        let entries = entries(&self.tolerance.variables, gradient);
-        entries.map(|(variable, entry, at, &found)| (variable.clone(), entry, at, found)).collect()
+    fn gradient(&self) -> Vec<(Place, f64)> {
+        let gradient = self.found.iter().take(self.subject.point.len());
+        self.subject.places.iter().cloned().zip(gradient.copied()).collect()
     }
 
     /// Σ dy·y along one number, and its slope with what that may be off by; no slope at a kink.
     fn line(&mut self, at: usize, h: f64) -> (Stencil, Option<(f64, f64)>) {
-        let outputs = STEPS.map(|step| self.subject.outputs(Along::Entry(at), step * h));
+        let axis = self.subject.axis(at);
+        let outputs = STEPS.map(|step| self.subject.outputs(&axis, step * h));
         let (mut sum, mut total) = (Stencil { values: [0.0; 5], h }, Some((0.0, 0.0)));
         for (j, &dy) in self.dy.iter().enumerate() {
             let line = Stencil::of(&outputs, j, h);
@@ -375,33 +350,38 @@ impl<S: Subject + ?Sized> Comparison<'_, S> {
 
     /// The slopes on both sides of a kink in one number, if there is one.
     fn kink(&mut self, at: usize) -> Option<[f64; 2]> {
-        let (line, slope) = self.line(at, step(self.point.get(at)));
+        let (line, slope) = self.line(at, step(self.subject.point.get(at)));
         slope.is_none().then(|| [line.between(1, 2), line.between(2, 3)])
+    }
+
+    /// A comparison with differences of step h; if it fails, a finer step may acquit, as two kinks in one
+    /// step may hide each other.
+    fn acquit(
+        &mut self,
+        h: f64,
+        try_at: impl Fn(&mut Self, f64) -> Option<Worst>,
+    ) -> Option<Worst> {
+        let coarse = try_at(self, h)?;
+        let fine = if coarse.right() { None } else { try_at(self, h / FINE) };
+        Some(fine.filter(Worst::right).unwrap_or(coarse))
     }
 
     /// Every entry against central differences, but where a kink lies within the step.
     fn differences(&mut self) {
-        for (variable, entry, at, found) in self.gradient() {
-            let h = step(self.point.get(at));
-            let scale = self.tolerance.scale(at);
-            let mut worst = None;
-            for h in [h, h / FINE] {
-                let Some((expected, error)) = self.line(at, h).1 else { break };
-                let allowed = self.tolerance.units * scale + error;
-                let here = Worst { entry, found, expected, scale, allowed };
-                if here.right() || worst.is_none() {
-                    worst = Some(here);
-                }
-                if here.right() {
-                    break;
-                }
-            }
+        for (place, found) in self.gradient() {
+            let h = step(self.subject.point.get(place.at));
+            let worst = self.acquit(h, |all, h| {
+                let (expected, error) = all.line(place.at, h).1?;
+                let mut worst = all.tolerance.worst(&place, 1.0, found, expected);
+                worst.allowed += error;
+                Some(worst)
+            });
             let Some(worst) = worst else {
-                self.report.entry("differences", &variable.name).skip(KINK);
+                self.report.entry("differences", &place.leaf).skip(KINK);
                 continue;
             };
-            let noise = self.noise(at, &worst);
-            judge(self.report, "differences", &variable, worst, noise, None);
+            let noise = self.noise(place.at, &worst);
+            judge(self.report, "differences", &place, worst, noise, None);
         }
     }
 
@@ -409,7 +389,7 @@ impl<S: Subject + ?Sized> Comparison<'_, S> {
     /// differences of gradients; and as the second derivatives are symmetric, u·Hv is v·Hu.
     fn second_order(&mut self, ulps: f64) {
         let dy = self.dy;
-        let [u, v] = [4, 5].map(|salt| direction(&self.case, salt, self.point.len()));
+        let [u, v] = [4, 5].map(|salt| direction(&self.case, salt, self.subject.point.len()));
         let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
         let curvatures = guarded(|| [&u, &v].map(|along| self.subject.curvature(dy, along, &[])));
         let [hu, hv] = match curvatures {
@@ -423,28 +403,28 @@ impl<S: Subject + ?Sized> Comparison<'_, S> {
         let h = step(None);
         let lines = [h, h / FINE]
             .map(|h| (h, STEPS.map(|step| self.subject.gradient_near(dy, &v, step * h))));
-        let mut noise = vec![0.0; self.point.len()];
+        let mut noise = vec![0.0; self.subject.point.len()];
         for salt in 10..14 {
             let by = self.jitter(salt, 2.0 * f64::EPSILON);
             spread(&mut noise, &lines[0].1[2], &self.subject.gradient_near(dy, &by, 1.0));
         }
-        let entries: Vec<_> = self.gradient().into_iter().zip(&hv).collect();
-        let slopes = entries.iter().map(|((_, entry, at, _), found)| {
-            let (scale, noise) = (self.tolerance.scale(*at), NOISE * number(&noise, *at));
-            let [coarse, fine] = lines.each_ref().map(|(h, gradients)| {
-                let (expected, error) = Stencil::of(gradients, *at, *h).slope(scale)?;
+        let mut slopes = Vec::new();
+        for ((place, _), &found) in self.gradient().into_iter().zip(&hv) {
+            let noise = NOISE * number(&noise, place.at);
+            let slope = self.acquit(h, |all, h| {
+                let scale = all.tolerance.scale(place.at);
+                let gradients = if h < lines[0].0 { &lines[1].1 } else { &lines[0].1 };
+                let (expected, error) = Stencil::of(gradients, place.at, h).slope(scale)?;
                 let allowed = 4.0 * error + (64.0 * f64::EPSILON * scale + noise) / h;
                 let scale = scale + found.abs();
-                Some(Worst { entry: *entry, found: **found, expected, scale, allowed })
+                Some(Worst { entry: place.entry, found, expected, scale, allowed })
             });
-            // Two kinks in one step may hide each other: the fine step may acquit.
-            coarse.map(|coarse| fine.filter(|fine| fine.right()).unwrap_or(coarse))
-        });
-        let slopes: Vec<_> = slopes.collect();
+            slopes.push((place, slope));
+        }
         // All entries move along one line. Where one sees a branch change, no difference proves a fault.
-        let kink = slopes.iter().any(Option::is_none);
-        for (((variable, ..), _), slope) in entries.iter().zip(slopes) {
-            let check = self.report.entry("second order", &variable.name);
+        let kink = slopes.iter().any(|(_, slope)| slope.is_none());
+        for (place, slope) in slopes {
+            let check = self.report.entry("second order", &place.leaf);
             match slope.filter(|worst| worst.right() || !kink) {
                 Some(worst) => check.compare(worst),
                 None => check.skip(KINK),
@@ -534,18 +514,4 @@ fn direction(case: &Case, salt: u64, len: usize) -> Vec<f64> {
     let values = Values::Uniform(1.0);
     Case { values, margin: 0.0, ..*case }.fill(salt, &mut along);
     along
-}
-
-/// Each number with its leaf, its row and column there, and its place among all.
-fn entries<'a>(
-    variables: &'a [Variable],
-    numbers: &'a [f64],
-) -> impl Iterator<Item = (&'a Variable, (usize, usize), usize, &'a f64)> {
-    variables.iter().flat_map(move |variable| {
-        let rows = variable.rows.max(1);
-        let here = numbers.get(variable.range.clone()).unwrap_or_default();
-        here.iter().enumerate().map(move |(i, number)| {
-            (variable, (i % rows, i / rows), variable.range.start + i, number)
-        })
-    })
 }

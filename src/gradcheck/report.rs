@@ -22,7 +22,7 @@ pub struct Report {
 }
 
 /// One property of one leaf.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Check {
     /// What was compared: `dual numbers`, `linearity` …
     pub property: &'static str,
@@ -123,30 +123,17 @@ impl Report {
     /// Whether another leaf that passed this property is worse, or comes first of equals.
     fn worse_leaf(&self, check: &Check) -> bool {
         let passed = |c: &&Check| c.property == check.property && c.verdict() == Verdict::Passed;
-        let mut worst: Option<&Check> = None;
-        for other in self.checks.iter().filter(passed) {
-            if worst.is_none_or(|worst| other.share() > worst.share()) {
-                worst = Some(other);
-            }
-        }
+        let passed = self.checks.iter().filter(passed).rev();
+        let worst = passed.max_by(|a, b| a.share().total_cmp(&b.share()));
         worst.is_some_and(|worst| worst.leaf != check.leaf)
     }
 
     pub(super) fn entry(&mut self, property: &'static str, leaf: &str) -> &mut Check {
         let at = self.checks.iter().position(|c| c.property == property && c.leaf == leaf);
-        let at = at.unwrap_or(self.checks.len());
-        if at == self.checks.len() {
-            self.checks.push(Check {
-                property,
-                leaf: leaf.to_owned(),
-                compared: 0,
-                unchecked: (0, String::new()),
-                mean: 0.0,
-                worst: None,
-                cause: String::new(),
-                failed: false,
-            });
-        }
+        let at = at.unwrap_or_else(|| {
+            self.checks.push(Check { property, leaf: leaf.to_owned(), ..Check::default() });
+            self.checks.len() - 1
+        });
         #[expect(clippy::indexing_slicing, reason = "found or pushed above")]
         &mut self.checks[at]
     }
@@ -160,20 +147,6 @@ impl Report {
                 (check.failed, check.cause) = (true, cause);
             }
         }
-    }
-
-    /// Adds the panic of a layer.
-    pub(super) fn of_panic(mut self, result: Result<(), String>) -> Self {
-        if let Err(message) = result {
-            let cause = format!("the layer panics: {message}");
-            self.holds("panic", Err(("all".to_owned(), cause)));
-        }
-        self
-    }
-
-    /// The result of a check.
-    pub(super) fn verdict(self) -> Result<Self, Self> {
-        if self.passed() { Ok(self) } else { Err(self) }
     }
 
     /// Adds what another case has found.
@@ -212,18 +185,14 @@ impl Check {
 
     /// How much of its tolerance the worst entry takes.
     fn share(&self) -> f64 {
-        self.worst.map_or(0.0, |worst| worst.share())
+        self.worst.map_or(-1.0, |worst| worst.share())
     }
 
     fn worst(&mut self, worst: Option<Worst>) {
-        let worse = |old: &Worst, new: &Worst| {
-            new.share().partial_cmp(&old.share()).is_none_or(Ordering::is_gt)
-        };
-        self.worst = match (self.worst, worst) {
-            (Some(old), Some(new)) if worse(&old, &new) => Some(new),
-            (None, new) => new,
-            (old, _) => old,
-        };
+        let old = self.share();
+        // NaN is worse than all numbers.
+        let worse = |new: &Worst| new.share().partial_cmp(&old).is_none_or(Ordering::is_gt);
+        self.worst = worst.filter(worse).or(self.worst);
     }
 
     /// Leaves one out.
@@ -248,19 +217,14 @@ impl fmt::Display for Report {
         write!(f, "     {property:15} {entry:26} {found:>12} {expected:>12}")?;
         writeln!(f, "  absolute  relative      ulps      mean")?;
         // What is wrong comes first.
-        for verdict in [Verdict::Failed, Verdict::Unchecked, Verdict::Passed] {
+        use Verdict::{Failed, Passed, Unchecked};
+        for (verdict, mark) in [(Failed, "FAIL"), (Unchecked, "--"), (Passed, "ok")] {
             for check in checks.iter().filter(|check| check.verdict() == verdict) {
                 // Of what is right one row a property is enough: its worst leaf.
-                if verdict == Verdict::Passed && self.worse_leaf(check) {
-                    continue;
+                if verdict != Passed || !self.worse_leaf(check) {
+                    write!(f, "{mark:4} {:15} ", check.property)?;
+                    check.row(f, *ulp)?;
                 }
-                let mark = match verdict {
-                    Verdict::Passed => "ok",
-                    Verdict::Failed => "FAIL",
-                    Verdict::Unchecked => "--",
-                };
-                write!(f, "{mark:4} {:15} ", check.property)?;
-                check.row(f, *ulp)?;
             }
         }
         let (ulps, reason) = check.ulps;
@@ -273,11 +237,10 @@ impl Check {
     fn row(&self, f: &mut fmt::Formatter, ulp: f64) -> fmt::Result {
         match self.worst {
             Some(worst) => {
-                let (row, column) = worst.entry;
+                let ((row, column), relative) = (worst.entry, worst.relative());
                 let entry = format!("{}[{row},{column}]", self.leaf);
                 write!(f, "{entry:26} {:12.5e} {:12.5e} ", worst.found, worst.expected)?;
-                let (absolute, relative) = (worst.absolute(), worst.relative());
-                write!(f, "{absolute:9.1e} {relative:9.1e} ")?;
+                write!(f, "{:9.1e} {relative:9.1e} ", worst.absolute())?;
                 write!(f, "{:9.1e} {:9.1e}", relative / ulp, self.mean)?;
             }
             None => write!(f, "{:26}", self.leaf)?,

@@ -1,9 +1,10 @@
 //! Whether a tree of parameters is one: the same leaves by every method, with their gradients beside them.
 
-use super::{Real, report::Holds};
+use super::report::Holds;
 use crate::{
     params::{Leaf, LeafMut, Parameters, Role},
     path::Path,
+    shape::{Number, number},
     zeros::Zeros,
 };
 use alloc::{
@@ -14,110 +15,100 @@ use alloc::{
 };
 
 /// A leaf as it was seen.
-struct Seen {
-    name: String,
-    role: Role,
+pub(super) struct Seen<T> {
+    pub name: String,
+    pub role: Role,
     shape: (usize, usize),
-    values: Vec<f64>,
+    pub values: Vec<T>,
 }
 
-impl Seen {
+impl<T> Seen<T> {
     fn head(&self) -> (&str, Role, (usize, usize)) {
         (&self.name, self.role, self.shape)
     }
 }
 
 /// What `visit` shows.
-fn seen<T: Real, P: Parameters<T>>(tree: &P) -> Vec<Seen> {
+pub(super) fn seen<T: Number>(tree: &impl Parameters<T>) -> Vec<Seen<T>> {
     let mut all = Vec::new();
     tree.visit(&Path::ROOT, &mut |leaf: Leaf<T>| {
         let Leaf { path, role, shape, values, .. } = leaf;
-        let values = values.iter().map(|value| value.widen()).collect();
-        all.push(Seen { name: path.to_string(), role, shape, values });
+        all.push(Seen { name: path.to_string(), role, shape, values: values.to_vec() });
     });
     all
 }
 
 /// Makes the numbers of a tree `from`, `from` + 1, …, by `visit_mut`, which shows these leaves.
-fn count<T: Real, P: Parameters<T>>(tree: &mut P, from: usize) -> Vec<Seen> {
-    let (mut all, mut next) = (Vec::new(), from as f64);
+fn count<T: Number>(tree: &mut impl Parameters<T>, from: usize) -> Vec<Seen<T>> {
+    let (mut all, mut next) = (Vec::new(), from..);
     tree.visit_mut(None, [], &Path::ROOT, &mut |leaf: LeafMut<T, 0>| {
         let LeafMut { path, role, shape, values, .. } = leaf;
-        let mut seen = Seen { name: path.to_string(), role, shape, values: Vec::new() };
-        for value in values {
-            *value = T::narrow(next);
-            seen.values.push(next);
-            next += 1.0;
-        }
-        all.push(seen);
+        values.iter_mut().zip(next.by_ref()).for_each(|(value, next)| *value = number(next));
+        all.push(Seen { name: path.to_string(), role, shape, values: values.to_vec() });
     });
     all
 }
 
-/// What the methods of one tree show.
-struct Tree {
-    /// `visit`.
-    before: Vec<Seen>,
-    /// `visit_mut`, which numbers it.
-    counted: Vec<Seen>,
-    /// `visit` then.
-    after: Vec<Seen>,
-    /// `visit` of what `map_scalar` makes of that.
-    mapped: Vec<Seen>,
-    /// In which order `map_scalar` goes.
-    order: Vec<f64>,
-    count: usize,
-}
-
-fn gather<T: Real, P: Parameters<T>>(tree: &mut P) -> Tree {
+/// Checks one tree, and leaves it with numbers from 1 on, which are returned.
+fn check_one<T: Number, P: Parameters<T>>(
+    tree: &mut P,
+    of: &str,
+) -> Result<Vec<Seen<T>>, (String, String)> {
     let (before, counted) = (seen(tree), count(tree, 1));
     let (after, mut order) = (seen(tree), Vec::new());
     let mapped = tree.map_scalar(&mut |value| {
-        order.push(value.widen());
-        value.widen()
+        order.push(value);
+        value
     });
-    Tree { before, counted, after, mapped: seen::<f64, _>(&mapped), order, count: P::COUNT }
+    judge([&before, &counted, &after, &seen(&mapped)], &order, P::COUNT, of)?;
+    Ok(after)
 }
 
 /// Checks a tree and the tree of its gradients.
-pub(super) fn check<T: Real, L>(layer: &L) -> Holds
-where
-    L: Parameters<T, With<T> = L>,
-{
+pub(super) fn check<T: Number, L: Parameters<T, With<T> = L>>(layer: &L) -> Holds {
     let mut copy = layer.map_scalar(&mut |value| value);
-    let tree = gather(&mut copy);
     let [mut gradient, mut one, mut two] = [(); 3].map(|()| Box::<L::Gradient>::zeros());
     let zeros = [seen(&*gradient), seen(&L::Gradient::zeros())];
-    let of_gradient = gather(&mut *gradient);
+    let leaves = check_one(&mut copy, "")?;
+    let of_gradient = check_one(&mut *gradient, " of the gradient")?;
     let (of_one, of_two) = (count(&mut *one, 1_000_000), count(&mut *two, 2_000_000));
     let mut beside = Vec::new();
     let states = [&mut *one, &mut *two];
     copy.visit_mut(Some(&*gradient), states, &Path::ROOT, &mut |leaf: LeafMut<T, 2>| {
         let LeafMut { path, gradient, state: [one, two], .. } = leaf;
-        let wide = |values: &[T]| values.iter().map(|value| value.widen()).collect();
-        beside.push((path.to_string(), [wide(gradient), wide(one), wide(two)]));
+        beside.push((path.to_string(), [gradient.to_vec(), one.to_vec(), two.to_vec()]));
     });
     gradient.set_zero();
-    judge(&tree, "")?;
-    judge(&of_gradient, " of the gradient")?;
-    for (seen, method) in zeros.iter().zip(["zeros_in", "zeros"]) {
-        all_zero(seen, method)?;
+    let [in_place, by_value] = zeros;
+    for (leaves, method) in
+        [(in_place, "zeros_in"), (by_value, "zeros"), (seen(&*gradient), "set_zero")]
+    {
+        for leaf in leaves {
+            ensure(leaf.values.iter().all(T::is_zero), &leaf.name, || {
+                format!("`{method}` of the gradient leaves numbers in it")
+            })?;
+        }
     }
-    all_zero(&seen(&*gradient), "set_zero")?;
-    paired(&tree.after, &of_gradient.after, [&of_one, &of_two], &beside)
+    paired(&leaves, [&of_gradient, &of_one, &of_two], &beside)
 }
 
-/// Whether all methods go through the same leaves in the same order.
-fn judge(tree: &Tree, of: &str) -> Holds {
-    let Tree { before, counted, after, mapped, order, count } = tree;
-    let mut numbers = 0;
-    for (i, leaf) in before.iter().enumerate() {
-        let Seen { name, shape, values, .. } = leaf;
-        numbers += values.len();
-        let whole = values.len() == shape.0 * shape.1;
-        ensure(whole, name, || "it has another number of values than its shape".into())?;
-        let twice = before.iter().skip(i + 1).any(|other| other.name == *name);
-        ensure(!twice, name, || "two leaves have this name".into())?;
+/// Whether all methods go through the same leaves in the same order: `visit`, `visit_mut`, which numbers
+/// them, `visit` then, and `visit` of what `map_scalar` makes of that, in this order.
+fn judge<T: Number>(
+    [before, counted, after, mapped]: [&[Seen<T>]; 4],
+    order: &[T],
+    count: usize,
+    of: &str,
+) -> Holds {
+    let numbers: usize = before.iter().map(|leaf| leaf.values.len()).sum();
+    for (i, Seen { name, shape, values, .. }) in before.iter().enumerate() {
+        ensure(values.len() == shape.0 * shape.1, name, || {
+            "it has another number of values than its shape".into()
+        })?;
+        let mut others = before.iter().skip(i + 1);
+        ensure(others.all(|other| other.name != *name), name, || {
+            "two leaves have this name".into()
+        })?;
     }
     for ((leaf, counted), after) in before.iter().zip(counted).zip(after) {
         ensure(leaf.head() == counted.head(), &leaf.name, || {
@@ -130,7 +121,7 @@ fn judge(tree: &Tree, of: &str) -> Holds {
     ensure(before.len() == counted.len(), "all", || {
         format!("`visit` and `visit_mut`{of} show not the same number of leaves")
     })?;
-    ensure(numbers == *count, "all", || {
+    ensure(numbers == count, "all", || {
         format!("COUNT{of} is {count}, but the leaves have {numbers} numbers")
     })?;
     for (leaf, mapped) in after.iter().zip(mapped) {
@@ -139,18 +130,18 @@ fn judge(tree: &Tree, of: &str) -> Holds {
             format!("`map_scalar`{of} gives this leaf the numbers of another")
         })?;
     }
-    ensure(order.iter().copied().eq((1..=numbers).map(|i| i as f64)), "all", || {
+    ensure(order.iter().copied().eq((1..=numbers).map(number)), "all", || {
         format!("`map_scalar`{of} does not go through the leaves as `visit` does")
     })
 }
 
 /// Whether each leaf that learns stands beside its own gradient and state.
-fn paired(
-    leaves: &[Seen],
-    gradient: &[Seen],
-    states: [&Vec<Seen>; 2],
-    beside: &[(String, [Vec<f64>; 3])],
+fn paired<T: Number>(
+    leaves: &[Seen<T>],
+    trees: [&[Seen<T>]; 3],
+    beside: &[(String, [Vec<T>; 3])],
 ) -> Holds {
+    let [gradient, ..] = trees;
     let learns = || leaves.iter().filter(|leaf| leaf.role != Role::Frozen);
     for (leaf, gradient) in learns().zip(gradient) {
         ensure(leaf.head() == gradient.head(), &leaf.name, || {
@@ -159,22 +150,13 @@ fn paired(
     }
     ensure(learns().count() == gradient.len(), "all", || "the gradient has other leaves".into())?;
     for (name, found) in beside {
-        for (found, tree) in found.iter().zip([gradient, states[0], states[1]]) {
-            let of_leaf = tree.iter().find(|leaf| leaf.name == *name);
-            let expected = of_leaf.map_or(&[][..], |leaf| &leaf.values);
-            ensure(found == expected, name, || {
-                "`visit_mut` shows it beside the gradient or state of another leaf".into()
-            })?;
-        }
+        let own = trees.map(|tree| tree.iter().find(|leaf| leaf.name == *name));
+        let own = own.map(|leaf| leaf.map_or(&[][..], |leaf| &leaf.values));
+        ensure(found.each_ref().map(|found| &found[..]) == own, name, || {
+            "`visit_mut` shows it beside the gradient or state of another leaf".into()
+        })?;
     }
     Ok(())
-}
-
-fn all_zero(leaves: &[Seen], method: &str) -> Holds {
-    leaves.iter().try_for_each(|leaf| {
-        let zero = leaf.values.iter().all(|value| *value == 0.0);
-        ensure(zero, &leaf.name, || format!("`{method}` of the gradient leaves numbers in it"))
-    })
 }
 
 fn ensure(holds: bool, leaf: &str, cause: impl FnOnce() -> String) -> Holds {

@@ -1,74 +1,7 @@
 //! The activations: functions of one number, applied to each number of the input.
 
-use crate::{
-    grad::{Destination, Grad},
-    init::Gain,
-    kernel,
-    layer::{Backward, Forward, Layer},
-    shape::{BatchSize, Flat, Number, Purpose, nan},
-};
-
-/// Makes a function of one number a layer on every flat shape. (A trait with a blanket impl would rule out
-/// `Box<L>`.) The function is given in one of three ways:
-/// - by two kernels; the second computes dx from x or from y;
-/// - as y and its slope at x;
-/// - by a kernel `k` of a function u of x: y and its slope from x and k(u).
-///
-/// Settings stand in braces.
-macro_rules! elementwise {
-    ($name:ident: $forward:path, $back:path, $from:ident, $gain:expr) => {
-        elementwise!(@layer $name {} [$gain] this $from
-            |x, y| $forward(x, y), |from, dy, dx| $back(from, dy, dx));
-    };
-    ($name:ident { $($keep:ident)* }: |$this:ident, $x:ident| $y:expr, $slope:expr, $gain:expr) => {
-        elementwise!(@layer $name { $($keep)* } [$gain] $this x
-            |x, y| $crate::layers::activation::each(x, y, |$x| $y),
-            |x, dy, dx| $crate::layers::activation::each_back(x, dy, dx, |$x| {
-                let _ = $x;
-                $slope
-            }));
-    };
-    ($name:ident { $($keep:ident)* }: $kernel:path, |$this:ident, $x:ident| $u:expr, |$k:ident| $y:expr,
-        $slope:expr, $gain:expr) => {
-        elementwise!(@layer $name { $($keep)* } [$gain] $this x
-            |x, y| $crate::layers::activation::through($kernel, x, None, y, |$x| $u, |$x, $k| $y),
-            |x, dy, dx| {
-                $crate::layers::activation::through($kernel, x, Some(dy), dx, |$x| $u, |$x, $k| $slope)
-            });
-    };
-    (@layer $name:ident { $($keep:ident)* } [$gain:expr] $this:ident $from:ident
-        |$fx:ident, $fy:ident| $forward:expr, |$bx:ident, $bdy:ident, $bdx:ident| $back:expr) => {
-        parameters!($name { $(keep $keep),* });
-
-        impl<T: Number, S: Flat> Layer<T, S> for $name {
-            type Out = S;
-            type Cache<B: BatchSize, P: Purpose> = ();
-            type Scratch = ();
-            const GAIN: Option<Gain> = $gain;
-
-            #[inline(always)]
-            fn forward<B: BatchSize, P: Purpose>(&self, at: Forward<T, S, Self, B, P>) {
-                #[allow(unused_variables)]
-                let ($this, $fx, $fy) = (self, S::flat::<T, B>(at.x), S::flat_mut::<T, B>(at.y));
-                $forward;
-            }
-
-            #[inline(always)]
-            fn backward<B: BatchSize, D: Destination<T>>(
-                this: Grad<T, Self, D>,
-                at: Backward<T, S, Self, B>,
-            ) {
-                #[allow(unused_variables)]
-                let $this = &*this;
-                if let Some(dx) = at.dx {
-                    let ($bx, $bdy) = (S::flat::<T, B>(at.$from), S::flat::<T, B>(at.dy));
-                    let $bdx = S::flat_mut::<T, B>(dx);
-                    $back;
-                }
-            }
-        }
-    };
-}
+use super::function::{each, each_back};
+use crate::{Number, init::Gain, kernel};
 
 /// y = max(x, 0), dx = dy where x > 0, else 0. (Chapter 5.5.1.)
 ///
@@ -89,7 +22,7 @@ macro_rules! elementwise {
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Relu;
-elementwise!(Relu: kernel::relu, kernel::relu_back, x, Some(Gain::Relu));
+elementwise!(Relu {} Some(Gain::Relu), (this, x, y, dy, dx) kernel::relu(x, y), kernel::relu_back(x, dy, dx));
 
 /// y = 1 / (1 + e⁻ˣ), dx = dy·y·(1 - y). (Chapter 5.5.2.)
 ///
@@ -111,7 +44,7 @@ elementwise!(Relu: kernel::relu, kernel::relu_back, x, Some(Gain::Relu));
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sigmoid;
-elementwise!(Sigmoid: kernel::sigmoid, kernel::sigmoid_back, y, Some(Gain::Linear));
+elementwise!(Sigmoid {} Some(Gain::Linear), (this, x, y, dy, dx) kernel::sigmoid(x, y), kernel::sigmoid_back(y, dy, dx));
 
 /// y = tanh x, dx = dy·(1 - y²).
 ///
@@ -132,7 +65,7 @@ elementwise!(Sigmoid: kernel::sigmoid, kernel::sigmoid_back, y, Some(Gain::Linea
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tanh;
-elementwise!(Tanh: kernel::tanh, kernel::tanh_back, y, Some(Gain::Linear));
+elementwise!(Tanh {} Some(Gain::Linear), (this, x, y, dy, dx) kernel::tanh(x, y), kernel::tanh_back(y, dy, dx));
 
 /// y = x·Φ(x), dx = dy·(Φ(x) + x·φ(x)), with the normal distribution Φ(x) = (1 + erf(x / √2)) / 2 and
 /// its density φ. (Hendrycks and Gimpel, 2016; PyTorch's `GELU` with its default, the exact form.)
@@ -156,7 +89,7 @@ elementwise!(Tanh: kernel::tanh, kernel::tanh_back, y, Some(Gain::Linear));
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Gelu;
-elementwise!(Gelu: kernel::gelu, kernel::gelu_back, x, Some(Gain::Relu));
+elementwise!(Gelu {} Some(Gain::Relu), (this, x, y, dy, dx) kernel::gelu(x, y), kernel::gelu_back(x, dy, dx));
 
 /// y = ln(1 + eˣ), dx = dy / (1 + e⁻ˣ): a smooth ReLU. (PyTorch's `Softplus`.)
 ///
@@ -178,7 +111,7 @@ elementwise!(Gelu: kernel::gelu, kernel::gelu_back, x, Some(Gain::Relu));
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Softplus;
-elementwise!(Softplus: kernel::softplus, kernel::softplus_back, x, Some(Gain::Relu));
+elementwise!(Softplus {} Some(Gain::Relu), (this, x, y, dy, dx) kernel::softplus(x, y), kernel::softplus_back(x, dy, dx));
 
 /// y = x, dx = dy: the output layer of a regression. (Chapter 3.5.)
 ///
@@ -194,7 +127,7 @@ elementwise!(Softplus: kernel::softplus, kernel::softplus_back, x, Some(Gain::Re
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Identity;
-elementwise!(Identity {}: |this, x| x, T::one(), Some(Gain::Linear));
+elementwise!(Identity {} Some(Gain::Linear), (this, x, y, dy, dx) y.copy_from_slice(x), dx.copy_from_slice(dy));
 
 /// y = x, dx = dy. It does nothing; the output keeps the shape of an image.
 ///
@@ -214,7 +147,7 @@ elementwise!(Identity {}: |this, x| x, T::one(), Some(Gain::Linear));
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Flatten;
-elementwise!(Flatten {}: |this, x| x, T::one(), None);
+elementwise!(Flatten {} None, (this, x, y, dy, dx) y.copy_from_slice(x), dx.copy_from_slice(dy));
 
 /// y = x·σ(x), dx = dy·(σ + x·σ·(1 - σ)), where σ is the sigmoid of x. (Elfwing and others, 2017; PyTorch's `SiLU`;
 /// also called swish.)
@@ -237,7 +170,9 @@ elementwise!(Flatten {}: |this, x| x, T::one(), None);
 #[doc(alias("swish"))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Silu;
-elementwise!(Silu {}: kernel::sigmoid, |this, x| x, |s| x * s, s + x * s * (T::one() - s), Some(Gain::Relu));
+elementwise!(Silu {} Some(Gain::Relu), (this, x, y, dy, dx)
+    through(kernel::sigmoid, x, None, y, |x| x, |x, s| x * s),
+    through(kernel::sigmoid, x, Some(dy), dx, |x| x, |x, s| s + x * s * (T::one() - s)));
 
 /// y = ½·x·(1 + tanh u), u = √(2/π)·(x + 0.044715·x³): nearly [`Gelu`]. (Hendrycks and Gimpel, 2016; PyTorch's `GELU`
 /// with `approximate="tanh"`.)
@@ -261,8 +196,11 @@ elementwise!(Silu {}: kernel::sigmoid, |this, x| x, |s| x * s, s + x * s * (T::o
 #[doc(alias("gelu", "NewGELU"))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct GeluTanh;
-elementwise!(GeluTanh {}: kernel::sigmoid, |this, x| twice_u(x).0, |s| near(x).1 * s,
-    s + near(x).0 * s * (T::one() - s) * twice_u(x).1, Some(Gain::Relu));
+elementwise!(GeluTanh {} Some(Gain::Relu), (this, x, y, dy, dx)
+through(kernel::sigmoid, x, None, y, |x| twice_u(x).0, |x, s| near(x).1 * s),
+through(kernel::sigmoid, x, Some(dy), dx, |x| twice_u(x).0, |x, s| {
+    s + near(x).0 * s * (T::one() - s) * twice_u(x).1
+}));
 
 /// 2u of [`GeluTanh`], and its derivative.
 #[inline(always)]
@@ -276,9 +214,8 @@ fn twice_u<T: Number>(x: T) -> (T, T) {
 /// x within ±30, where the cube does not overflow and the sigmoid of 2u is 0 or 1; and x from -30 on. NaN stays NaN.
 #[inline(always)]
 fn near<T: Number>(x: T) -> (T, T) {
-    let end: T = nalgebra::convert(30.0);
-    let y = if x < -end { -end } else { x };
-    (if y > end { end } else { y }, y)
+    let end = nalgebra::convert(30.0);
+    (clamp(x, end), if x < -end { -end } else { x })
 }
 
 /// y = min(max(x/6 + ½, 0), 1), dx = dy/6 where -3 < x < 3, else 0. (PyTorch's `Hardsigmoid`.)
@@ -300,8 +237,11 @@ fn near<T: Number>(x: T) -> (T, T) {
 #[doc(alias("Hardsigmoid"))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HardSigmoid;
-elementwise!(HardSigmoid {}: |this, x| clamp((x + three()) / (three::<T>() + three()), T::zero(), T::one()),
-    if x <= -three::<T>() || x >= three() { T::zero() } else { T::one() / (three::<T>() + three()) }, Some(Gain::Linear));
+elementwise!(HardSigmoid {} Some(Gain::Linear), (this, x, y, dy, dx)
+each(x, y, |x| (clamp(x, three()) + three()) / (three::<T>() + three())),
+each_back(x, dy, dx, |x| {
+    if outside(x, three()) { T::zero() } else { (three::<T>() + three()).recip() }
+}));
 
 /// y = min(max(x, -1), 1), dx = dy where -1 < x < 1, else 0. (PyTorch's `Hardtanh`.)
 ///
@@ -322,46 +262,33 @@ elementwise!(HardSigmoid {}: |this, x| clamp((x + three()) / (three::<T>() + thr
 #[doc(alias("Hardtanh"))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HardTanh;
-elementwise!(HardTanh {}: |this, x| clamp(x, -T::one(), T::one()),
-    if x <= -T::one() || x >= T::one() { T::zero() } else { T::one() }, Some(Gain::Linear));
+elementwise!(HardTanh {} Some(Gain::Linear), (this, x, y, dy, dx)
+    each(x, y, |x| clamp(x, T::one())),
+    each_back(x, dy, dx, |x| if outside(x, T::one()) { T::zero() } else { T::one() }));
 
-#[inline(always)]
 fn three<T: Number>() -> T {
     nalgebra::convert(3.0)
 }
 
-/// NaN stays NaN.
+/// x within ±end. NaN stays NaN.
 #[inline(always)]
-fn clamp<T: Number>(x: T, low: T, high: T) -> T {
+fn clamp<T: Number>(x: T, end: T) -> T {
     match x {
-        _ if x < low => low,
-        _ if x > high => high,
+        _ if x < -end => -end,
+        _ if x > end => end,
         _ => x,
     }
+}
+
+#[inline(always)]
+fn outside<T: Number>(x: T, end: T) -> bool {
+    x <= -end || x >= end
 }
 
 /// The setting, or its default.
 #[inline(always)]
 pub(super) fn setting<T: Number>(value: Option<f64>, default: f64) -> T {
     nalgebra::convert(value.unwrap_or(default))
-}
-
-/// y = f(x).
-#[inline(always)]
-pub(super) fn each<T: Number>(x: &[T], y: &mut [T], f: impl Fn(T) -> T) {
-    if x.len() != y.len() {
-        return y.fill(nan());
-    }
-    y.iter_mut().zip(x).for_each(|(y, &x)| *y = f(x));
-}
-
-/// dx = dy·slope(x).
-#[inline(always)]
-pub(super) fn each_back<T: Number>(x: &[T], dy: &[T], dx: &mut [T], slope: impl Fn(T) -> T) {
-    if (x.len(), dy.len()) != (dx.len(), dx.len()) {
-        return dx.fill(nan());
-    }
-    dx.iter_mut().zip(x.iter().zip(dy)).for_each(|(dx, (&x, &dy))| *dx = dy * slope(x));
 }
 
 /// So many numbers go through a kernel together.
@@ -377,9 +304,6 @@ pub(super) fn through<T: Number>(
     u: impl Fn(T) -> T,
     f: impl Fn(T, T) -> T,
 ) {
-    if x.len() != to.len() || dy.is_some_and(|dy| dy.len() != to.len()) {
-        return to.fill(nan());
-    }
     let mut inner = [T::zero(); TOGETHER];
     for (i, (x, to)) in x.chunks(TOGETHER).zip(to.chunks_mut(TOGETHER)).enumerate() {
         let inner = inner.get_mut(..x.len()).unwrap_or_default();

@@ -1,12 +1,9 @@
 //! The fully connected layer.
 
+use crate::shape::number;
 use crate::{
-    grad::{Destination, Grad},
-    init, kernel,
-    layer::{Backward, Forward, Layer},
-    part,
-    shape::{BatchSize, D1, Number, Purpose, number},
-    zeros::Zeros,
+    Backward, BatchSize, D1, Destination, Forward, Grad, Layer, Number, Purpose, Zeros, init,
+    kernel, part,
 };
 use nalgebra::{SMatrix, SVector, convert};
 use rand::Rng;
@@ -52,26 +49,26 @@ impl<T: Number, const I: usize, const O: usize> Affine<T, I, O> {
         Affine { weight, bias }
     }
 
+    fn filled(f: impl FnOnce(&mut SMatrix<T, O, I>)) -> Self {
+        let mut layer = Self::zeros();
+        f(&mut layer.weight);
+        layer
+    }
+
     /// Weights from a normal distribution of mean 0 and standard deviation `std`, biases 0, as in the book.
     pub fn normal(std: T, rng: &mut (impl Rng + ?Sized)) -> Self {
-        let mut layer = Self::zeros();
-        init::normal(std, &mut layer.weight, rng);
-        layer
+        Self::filled(|weight| init::normal(std, weight, rng))
     }
 
     /// Xavier weights, for sigmoid and tanh: normal with variance 1/I. Biases 0. To make a layer of many
     /// megabytes in place, box [`Zeros`] and then call [`init`] on its `weight`.
     pub fn xavier(rng: &mut (impl Rng + ?Sized)) -> Self {
-        let mut layer = Self::zeros();
-        init::xavier(&mut layer.weight, rng);
-        layer
+        Self::filled(|weight| init::xavier(weight, rng))
     }
 
     /// He weights, for ReLU: normal with variance 2/I. Biases 0.
     pub fn he(rng: &mut (impl Rng + ?Sized)) -> Self {
-        let mut layer = Self::zeros();
-        init::he(&mut layer.weight, rng);
-        layer
+        Self::filled(|weight| init::he(weight, rng))
     }
 
     /// First parameters for tanh on inputs from -1 to 1, so that the steep parts of the O units cover the inputs

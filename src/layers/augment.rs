@@ -1,13 +1,7 @@
 //! Variations of images in training.
 #![allow(unsafe_code)] // of `parameters!`, whose unsafe part is in `kernel::place`
 
-use crate::{
-    grad::{Destination, Grad},
-    image::{Img, Size},
-    init::Gain,
-    layer::{Backward, Forward, Layer},
-    shape::{BatchSize, Number, Purpose, nan},
-};
+use crate::{Img, Size};
 use rand::{Rng, SeedableRng, rngs::Xoshiro128PlusPlus};
 
 /// In training moves each image by up to `shift` pixels up or down and left or right, and mirrors it with probability ½ if
@@ -50,10 +44,11 @@ impl Augment {
     fn each(
         self,
         seed: Option<u64>,
-        [samples, channels, height, width]: [usize; 4],
+        [numbers, channels, height, width]: [usize; 4],
         mut f: impl FnMut(usize, Option<usize>),
     ) {
         let mut rng = seed.map(Xoshiro128PlusPlus::seed_from_u64);
+        let samples = numbers.checked_div(channels * height * width).unwrap_or(0);
         let mut rows = 0..samples * channels * height;
         for _ in 0..samples {
             let most = usize::from(self.shift);
@@ -79,41 +74,16 @@ impl Augment {
     }
 }
 
-impl<T: Number, const C: usize, H: Size, W: Size> Layer<T, Img<C, H, W>> for Augment {
-    type Out = Img<C, H, W>;
-    type Cache<B: BatchSize, P: Purpose> = Option<u64>;
-    type Scratch = ();
-    const GAIN: Option<Gain> = None;
-
-    #[inline(always)]
-    fn forward<B: BatchSize, P: Purpose>(&self, at: Forward<T, Img<C, H, W>, Self, B, P>) {
-        *at.cache = at.pass.seed();
-        let (x, y) = (at.x.as_slice(), at.y.as_mut_slice());
-        if x.len() != y.len() {
-            return y.fill(nan());
-        }
-        let samples = x.len().checked_div(C * H::N * W::N).unwrap_or(0);
-        self.each(*at.cache, [samples, C, H::N, W::N], |to, from| {
-            let number = from.and_then(|from| x.get(from).copied()).unwrap_or_else(T::zero);
-            y.get_mut(to).into_iter().for_each(|y| *y = number);
-        });
-    }
-
-    #[inline(always)]
-    fn backward<B: BatchSize, D: Destination<T>>(
-        this: Grad<T, Self, D>,
-        at: Backward<T, Img<C, H, W>, Self, B>,
-    ) {
-        let Some(dx) = at.dx else { return };
-        let (dy, dx) = (at.dy.as_slice(), dx.as_mut_slice());
-        if dy.len() != dx.len() {
-            return dx.fill(nan());
-        }
-        dx.fill(T::zero());
-        let samples = dx.len().checked_div(C * H::N * W::N).unwrap_or(0);
-        this.each(*at.cache, [samples, C, H::N, W::N], |to, from| {
-            let dx = from.and_then(|from| dx.get_mut(from));
-            dx.into_iter().zip(dy.get(to)).for_each(|(dx, &dy)| *dx = dy);
-        });
-    }
-}
+function!([const C: usize, H: Size, W: Size] Augment, Img<C, H, W> => Img<C, H, W>, None,
+(this, seed, x, y, dy, dx)
+this.each(seed, [x.len(), C, H::N, W::N], |to, from| {
+    let number = from.and_then(|from| x.get(from).copied()).unwrap_or_else(T::zero);
+    y.get_mut(to).into_iter().for_each(|y| *y = number);
+}),
+{
+    dx.fill(T::zero());
+    this.each(seed, [x.len(), C, H::N, W::N], |to, from| {
+        let dx = from.and_then(|from| dx.get_mut(from));
+        dx.into_iter().zip(dy.get(to)).for_each(|(dx, &dy)| *dx = dy);
+    });
+});

@@ -1,39 +1,34 @@
 //! Batch normalisation.
 
 use super::{activation::setting, layer_norm::inverse};
+use crate::shape::{Buffer, Inline, nan, number};
 use crate::{
-    grad::{Destination, Grad},
-    init::Gain,
-    layer::{Backward, Forward, Layer},
-    params::Statistic,
-    part,
-    pass::Pass,
-    shape::{BatchSize, Buffer, Columns, D1, Number, Purpose, nan, number},
-    zeros::ConstZeros,
+    Backward, BatchSize, Channels, Destination, Forward, Grad, Layer, Number, Pass, Purpose,
+    Statistic, init::Gain, part,
 };
 use nalgebra::SVector;
-use num_traits::ConstZero;
 use rand::Rng;
 
-/// y = w ⊙ x̂ + b with x̂ = (x - μ) / √(σ² + ε) for each feature. In training μ and σ² are mean and variance of the batch,
-/// in a prediction they are running ones. (Chapter 6.3; Ioffe and Szegedy, 2015; PyTorch's `BatchNorm1d`.)
+/// y = w·x̂ + b with x̂ = (x - μ) / √(σ² + ε) for each feature of a vector, or for each channel of an image. In training μ
+/// and σ² are mean and variance of the feature or channel in the batch, in a prediction they are running ones. (Chapter
+/// 6.3; Ioffe and Szegedy, 2015; PyTorch's `BatchNorm1d` and `BatchNorm2d`.)
 ///
-/// In training, with g = w ⊙ dy: dx = (g - mean(g) - x̂ ⊙ mean(g ⊙ x̂)) / √(σ² + ε), where the means are over the batch. In
-/// a prediction dx = g / √(σ² + ε). dw = Σ dy ⊙ x̂, db = Σ dy.
+/// In training, with g = w ⊙ dy: dx = (g - mean(g) - x̂ ⊙ mean(g ⊙ x̂)) / √(σ² + ε), where the means are over the batch and,
+/// for images, over the pixels. In a prediction dx = g / √(σ² + ε). dw = Σ dy ⊙ x̂, db = Σ dy.
 ///
 /// # Shapes
-/// From `D1<N>` to `D1<N>`; each parameter has N entries.
+/// From `D1<N>` to `D1<N>`, or from `Image<N, H, W>` to the same shape; each parameter has N entries.
 ///
 /// # Statistics
-/// As in PyTorch: a batch of B samples is normalised by Σ (x - μ)² / B, and the running variance takes the unbiased
-/// Σ (x - μ)² / (B - 1). Each training step moves the running statistics by `momentum` of the difference. (The book and
+/// As in PyTorch: B numbers of a feature or channel are normalised by Σ (x - μ)² / B, and the running variance takes the
+/// unbiased Σ (x - μ)² / (B - 1). Each training step moves the running statistics by `momentum` of the difference. (The book and
 /// Keras call 1 - 0.1 = 0.9 the momentum.) They are leaves of role [`Statistic`], which the optimizer only steps. There is
 /// no `num_batches_tracked`; PyTorch needs it only without a momentum.
 ///
 /// If a batch is trained in parts, each part is normalised by its own mean and variance.
 ///
 /// # Numbers
-/// A batch of one sample has no variance: in training its output is NaN. (PyTorch reports an error.) A feature that
+/// A batch of one vector has no variance: in training its output is NaN. (PyTorch reports an error.) A feature that
 /// is the same in all samples gives b. A NaN or ±∞ makes its feature NaN in the whole batch, and so do numbers whose
 /// squares overflow; ±1000 do not.
 ///
@@ -51,7 +46,7 @@ use rand::Rng;
 /// assert_eq!(net.layers.running_var.0[0], 1.0 + 0.1 * (200.0 - 1.0));
 /// # Ok::<_, chainrule::StepError>(())
 /// ```
-#[doc(alias("BatchNorm1d", "BatchNormalization"))]
+#[doc(alias("BatchNorm1d", "BatchNorm2d", "BatchNormalization"))]
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BatchNorm<T, const N: usize> {
     /// w.
@@ -75,90 +70,48 @@ parameters!(BatchNorm<T: scalar, const N: usize> {
 impl<T: Number, const N: usize> Default for BatchNorm<T, N> {
     fn default() -> Self {
         let (zeros, ones) = (SVector::zeros(), SVector::repeat(T::one()));
-        let (running_mean, running_var) = (Statistic(zeros), Statistic(ones));
-        BatchNorm {
-            weight: ones,
-            bias: zeros,
-            running_mean,
-            running_var,
-            eps: None,
-            momentum: None,
-        }
+        let (running_mean, running_var, eps) = (Statistic(zeros), Statistic(ones), None);
+        BatchNorm { weight: ones, bias: zeros, running_mean, running_var, eps, momentum: None }
     }
 }
 
-/// What the last pass normalised by.
-#[derive(Clone, Copy, Debug)]
-pub struct Moments<T, const N: usize> {
-    mean: SVector<T, N>,
-    variance: SVector<T, N>,
-    /// Whether they are those of the batch.
-    of_batch: bool,
-}
+/// The mean and the variance by which the last pass normalised, and whether they are those of the batch.
+type Moments<T, const N: usize> = (Inline<SVector<T, N>>, Inline<SVector<T, N>>, bool);
 
-impl<T: Number, const N: usize, B: BatchSize> Buffer<B> for Moments<T, N> {
-    fn new(_: B) -> Self {
-        Moments { mean: SVector::zeros(), variance: SVector::zeros(), of_batch: false }
-    }
-}
-
-impl<T: Number + ConstZero, const N: usize> ConstZeros for Moments<T, N> {
-    const ZEROS: Self =
-        Moments { mean: ConstZeros::ZEROS, variance: ConstZeros::ZEROS, of_batch: false };
-}
-
-impl<T: Number, const N: usize> Moments<T, N> {
-    /// Those of a batch. The sums of each 64 samples are added up, so that an error does not grow with the batch.
-    #[inline(always)]
-    fn measure<B: BatchSize>(&mut self, x: &Columns<T, N, B>) {
-        // One sample has no variance.
-        let samples = if x.ncols() > 1 { number(x.ncols()) } else { nan::<T>() };
-        let group = || x.as_slice().chunks(64 * N.max(1)).map(|group| group.chunks_exact(N.max(1)));
-        self.mean.fill(T::zero());
-        for group in group() {
-            let mut sum = SVector::<T, N>::zeros();
-            group.for_each(|x| sum.iter_mut().zip(x).for_each(|(sum, &x)| *sum += x));
-            self.mean += sum;
-        }
-        self.mean /= samples;
-        self.variance.fill(T::zero());
-        for group in group() {
-            let mut sum = SVector::<T, N>::zeros();
-            for x in group {
-                let errors = x.iter().zip(&self.mean).map(|(&x, &mean)| x - mean);
-                sum.iter_mut().zip(errors).for_each(|(sum, error)| *sum += error * error);
-            }
-            self.variance += sum;
-        }
-        self.variance /= samples;
-    }
-}
-
-impl<T: Number, const N: usize> Layer<T, D1<N>> for BatchNorm<T, N> {
-    type Out = D1<N>;
+impl<T: Number, const N: usize, S: Channels<N>> Layer<T, S> for BatchNorm<T, N> {
+    type Out = S;
     type Cache<B: BatchSize, P: Purpose> = P::InTraining<B, Moments<T, N>>;
     type Scratch = ();
     const GAIN: Option<Gain> = None;
 
     #[inline(always)]
-    fn forward<B: BatchSize, P: Purpose>(&self, at: Forward<T, D1<N>, Self, B, P>) {
-        if at.x.len() != at.y.len() {
-            return at.y.fill(nan());
+    fn forward<B: BatchSize, P: Purpose>(&self, at: Forward<T, S, Self, B, P>) {
+        let mut lent = Buffer::<B>::new(S::size::<T, B>(at.x));
+        let (x, y) = (S::flat::<T, B>(at.x), S::flat_mut::<T, B>(at.y));
+        if x.len() != y.len() {
+            return y.fill(nan());
         }
-        let mut lent = Moments::<T, N>::new(at.x.shape_generic().1);
         let moments = P::kept::<B, Moments<T, N>>(at.cache).unwrap_or(&mut lent);
-        moments.of_batch = matches!(at.pass, Pass::Train { .. });
-        if moments.of_batch {
-            moments.measure::<B>(at.x);
+        let (Inline(mean), Inline(variance), of_batch) = moments;
+        *of_batch = matches!(at.pass, Pass::Train { .. });
+        if *of_batch {
+            // One number has no variance.
+            let count = if x.len() > N { count::<T, N>(x) } else { nan() };
+            let [sum] = sums::<T, S, N, 1>([x, x], &SVector::zeros(), |x, _| [x]);
+            *mean = sum / count;
+            let [squares] = sums::<T, S, N, 1>([x, x], mean, |error, _| [error * error]);
+            *variance = squares / count;
         } else {
-            (moments.mean, moments.variance) = (self.running_mean.0, self.running_var.0);
+            (*mean, *variance) = (self.running_mean.0, self.running_var.0);
         }
-        let (mean, factor) = (&moments.mean, self.factor(&moments.variance));
-        let x = at.x.as_slice().chunks_exact(N.max(1));
-        for (y, x) in at.y.as_mut_slice().chunks_exact_mut(N.max(1)).zip(x) {
-            let features = mean.iter().zip(&factor).zip(self.weight.iter().zip(&self.bias));
-            for ((y, &x), ((&mean, &factor), (&w, &b))) in y.iter_mut().zip(x).zip(features) {
-                *y = (x - mean) * factor * w + b;
+        let scale = self.scale(variance);
+        let samples = y.chunks_exact_mut(S::LEN.max(1)).zip(x.chunks_exact(S::LEN.max(1)));
+        for (y, x) in samples {
+            let channels =
+                y.chunks_exact_mut(S::PLACES.max(1)).zip(x.chunks_exact(S::PLACES.max(1)));
+            let settings = mean.iter().zip(&scale).zip(self.weight.iter().zip(&self.bias));
+            for ((y, x), ((&mean, &scale), (&w, &b))) in channels.zip(settings) {
+                y.iter_mut().zip(x).for_each(|(y, &x)| *y = (x - mean) * scale * w + b);
             }
         }
     }
@@ -166,43 +119,34 @@ impl<T: Number, const N: usize> Layer<T, D1<N>> for BatchNorm<T, N> {
     #[inline(always)]
     fn backward<B: BatchSize, D: Destination<T>>(
         mut this: Grad<T, Self, D>,
-        at: Backward<T, D1<N>, Self, B>,
+        at: Backward<T, S, Self, B>,
     ) {
-        let (moments, samples) = (&*at.cache, number::<T>(at.x.ncols()));
-        let (mean, factor) = (&moments.mean, this.factor(&moments.variance));
-        let pairs = || {
-            let x = at.x.as_slice().chunks_exact(N.max(1));
-            x.zip(at.dy.as_slice().chunks_exact(N.max(1)))
-        };
-        // Σ dy and Σ dy ⊙ x̂.
-        let (mut db, mut dw) = (SVector::<T, N>::zeros(), SVector::<T, N>::zeros());
-        for (x, dy) in pairs() {
-            let sums = db.iter_mut().zip(dw.iter_mut()).zip(mean.iter().zip(&factor));
-            for (((db, dw), (&mean, &factor)), (&x, &dy)) in sums.zip(x.iter().zip(dy)) {
-                *db += dy;
-                *dw += dy * ((x - mean) * factor);
-            }
-        }
+        let (Inline(mean), Inline(variance), of_batch) = &*at.cache;
+        let (x, dy) = (S::flat::<T, B>(at.x), S::flat::<T, B>(at.dy));
+        let (scale, count) = (this.scale(variance), count::<T, N>(x));
+        let [db, dw] = sums::<T, S, N, 2>([x, dy], mean, |error, dy| [dy, dy * error]);
+        let dw = dw.component_mul(&scale);
         if let Some(dx) = at.dx {
-            let part = if moments.of_batch { samples.recip() } else { T::zero() };
-            for (dx, (x, dy)) in dx.as_mut_slice().chunks_exact_mut(N.max(1)).zip(pairs()) {
-                let sums = db.iter().zip(&dw).zip(mean.iter().zip(factor.iter().zip(&this.weight)));
-                let numbers = dx.iter_mut().zip(x.iter().zip(dy));
-                for ((dx, (&x, &dy)), ((&db, &dw), (&mean, (&factor, &w)))) in numbers.zip(sums) {
-                    *dx = (dy - (db + (x - mean) * factor * dw) * part) * factor * w;
+            let dx = S::flat_mut::<T, B>(dx);
+            dx.fill(nan());
+            let part = if *of_batch { count.recip() } else { T::zero() };
+            let samples = x.chunks_exact(S::LEN.max(1)).zip(dy.chunks_exact(S::LEN.max(1)));
+            for (dx, (x, dy)) in dx.chunks_exact_mut(S::LEN.max(1)).zip(samples) {
+                let planes =
+                    x.chunks_exact(S::PLACES.max(1)).zip(dy.chunks_exact(S::PLACES.max(1)));
+                let planes = dx.chunks_exact_mut(S::PLACES.max(1)).zip(planes);
+                let sums = db.iter().zip(&dw).zip(mean.iter().zip(scale.iter().zip(&this.weight)));
+                for ((dx, (x, dy)), ((&db, &dw), (&mean, (&scale, &w)))) in planes.zip(sums) {
+                    for (dx, (&x, &dy)) in dx.iter_mut().zip(x.iter().zip(dy)) {
+                        *dx = (dy - (db + (x - mean) * scale * dw) * part) * scale * w;
+                    }
                 }
             }
         }
-        let momentum: T = match moments.of_batch {
-            true => setting(this.momentum, 0.1),
-            false => T::zero(),
-        };
-        let mean_step = (moments.mean - this.running_mean.0) * momentum;
-        let unbiased = match moments.of_batch {
-            true => moments.variance * (samples / (samples - T::one())),
-            false => moments.variance,
-        };
-        let var_step = (unbiased - this.running_var.0) * momentum;
+        let momentum = if *of_batch { setting(this.momentum, 0.1) } else { T::zero() };
+        let unbiased = if *of_batch { count / (count - T::one()) } else { T::one() };
+        let mean_step = (mean - this.running_mean.0) * momentum;
+        let var_step = (variance * unbiased - this.running_var.0) * momentum;
         part!(this.weight).add(|gradient| *gradient += dw);
         part!(this.bias).add(|gradient| *gradient += db);
         part!(this.running_mean).add(|step| step.0 += mean_step);
@@ -217,8 +161,43 @@ impl<T: Number, const N: usize> Layer<T, D1<N>> for BatchNorm<T, N> {
 
 impl<T: Number, const N: usize> BatchNorm<T, N> {
     #[inline(always)]
-    fn factor(&self, variance: &SVector<T, N>) -> SVector<T, N> {
+    fn scale(&self, variance: &SVector<T, N>) -> SVector<T, N> {
         let eps = setting(self.eps, 1e-5);
         variance.map(|variance| inverse(variance, eps))
     }
+}
+
+/// How many numbers each channel has in a batch.
+#[inline(always)]
+fn count<T: Number, const N: usize>(x: &[T]) -> T {
+    number(x.len().checked_div(N).unwrap_or(0))
+}
+
+/// For each channel the sums over a batch of what `f` gives for x - mean and dy. The sums of each 64 samples are added up,
+/// so that an error does not grow with the batch.
+#[inline(always)]
+fn sums<T: Number, S: Channels<N>, const N: usize, const K: usize>(
+    [x, dy]: [&[T]; 2],
+    mean: &SVector<T, N>,
+    f: impl Fn(T, T) -> [T; K],
+) -> [SVector<T, N>; K] {
+    let (len, places) = (S::LEN.max(1), S::PLACES.max(1));
+    let mut totals = [SVector::zeros(); K];
+    for (x, dy) in x.chunks(64 * len).zip(dy.chunks(64 * len)) {
+        let mut of_group = [SVector::<T, N>::zeros(); K];
+        for (x, dy) in x.chunks_exact(len).zip(dy.chunks_exact(len)) {
+            let planes = x.chunks_exact(places).zip(dy.chunks_exact(places)).zip(mean);
+            for (channel, ((x, dy), &mean)) in planes.enumerate() {
+                let mut sums = [T::zero(); K];
+                for (&x, &dy) in x.iter().zip(dy) {
+                    sums.iter_mut().zip(f(x - mean, dy)).for_each(|(sum, term)| *sum += term);
+                }
+                for (of_group, sum) in of_group.iter_mut().zip(sums) {
+                    of_group.get_mut(channel).into_iter().for_each(|of_group| *of_group += sum);
+                }
+            }
+        }
+        totals.iter_mut().zip(of_group).for_each(|(total, sums)| *total += sums);
+    }
+    totals
 }

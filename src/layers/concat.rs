@@ -1,12 +1,9 @@
 //! Two layers on one input.
 
+use crate::init::{self, Gain};
 use crate::{
-    grad::{Destination, Grad},
-    init::{self, Gain},
-    kernel::{self, Larger},
-    layer::{Backward, Forward, Layer},
-    part,
-    shape::{Batch, BatchSize, Columns, D1, Flat, Number, Purpose, nan},
+    Backward, Batch, BatchSize, Columns, D1, Destination, Flat, Forward, Grad, Larger, Layer,
+    Number, Purpose, kernel, part, shape::nan,
 };
 use rand::Rng;
 

@@ -1,16 +1,8 @@
 //! The convolution layer of signals.
 #![allow(unsafe_code)] // of `parameters!`, whose unsafe part is in `kernel::place`
 
-use super::convolution::{Band, Convolution, Unfolded, axis, convolution, unfolded};
-use crate::{
-    filters::Filters,
-    grad::{Destination, Grad},
-    image::{Extent, Img, Px, Signal, Size, Window},
-    kernel::Windows,
-    layer::{Backward, Forward, Layer},
-    part,
-    shape::{BatchSize, Number, Purpose},
-};
+use super::convolution::{axis, convolution};
+use crate::{Filters, Img, Number, Px, Signal, Size, Window};
 use nalgebra::SVector;
 
 /// [`Conv2d`](crate::Conv2d) on signals: y(o, t) = b(o) + Σ W(o, c, i)·x(c, S·t + D·i - P). (PyTorch's `Conv1d`.)
@@ -43,23 +35,16 @@ pub struct Conv1d<
     const D: usize = 1,
 > {
     /// W: one filter per output channel.
-    pub weight: Filters<T, Signal<C, K>, O, 3>,
+    pub weight: Filters<T, Signal<C, K>, O>,
     /// b.
     pub bias: SVector<T, O>,
 }
 
 parameters!(Conv1d<T: scalar, const C: usize, const O: usize, const K: usize, const S: usize, const P: usize,
-    const D: usize> { weight, bias });
+    const D: usize> { weight: [O, C, K], bias });
 
 convolution!(
     [const C: usize, const O: usize, const K: usize, const S: usize, const P: usize, const D: usize,
      L: Size + Window<K, S, P, D>]
     Conv1d<T, C, O, K, S, P, D>, Img<C, Px<1>, L> => Img<O, Px<1>, L::Out>, Signal<C, K>, Px<1>, L::Out,
-    Convolution {
-        windows: Windows { rows: axis::<Px<1>, Px<1>>(1, 1, 0, 1), columns: axis::<L, L::Out>(K, S, P, D) },
-        groups: 1,
-        channels: C,
-        outputs: O,
-        band: Band::<Px<1>>::N,
-    }
-);
+    axis::<Px<1>, Px<1>>(1, 1, 0, 1), axis::<L, L::Out>(K, S, P, D), [1, C, O]);

@@ -1,16 +1,8 @@
 //! The convolution layer of images.
 #![allow(unsafe_code)] // of `parameters!`, whose unsafe part is in `kernel::place`
 
-use super::convolution::{Band, Convolution, Unfolded, axis, convolution, unfolded};
-use crate::{
-    filters::Filters,
-    grad::{Destination, Grad},
-    image::{Extent, Image, Img, Size, Window},
-    kernel::Windows,
-    layer::{Backward, Forward, Layer},
-    part,
-    shape::{BatchSize, Number, Purpose},
-};
+use super::convolution::{axis, convolution};
+use crate::{Filters, Image, Img, Number, Size, Window};
 use nalgebra::SVector;
 
 /// y = x ⋆ W + b: each output channel is the sum over a window of K×K pixels of all input channels, times a filter.
@@ -61,17 +53,10 @@ pub struct Conv2d<
 }
 
 parameters!(Conv2d<T: scalar, const C: usize, const O: usize, const K: usize, const S: usize, const P: usize,
-    const D: usize> { weight, bias });
+    const D: usize> { weight: [O, C, K, K], bias });
 
 convolution!(
     [const C: usize, const O: usize, const K: usize, const S: usize, const P: usize, const D: usize,
      H: Size + Window<K, S, P, D>, W: Size + Window<K, S, P, D>]
     Conv2d<T, C, O, K, S, P, D>, Img<C, H, W> => Img<O, H::Out, W::Out>, Image<C, K, K>, H::Out, W::Out,
-    Convolution {
-        windows: Windows { rows: axis::<H, H::Out>(K, S, P, D), columns: axis::<W, W::Out>(K, S, P, D) },
-        groups: 1,
-        channels: C,
-        outputs: O,
-        band: Band::<H::Out>::N,
-    }
-);
+    axis::<H, H::Out>(K, S, P, D), axis::<W, W::Out>(K, S, P, D), [1, C, O]);

@@ -1,35 +1,17 @@
 //! What the convolutions share: im2col of one sample, some rows at a time, and products.
 
-use crate::{
-    image::{Grid, Img, Pixel, Size},
-    kernel::{self, Axis, Windows},
-    shape::{Number, nan},
-};
+use crate::image::{Extent, Grid, Img, Pixel, Size};
+use crate::kernel::{self, Axis, Windows};
+use crate::shape::{Number, nan};
 use core::ops::Range;
 
 #[cfg(all(test, feature = "std"))]
 #[path = "../../tests/unit/windows.rs"]
 mod tests;
 
-/// The rows of places whose im2col is in memory at the same time. Without std one, so that a chip needs little
-/// memory.
-#[cfg(feature = "std")]
-pub(super) type Band<H> = <H as Size>::Band;
-#[cfg(not(feature = "std"))]
-pub(super) type Band<H> = <H as Only>::One;
-
-#[cfg(not(feature = "std"))]
-pub trait Only {
-    type One: crate::image::Extent;
-}
-
-#[cfg(not(feature = "std"))]
-impl<H: Size> Only for H {
-    type One = crate::image::Px<1>;
-}
-
 /// The im2col of a band: for each number of the window `S`, one number for each of `W` places in its rows.
-pub(super) type Unfolded<T, S, H, W> = <S as Grid>::Of<<Img<1, Band<H>, W> as Grid>::Of<Pixel<T>>>;
+pub(super) type Unfolded<T, S, H, W> =
+    <S as Grid>::Of<<Img<1, <H as Size>::Band, W> as Grid>::Of<Pixel<T>>>;
 
 /// The numbers of an im2col.
 #[inline(always)]
@@ -37,7 +19,7 @@ pub(super) fn unfolded<T: Number, S: Grid, H: Size, W: Size>(
     memory: &mut Unfolded<T, S, H, W>,
 ) -> &mut [T] {
     let bands = S::elements_mut(core::slice::from_mut(memory));
-    kernel::numbers_mut(<Img<1, Band<H>, W> as Grid>::elements_mut(bands))
+    kernel::numbers_mut(<Img<1, <H as Size>::Band, W> as Grid>::elements_mut(bands))
 }
 
 /// The sizes along one side of an image.
@@ -65,29 +47,62 @@ pub(super) struct Convolution {
 }
 
 impl Convolution {
+    /// With `groups` groups of `channels` channels and `outputs` outputs each, over places in rows of `H`.
+    #[inline(always)]
+    pub const fn new<H: Size>(
+        rows: Axis,
+        columns: Axis,
+        [groups, channels, outputs]: [usize; 3],
+    ) -> Self {
+        let windows = Windows { rows, columns };
+        Convolution { windows, groups, channels, outputs, band: <H::Band as Extent>::N }
+    }
+
     /// The numbers of a window.
     #[inline(always)]
     fn taps(&self) -> usize {
         self.channels * self.windows.rows.kernel * self.windows.columns.kernel
     }
 
+    /// The filters of all groups.
+    #[inline(always)]
+    const fn filters(&self) -> usize {
+        self.groups * self.outputs
+    }
+
     /// Whether `x` and `y` are batches of the same number of samples.
     #[inline(always)]
     fn fits<T>(&self, x: &[T], y: &[T]) -> bool {
-        let [plane, places] = self.windows.planes();
-        let samples = |numbers: &[T], size| numbers.len().checked_div(size);
-        samples(x, plane * self.channels) == samples(y, places * self.outputs)
+        let [of_x, of_y] = self.sizes();
+        x.len().checked_div(of_x) == y.len().checked_div(of_y)
     }
 
-    /// The bands of rows.
+    /// Calls `f` for each band of rows of each sample of `x` with the same of `y`: with the numbers of the sample, with
+    /// the first filter of its group, the rows, the first place and the number of places.
     #[inline(always)]
-    fn bands(&self) -> impl Iterator<Item = Range<usize>> {
-        let (rows, band, mut first) = (self.windows.rows.output, self.band.max(1), 0);
-        core::iter::from_fn(move || {
-            let from = first;
-            first = rows.min(first + band);
-            (from < first).then_some(from..first)
-        })
+    fn each<X, Y>(
+        &self,
+        x: impl Iterator<Item = X>,
+        y: impl Iterator<Item = Y>,
+        mut f: impl FnMut(&mut X, &mut Y, usize, Range<usize>, [usize; 2]),
+    ) {
+        let (height, width) = (self.windows.rows.output, self.windows.columns.output);
+        for (group, (mut x, mut y)) in kernel::pairs(x, y).enumerate() {
+            let (filter, mut row) = (group % self.groups.max(1) * self.outputs, 0);
+            while row < height {
+                let rows = row..height.min(row + self.band.max(1));
+                row = rows.end;
+                let places = [rows.start * width, rows.len() * width];
+                f(&mut x, &mut y, filter, rows, places);
+            }
+        }
+    }
+
+    /// The numbers of a group of channels of a sample, and of its outputs.
+    #[inline(always)]
+    fn sizes(&self) -> [usize; 2] {
+        let [plane, places] = self.windows.planes();
+        [(plane * self.channels).max(1), (places * self.outputs).max(1)]
     }
 
     /// y = x ⋆ W + b.
@@ -96,30 +111,16 @@ impl Convolution {
         if !self.fits(x, y) {
             return y.fill(nan());
         }
-        let ([plane, places], taps) = (self.windows.planes(), self.taps());
-        let outputs = self.groups * self.outputs;
+        let ([_, places], taps, filters) = (self.windows.planes(), self.taps(), self.filters());
         y.chunks_exact_mut(places).zip(b.iter().cycle()).for_each(|(y, &b)| y.fill(b));
-        let y = y.chunks_exact_mut((places * self.outputs).max(1));
-        let samples = kernel::pairs(x.chunks_exact((plane * self.channels).max(1)), y);
-        for (group, (x, y)) in samples.enumerate() {
-            let w = w.get(group % self.groups.max(1) * self.outputs..).unwrap_or_default();
-            for rows in self.bands() {
-                let width = self.windows.columns.output;
-                let (first, m) = (rows.start * width, rows.len() * width);
-                self.windows.unfold(x, rows, 0..taps, col);
-                let y = y.get_mut(first..).unwrap_or_default();
-                kernel::gemm(
-                    [m, taps, self.outputs],
-                    col,
-                    (1, m),
-                    w,
-                    (outputs, 1),
-                    y,
-                    places,
-                    false,
-                );
-            }
-        }
+        let [x_size, y_size] = self.sizes();
+        let (x, y) = (x.chunks_exact(x_size), y.chunks_exact_mut(y_size));
+        self.each(x, y, |x, y, filter, rows, [first, m]| {
+            self.windows.unfold(x, rows, 0..taps, col);
+            let (w, y) = (w.get(filter..).unwrap_or_default(), y.get_mut(first..));
+            let (size, y) = ([m, taps, self.outputs], y.unwrap_or_default());
+            kernel::gemm(size, col, (1, m), w, (filters, 1), y, places, false);
+        });
     }
 
     /// dx: each number of a window gets Wᵀ·dy, added up where windows overlap.
@@ -128,30 +129,17 @@ impl Convolution {
         if !self.fits(dx, dy) {
             return dx.fill(nan());
         }
-        let ([plane, places], taps) = (self.windows.planes(), self.taps());
-        let outputs = self.groups * self.outputs;
+        let ([_, places], taps, filters) = (self.windows.planes(), self.taps(), self.filters());
         dx.fill(T::zero());
-        let dy = dy.chunks_exact((places * self.outputs).max(1));
-        let samples = kernel::pairs(dx.chunks_exact_mut((plane * self.channels).max(1)), dy);
-        for (group, (dx, dy)) in samples.enumerate() {
-            let w = w.get(group % self.groups.max(1) * self.outputs..).unwrap_or_default();
-            for rows in self.bands() {
-                let width = self.windows.columns.output;
-                let (first, m) = (rows.start * width, rows.len() * width);
-                let dy = dy.get(first..).unwrap_or_default();
-                kernel::gemm(
-                    [m, self.outputs, taps],
-                    dy,
-                    (1, places),
-                    w,
-                    (1, outputs),
-                    col,
-                    m,
-                    true,
-                );
-                self.windows.fold(col, rows, 0..taps, dx);
-            }
-        }
+        let [x_size, y_size] = self.sizes();
+        let (dx, dy) = (dx.chunks_exact_mut(x_size), dy.chunks_exact(y_size));
+        self.each(dx, dy, |dx, dy, filter, rows, [first, m]| {
+            let (w, dy) =
+                (w.get(filter..).unwrap_or_default(), dy.get(first..).unwrap_or_default());
+            let size = [m, self.outputs, taps];
+            kernel::gemm(size, dy, (1, places), w, (1, filters), col, m, true);
+            self.windows.fold(col, rows, 0..taps, dx);
+        });
     }
 
     /// Adds dW of the numbers `taps` of the window: Σ dy·xᵀ over all places and samples.
@@ -167,21 +155,15 @@ impl Convolution {
         if !self.fits(x, dy) {
             return dw.fill(nan());
         }
-        let [plane, places] = self.windows.planes();
-        let outputs = self.groups * self.outputs;
-        let dy = dy.chunks_exact((places * self.outputs).max(1));
-        let samples = kernel::pairs(x.chunks_exact((plane * self.channels).max(1)), dy);
-        for (group, (x, dy)) in samples.enumerate() {
-            let dw = dw.get_mut(group % self.groups.max(1) * self.outputs..).unwrap_or_default();
-            for rows in self.bands() {
-                let width = self.windows.columns.output;
-                let (first, m) = (rows.start * width, rows.len() * width);
-                self.windows.unfold(x, rows, taps.clone(), col);
-                let dy = dy.get(first..).unwrap_or_default();
-                let size = [self.outputs, m, taps.len()];
-                kernel::gemm(size, dy, (places, 1), col, (1, m), dw, outputs, false);
-            }
-        }
+        let ([_, places], filters) = (self.windows.planes(), self.filters());
+        let [x_size, y_size] = self.sizes();
+        let (x, dy) = (x.chunks_exact(x_size), dy.chunks_exact(y_size));
+        self.each(x, dy, |x, dy, filter, rows, [first, m]| {
+            self.windows.unfold(x, rows, taps.clone(), col);
+            let (dy, dw) = (dy.get(first..).unwrap_or_default(), dw.get_mut(filter..));
+            let (size, dw) = ([self.outputs, m, taps.len()], dw.unwrap_or_default());
+            kernel::gemm(size, dy, (places, 1), col, (1, m), dw, filters, false);
+        });
     }
 
     /// Adds db: the sum of `dy` over all places and samples.
@@ -197,31 +179,36 @@ impl Convolution {
 
 /// Makes a struct with a weight and a bias a layer: a convolution from one shape to another.
 macro_rules! convolution {
-    ([$($generics:tt)*] $name:ty, $in:ty => $out:ty, $window:ty, $h:ty, $w:ty, $convolution:expr) => {
-        impl<T: Number, $($generics)*> Layer<T, $in> for $name {
+    ([$($generics:tt)*] $name:ty, $in:ty => $out:ty, $window:ty, $h:ty, $w:ty, $rows:expr, $columns:expr, $groups:expr) => {
+        impl<T: $crate::Number, $($generics)*> $crate::Layer<T, $in> for $name {
             type Out = $out;
-            type Cache<B: BatchSize, Q: Purpose> = ();
-            type Scratch = Unfolded<T, $window, $h, $w>;
+            type Cache<B: $crate::BatchSize, Q: $crate::Purpose> = ();
+            type Scratch = $crate::layers::convolution::Unfolded<T, $window, $h, $w>;
 
             #[inline(always)]
-            fn forward<B: BatchSize, Q: Purpose>(&self, at: Forward<T, $in, Self, B, Q>) {
-                let col = unfolded::<T, $window, $h, $w>(at.scratch.zeroed());
+            fn forward<B: $crate::BatchSize, Q: $crate::Purpose>(
+                &self,
+                at: $crate::Forward<T, $in, Self, B, Q>,
+            ) {
+                let col = $crate::layers::convolution::unfolded::<T, $window, $h, $w>(at.scratch.zeroed());
                 let (x, y) = (at.x.as_slice(), at.y.as_mut_slice());
-                $convolution.forward(x, self.weight.as_slice(), self.bias.as_slice(), y, col);
+                let this = $crate::layers::convolution::Convolution::new::<$h>($rows, $columns, $groups);
+                this.forward(x, self.weight.as_slice(), self.bias.as_slice(), y, col);
             }
 
             #[inline(always)]
-            fn backward<B: BatchSize, To: Destination<T>>(
-                mut this: Grad<T, Self, To>,
-                at: Backward<T, $in, Self, B>,
+            fn backward<B: $crate::BatchSize, To: $crate::Destination<T>>(
+                mut this: $crate::Grad<T, Self, To>,
+                at: $crate::Backward<T, $in, Self, B>,
             ) {
-                let col = unfolded::<T, $window, $h, $w>(at.scratch.zeroed());
+                let col = $crate::layers::convolution::unfolded::<T, $window, $h, $w>(at.scratch.zeroed());
                 let (x, dy) = (at.x.as_slice(), at.dy.as_slice());
+                let of = $crate::layers::convolution::Convolution::new::<$h>($rows, $columns, $groups);
                 if let Some(dx) = at.dx {
-                    $convolution.input(this.weight.as_slice(), dy, dx.as_mut_slice(), col);
+                    of.input(this.weight.as_slice(), dy, dx.as_mut_slice(), col);
                 }
-                part!(this.weight).columns(|taps, dw| $convolution.weight(x, dy, taps, dw, col));
-                part!(this.bias).add(|db| $convolution.bias(dy, db.as_mut_slice()));
+                $crate::part!(this.weight).columns(|taps, dw| of.weight(x, dy, taps, dw, col));
+                $crate::part!(this.bias).add(|db| of.bias(dy, db.as_mut_slice()));
             }
         }
     };

@@ -2,15 +2,8 @@
 #![allow(unsafe_code)] // of `parameters!`, whose unsafe part is in `kernel::place`
 
 use crate::{
-    export::Export,
-    filters::Filters,
-    grad::{Destination, Grad},
-    image::{Grid, Images, Img, Size},
-    kernel,
-    layer::{Backward, Forward, Layer},
-    part,
-    shape::{BatchSize, D1, Number, Purpose},
-    zeros::ConstZeros,
+    Backward, BatchSize, ConstZeros, D1, Destination, Filters, Forward, Grad, Grid, Images, Img,
+    Layer, Number, Purpose, Size, export::Export, kernel, part,
 };
 use nalgebra::SVector;
 use num_traits::ConstZero;
@@ -39,7 +32,7 @@ use num_traits::ConstZero;
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Dense<T: Number, S: Grid, const O: usize> {
     /// W: one row per output.
-    pub weight: Filters<T, S, O, 2>,
+    pub weight: Filters<T, S, O>,
     /// b.
     pub bias: SVector<T, O>,
 }
@@ -49,7 +42,7 @@ pub struct Dense<T: Number, S: Grid, const O: usize> {
 parameters!(@fields Dense T
     [T: Number, S: Grid, const O: usize,] [T: Number, S: Grid, const O: usize,]
     [T: Number + ConstZero, S: Grid<Of<SVector<T, O>>: ConstZeros>, const O: usize,] []
-    (Dense<T, S, O>) (Dense<OtherScalar, S, O>) (Dense<T, S, O>) [] [] weight, bias);
+    (Dense<T, S, O>) (Dense<OtherScalar, S, O>) (Dense<T, S, O>) [] [] weight: [O, Filters::<T, S, O>::TAPS], bias);
 parameters!(@export Dense
     [T: Number + Export, S: Grid<Of<SVector<T, O>>: Export> + Export, const O: usize,]
     (Dense<T, S, O>) [&crate::export::Source::<T>(None), &crate::export::Source::<S>(None), &O,] [] weight, bias);

@@ -1,16 +1,8 @@
 //! The convolution layer that does not mix channels.
 #![allow(unsafe_code)] // of `parameters!`, whose unsafe part is in `kernel::place`
 
-use super::convolution::{Band, Convolution, Unfolded, axis, convolution, unfolded};
-use crate::{
-    filters::Filters,
-    grad::{Destination, Grad},
-    image::{Extent, Image, Img, Size, Window},
-    kernel::Windows,
-    layer::{Backward, Forward, Layer},
-    part,
-    shape::{BatchSize, Number, Purpose},
-};
+use super::convolution::{axis, convolution};
+use crate::{Filters, Image, Img, Number, Size, Window};
 use nalgebra::SVector;
 
 /// Each channel is convolved with a filter of its own: y(c, r, q) = b(c) + Σ W(c, i, j)·x(c, S·r + D·i - P, …).
@@ -49,17 +41,10 @@ pub struct DepthwiseConv2d<
 }
 
 parameters!(DepthwiseConv2d<T: scalar, const C: usize, const K: usize, const S: usize, const P: usize,
-    const D: usize> { weight, bias });
+    const D: usize> { weight: [C, 1, K, K], bias });
 
 convolution!(
     [const C: usize, const K: usize, const S: usize, const P: usize, const D: usize,
      H: Size + Window<K, S, P, D>, W: Size + Window<K, S, P, D>]
     DepthwiseConv2d<T, C, K, S, P, D>, Img<C, H, W> => Img<C, H::Out, W::Out>, Image<1, K, K>, H::Out, W::Out,
-    Convolution {
-        windows: Windows { rows: axis::<H, H::Out>(K, S, P, D), columns: axis::<W, W::Out>(K, S, P, D) },
-        groups: C,
-        channels: 1,
-        outputs: 1,
-        band: Band::<H::Out>::N,
-    }
-);
+    axis::<H, H::Out>(K, S, P, D), axis::<W, W::Out>(K, S, P, D), [C, 1, 1]);

@@ -1,12 +1,7 @@
 //! Dropout.
 
 use super::activation::setting;
-use crate::{
-    grad::{Destination, Grad},
-    init::Gain,
-    layer::{Backward, Forward, Layer},
-    shape::{BatchSize, Flat, Number, Purpose, nan},
-};
+use crate::{Extent, Img, Number, shape::nan};
 use rand::{Rng, SeedableRng, rngs::Xoshiro128PlusPlus};
 
 /// In training: y = 0 with probability p, else x / (1 - p); dx is dropped and scaled in the same way. In a prediction
@@ -38,55 +33,58 @@ pub struct Dropout {
     pub rate: Option<f64>,
 }
 
-parameters!(Dropout { keep rate });
+elementwise!(Dropout { rate } None, (this, seed, x, y, dy, dx)
+    drop(this.rate, seed, 1, x, y), drop(this.rate, seed, 1, dy, dx));
 
 impl Dropout {
     /// Drops each number with probability `rate`.
     pub const fn new(rate: f64) -> Self {
         Dropout { rate: Some(rate) }
     }
-
-    #[inline(always)]
-    fn drop<T: Number>(&self, seed: Option<u64>, x: &[T], y: &mut [T]) {
-        if x.len() != y.len() {
-            return y.fill(nan());
-        }
-        let Some(seed) = seed else { return y.copy_from_slice(x) };
-        let rate: T = setting(self.rate, 0.5);
-        let scale = match rate {
-            _ if rate >= T::zero() && rate < T::one() => (T::one() - rate).recip(),
-            _ if rate == T::one() => T::zero(),
-            _ => nan(),
-        };
-        // A number is dropped if 32 random bits are below this.
-        let bound = (self.rate.unwrap_or(0.5) * 4_294_967_296.0) as u64;
-        let mut rng = Xoshiro128PlusPlus::seed_from_u64(seed);
-        for (y, &x) in y.iter_mut().zip(x) {
-            let dropped = u64::from(rng.next_u32()) < bound;
-            *y = x * if dropped { scale * T::zero() } else { scale };
-        }
-    }
 }
 
-impl<T: Number, S: Flat> Layer<T, S> for Dropout {
-    type Out = S;
-    type Cache<B: BatchSize, P: Purpose> = Option<u64>;
-    type Scratch = ();
-    const GAIN: Option<Gain> = None;
+/// [`Dropout`] of whole channels: all numbers of a channel of an image are dropped together. (Tompson and others, 2015;
+/// PyTorch's `Dropout2d`.)
+///
+/// # Shapes
+/// From `Image<C, H, W>` to the same shape.
+///
+/// ```
+/// use chainrule::{Dropout2d, Image, Images, Pass, Trace};
+///
+/// let x = Images::<f32, Image<1, 1, 2>, _>::from([[[[1.0, 2.0]]]]);
+/// let layer = Dropout2d { rate: Some(0.25) };
+/// let y = Trace::<_, Image<1, 1, 2>, _, _>::new(&layer, &x, &mut Pass::train(1, 0, 0)).y;
+/// assert!(y.as_slice() == [0.0; 2] || y.as_slice() == [1.0 / 0.75, 2.0 / 0.75]);
+/// ```
+#[doc(alias("SpatialDropout2D"))]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Dropout2d {
+    /// The probability that a channel is dropped. `None` means 0.5.
+    pub rate: Option<f64>,
+}
 
-    #[inline(always)]
-    fn forward<B: BatchSize, P: Purpose>(&self, at: Forward<T, S, Self, B, P>) {
-        *at.cache = at.pass.seed();
-        self.drop(*at.cache, S::flat::<T, B>(at.x), S::flat_mut::<T, B>(at.y));
-    }
+parameters!(Dropout2d { keep rate });
+function!([const C: usize, H: Extent, W: Extent] Dropout2d, Img<C, H, W> => Img<C, H, W>, None,
+    (this, seed, x, y, dy, dx)
+    drop(this.rate, seed, H::N * W::N, x, y), drop(this.rate, seed, H::N * W::N, dy, dx));
 
-    #[inline(always)]
-    fn backward<B: BatchSize, D: Destination<T>>(
-        this: Grad<T, Self, D>,
-        at: Backward<T, S, Self, B>,
-    ) {
-        if let Some(dx) = at.dx {
-            this.drop(*at.cache, S::flat::<T, B>(at.dy), S::flat_mut::<T, B>(dx));
-        }
+/// Drops each group of `together` numbers, or none of it.
+#[inline(always)]
+fn drop<T: Number>(rate: Option<f64>, seed: Option<u64>, together: usize, x: &[T], y: &mut [T]) {
+    let Some(seed) = seed else { return y.copy_from_slice(x) };
+    let p: T = setting(rate, 0.5);
+    let scale = match p {
+        _ if p >= T::zero() && p < T::one() => (T::one() - p).recip(),
+        _ if p == T::one() => T::zero(),
+        _ => nan(),
+    };
+    // A number is dropped if 32 random bits are below this.
+    let bound = (rate.unwrap_or(0.5) * 4_294_967_296.0) as u64;
+    let mut rng = Xoshiro128PlusPlus::seed_from_u64(seed);
+    for (y, x) in y.chunks_mut(together.max(1)).zip(x.chunks(together.max(1))) {
+        let dropped = u64::from(rng.next_u32()) < bound;
+        let factor = if dropped { scale * T::zero() } else { scale };
+        y.iter_mut().zip(x).for_each(|(y, &x)| *y = x * factor);
     }
 }

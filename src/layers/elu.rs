@@ -1,13 +1,7 @@
 //! ELU and SELU: x above zero, an exponential below.
 
-use super::activation::setting;
-use crate::{
-    grad::{Destination, Grad},
-    init::Gain,
-    kernel,
-    layer::{Backward, Forward, Layer},
-    shape::{BatchSize, Flat, Number, Purpose},
-};
+use super::activation::{setting, through};
+use crate::{Number, init::Gain, kernel};
 
 /// y = x where x > 0, else α·(eˣ - 1); dx = dy where x > 0, else dy·α·eˣ. (Clevert and others, 2015; PyTorch's `ELU`.)
 ///
@@ -31,9 +25,9 @@ pub struct Elu {
     /// α. `None` means 1.
     pub alpha: Option<f64>,
 }
-elementwise!(Elu { alpha }: kernel::tanh, |this, x| half_below(x),
-    |t| if x > T::zero() { x } else { setting::<T>(this.alpha, 1.0) * below(t) },
-    if x > T::zero() { T::one() } else { setting::<T>(this.alpha, 1.0) * slope(t) }, Some(Gain::Relu));
+elementwise!(Elu { alpha } Some(Gain::Relu), (this, x, y, dy, dx)
+    exponential(x, None, y, [T::one(), setting(this.alpha, 1.0)]),
+    exponential(x, Some(dy), dx, [T::one(), setting(this.alpha, 1.0)]));
 
 /// y = λ·x where x > 0, else λ·α·(eˣ - 1), with α = 1.673… and λ = 1.051…, so that the outputs of a deep net keep mean 0 and
 /// variance 1. (Klambauer and others, 2017; PyTorch's `SELU`.)
@@ -53,32 +47,23 @@ elementwise!(Elu { alpha }: kernel::tanh, |this, x| half_below(x),
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Selu;
-elementwise!(Selu {}: kernel::tanh, |this, x| half_below(x),
-    |t| if x > T::zero() { x * lambda() } else { lambda_alpha::<T>() * below(t) },
-    if x > T::zero() { lambda() } else { lambda_alpha::<T>() * slope(t) }, Some(Gain::Linear));
+elementwise!(Selu {} Some(Gain::Linear), (this, x, y, dy, dx)
+    exponential(x, None, y, SELU.map(nalgebra::convert)),
+    exponential(x, Some(dy), dx, SELU.map(nalgebra::convert)));
 
-fn lambda<T: Number>() -> T {
-    nalgebra::convert(1.050_700_987_355_480_5)
-}
+/// λ and λ·α.
+const SELU: [f64; 2] = [1.050_700_987_355_480_5, 1.050_700_987_355_480_5 * 1.673_263_242_354_377_2];
 
-fn lambda_alpha<T: Number>() -> T {
-    nalgebra::convert(1.050_700_987_355_480_5 * 1.673_263_242_354_377_2)
-}
-
-/// Half of a negative x. NaN stays NaN.
+/// y = above·x for x > 0, else below·(eˣ - 1). With dy it is dx.
+///
+/// It is computed from t = tanh(x/2): eˣ - 1 = 2t / (1 - t), eˣ = (1 + t) / (1 - t).
 #[inline(always)]
-fn half_below<T: Number>(x: T) -> T {
-    if x > T::zero() { T::zero() } else { x / (T::one() + T::one()) }
-}
-
-/// eˣ - 1 from t = tanh(x/2), without cancellation: 2t / (1 - t).
-#[inline(always)]
-fn below<T: Number>(t: T) -> T {
-    (t + t) / (T::one() - t)
-}
-
-/// eˣ from t = tanh(x/2).
-#[inline(always)]
-fn slope<T: Number>(t: T) -> T {
-    (T::one() + t) / (T::one() - t)
+fn exponential<T: Number>(x: &[T], dy: Option<&[T]>, to: &mut [T], [above, below]: [T; 2]) {
+    let half = |x: T| if x > T::zero() { T::zero() } else { x / (T::one() + T::one()) };
+    through(kernel::tanh, x, dy, to, half, |x, t| match (x > T::zero(), dy.is_some()) {
+        (true, false) => x * above,
+        (true, true) => above,
+        (false, false) => below * ((t + t) / (T::one() - t)),
+        (false, true) => below * ((T::one() + t) / (T::one() - t)),
+    });
 }

@@ -1,15 +1,9 @@
 //! A layer that training does not change.
 
+use crate::export::{self, Export, Source};
 use crate::{
-    export::{self, Export, Source},
-    grad::{Destination, Grad, Nowhere},
-    init::Gain,
-    layer::{Backward, Forward, Layer},
-    params::{Leaf, LeafMut, Parameters, Role},
-    pass::Pass,
-    path::Path,
-    shape::{BatchSize, Number, Purpose, Shape},
-    zeros::{ConstZeros, Zeros},
+    Backward, BatchSize, ConstZeros, Destination, Forward, Grad, Layer, Leaf, LeafMut, Nowhere,
+    Number, Parameters, Pass, Path, Purpose, Role, Shape, Zeros, init::Gain,
 };
 use core::{fmt, mem::MaybeUninit};
 use rand::Rng;
@@ -107,11 +101,6 @@ impl<T: Number, S: Shape, L: Layer<T, S>> Layer<T, S> for Frozen<L> {
 
 impl<L: Export> Export for Frozen<L> {
     fn source(value: Option<&Self>, f: &mut fmt::Formatter) -> fmt::Result {
-        match value {
-            None => export::__type(f, "::chainrule::Frozen", &[&Source::<L>(None)]),
-            Some(frozen) => {
-                f.debug_tuple("::chainrule::Frozen").field(&Source(Some(&frozen.0))).finish()
-            }
-        }
+        export::tuple(f, "::chainrule::Frozen", &[&Source::<L>(None)], value.map(|layer| &layer.0))
     }
 }

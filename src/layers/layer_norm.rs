@@ -1,17 +1,61 @@
 //! Layer normalisation.
 
 use super::activation::setting;
-use crate::{
-    grad::{Destination, Grad},
-    init::Gain,
-    kernel::sum_of,
-    layer::{Backward, Forward, Layer},
-    part,
-    shape::{BatchSize, Columns, D1, Number, Purpose, nan, number},
-};
+use crate::kernel::sum_of;
+use crate::shape::{nan, number};
+use crate::{D1, Number, part};
 use nalgebra::SVector;
-use rand::Rng;
 
+/// Implements `Layer` for a normalisation of each sample, around its mean or around 0.
+macro_rules! normalisation {
+    ($name:ident, $around_mean:literal, |$this:ident| $eps:expr $(, $bias:ident)?) => {
+        impl<T: Number, const N: usize> $crate::Layer<T, D1<N>> for $name<T, N> {
+            type Out = D1<N>;
+            /// For each sample what was subtracted, and the factor.
+            type Cache<B: $crate::BatchSize, P: $crate::Purpose> =
+                P::InTraining<B, $crate::Columns<T, 2, B>>;
+            type Scratch = ();
+            const GAIN: Option<$crate::init::Gain> = None;
+
+            #[inline(always)]
+            fn forward<B: $crate::BatchSize, P: $crate::Purpose>(
+                &self,
+                at: $crate::Forward<T, D1<N>, Self, B, P>,
+            ) {
+                let ($this, y) = (self, at.y.as_mut_slice());
+                let kept = P::kept::<B, $crate::Columns<T, 2, B>>(at.cache);
+                let kept = kept.map(|kept| kept.as_mut_slice());
+                let x = [at.x.as_slice(), self.weight.as_slice()];
+                $crate::layers::layer_norm::normalise($around_mean, $eps, x, y, kept);
+                $(
+                    for y in y.chunks_exact_mut(N.max(1)) {
+                        y.iter_mut().zip(&self.$bias).for_each(|(y, &b)| *y += b);
+                    }
+                )?
+            }
+
+            #[inline(always)]
+            fn backward<B: $crate::BatchSize, D: $crate::Destination<T>>(
+                mut this: $crate::Grad<T, Self, D>,
+                at: $crate::Backward<T, D1<N>, Self, B>,
+            ) {
+                let [x, dy, kept] = [at.x.as_slice(), at.dy.as_slice(), at.cache.as_slice()];
+                if let Some(dx) = at.dx {
+                    let (w, dx) = (this.weight.as_slice(), dx.as_mut_slice());
+                    $crate::layers::layer_norm::normalise_back($around_mean, [x, dy, w, kept], dx);
+                }
+                part!(this.weight).add(|dw| {
+                    $crate::layers::layer_norm::add_normal(x, dy, kept, dw.as_mut_slice());
+                });
+                $(part!(this.$bias).sum(dy);)?
+            }
+
+            fn init<R: rand::Rng + ?Sized>(&mut self, _: $crate::init::Gain, _: &mut R) {
+                self.weight.fill(T::one());
+            }
+        }
+    };
+}
 /// y = w ⊙ x̂ + b with x̂ = (x - μ) / √(σ² + ε), for the mean μ and the variance σ² of the N numbers of a sample. (Ba and
 /// others, 2016; PyTorch's `LayerNorm`.)
 ///
@@ -49,38 +93,7 @@ impl<T: Number, const N: usize> Default for LayerNorm<T, N> {
     }
 }
 
-impl<T: Number, const N: usize> Layer<T, D1<N>> for LayerNorm<T, N> {
-    type Out = D1<N>;
-    /// μ and 1 / √(σ² + ε) of each sample.
-    type Cache<B: BatchSize, P: Purpose> = P::InTraining<B, Columns<T, 2, B>>;
-    type Scratch = ();
-    const GAIN: Option<Gain> = None;
-
-    #[inline(always)]
-    fn forward<B: BatchSize, P: Purpose>(&self, at: Forward<T, D1<N>, Self, B, P>) {
-        let (w, b) = (self.weight.as_slice(), Some(self.bias.as_slice()));
-        let kept = P::kept::<B, Columns<T, 2, B>>(at.cache).map(|kept| kept.as_mut_slice());
-        let (x, y) = (at.x.as_slice(), at.y.as_mut_slice());
-        normalise(true, setting(self.eps, 1e-5), [x, w], b, y, kept);
-    }
-
-    #[inline(always)]
-    fn backward<B: BatchSize, D: Destination<T>>(
-        mut this: Grad<T, Self, D>,
-        at: Backward<T, D1<N>, Self, B>,
-    ) {
-        let (x, dy, kept) = (at.x.as_slice(), at.dy.as_slice(), at.cache.as_slice());
-        if let Some(dx) = at.dx {
-            normalise_back(true, [x, dy, this.weight.as_slice(), kept], dx.as_mut_slice());
-        }
-        part!(this.weight).add(|dw| add_normal(x, dy, kept, dw.as_mut_slice()));
-        part!(this.bias).sum(dy);
-    }
-
-    fn init<R: Rng + ?Sized>(&mut self, _: Gain, _: &mut R) {
-        self.weight.fill(T::one());
-    }
-}
+normalisation!(LayerNorm, true, |this| setting(this.eps, 1e-5), bias);
 
 /// 1 / √(variance + ε). NaN if the variance has overflown, for else every output would be 0.
 #[inline(always)]
@@ -95,7 +108,6 @@ pub(super) fn normalise<T: Number>(
     around_mean: bool,
     eps: T,
     [x, w]: [&[T]; 2],
-    b: Option<&[T]>,
     y: &mut [T],
     mut kept: Option<&mut [T]>,
 ) {
@@ -113,7 +125,6 @@ pub(super) fn normalise<T: Number>(
         let variance = sum_of(n, |range| part(range).fold(T::zero(), square)) / number(n);
         let scale = inverse(variance, eps);
         y.iter_mut().zip(x.iter().zip(w)).for_each(|(y, (&x, &w))| *y = (x - mean) * scale * w);
-        y.iter_mut().zip(b.into_iter().flatten()).for_each(|(y, &b)| *y += b);
         if let Some([m, f]) = kept.as_deref_mut().and_then(|kept| kept.as_chunks_mut().0.get_mut(s))
         {
             (*m, *f) = (mean, scale);

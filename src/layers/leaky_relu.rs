@@ -1,13 +1,12 @@
 //! Rectifiers that let a part of negative numbers through.
 
-use super::activation::{each, each_back, setting};
+use super::{
+    activation::setting,
+    function::{each, each_back},
+};
 use crate::{
-    grad::{Destination, Grad},
-    init::Gain,
-    kernel::Sum,
-    layer::{Backward, Forward, Layer},
-    part,
-    shape::{BatchSize, Flat, Number, Purpose},
+    Backward, BatchSize, Destination, Flat, Forward, Grad, Layer, Number, Purpose, init::Gain,
+    kernel::Sum, part,
 };
 use nalgebra::SVector;
 use rand::Rng;
@@ -34,8 +33,9 @@ pub struct LeakyRelu {
     /// s, the slope below zero. `None` means 0.01.
     pub slope: Option<f64>,
 }
-elementwise!(LeakyRelu { slope }: |this, x| if x > T::zero() { x } else { x * setting(this.slope, 0.01) },
-    if x > T::zero() { T::one() } else { setting(this.slope, 0.01) }, Some(Gain::Relu));
+elementwise!(LeakyRelu { slope } Some(Gain::Relu), (this, x, y, dy, dx)
+    each(x, y, |x| x * if x > T::zero() { T::one() } else { setting(this.slope, 0.01) }),
+    each_back(x, dy, dx, |x| if x > T::zero() { T::one() } else { setting(this.slope, 0.01) }));
 
 /// y = x where x > 0, else w·x, with one w that learns; dx = dy where x > 0, else w·dy; dw = Σ x·dy where x ≤ 0. (He
 /// and others, 2015; PyTorch's `PReLU` with one parameter.)

@@ -1,11 +1,7 @@
 //! The logarithm of softmax as a layer.
 
-use crate::{
-    grad::{Destination, Grad},
-    kernel,
-    layer::{Backward, Forward, Layer},
-    shape::{BatchSize, D1, Number, Purpose, nan},
-};
+use super::softmax::each_sample;
+use crate::{D1, init::Gain, kernel};
 
 /// yₖ = xₖ - ln Σ eˣⁱ, for each column of a batch; dx = dy - eʸ·Σ dyᵢ. (PyTorch's `LogSoftmax`.)
 ///
@@ -29,41 +25,19 @@ pub struct LogSoftmax;
 
 parameters!(LogSoftmax {});
 
-impl<T: Number, const N: usize> Layer<T, D1<N>> for LogSoftmax {
-    type Out = D1<N>;
-    type Cache<B: BatchSize, P: Purpose> = ();
-    type Scratch = ();
-
-    #[inline(always)]
-    fn forward<B: BatchSize, P: Purpose>(&self, at: Forward<T, D1<N>, Self, B, P>) {
-        if at.x.len() != at.y.len() {
-            return at.y.fill(nan());
-        }
-        let x = at.x.as_slice().chunks_exact(N.max(1));
-        for (y, x) in at.y.as_mut_slice().chunks_exact_mut(N.max(1)).zip(x) {
-            let (top, rest) = kernel::softmax(x, y);
-            let mut log = [rest];
-            kernel::ln_1p(&mut log);
-            let [log] = log;
-            y.iter_mut().zip(x).for_each(|(y, &x)| *y = x - top - log);
-        }
-    }
-
-    #[inline(always)]
-    fn backward<B: BatchSize, D: Destination<T>>(
-        _: Grad<T, Self, D>,
-        at: Backward<T, D1<N>, Self, B>,
-    ) {
-        let Some(dx) = at.dx else { return };
-        if at.dy.len() != dx.len() || at.y.len() != dx.len() {
-            return dx.fill(nan());
-        }
-        dx.copy_from(at.y);
-        kernel::exp(dx.as_mut_slice());
-        let dy = at.dy.as_slice().chunks_exact(N.max(1));
-        for (dx, dy) in dx.as_mut_slice().chunks_exact_mut(N.max(1)).zip(dy) {
-            let sum = dy.iter().fold(T::zero(), |sum, &dy| sum + dy);
-            dx.iter_mut().zip(dy).for_each(|(dx, &dy)| *dx = dy - *dx * sum);
-        }
-    }
-}
+function!([const N: usize] LogSoftmax, D1<N> => D1<N>, Some(Gain::Linear), (this, x, y, dy, dx)
+each_sample::<T, N>(y, x, |y, x| {
+    let (top, rest) = kernel::softmax(x, y);
+    let mut log = [rest];
+    kernel::ln_1p(&mut log);
+    let [log] = log;
+    y.iter_mut().zip(x).for_each(|(y, &x)| *y = x - top - log);
+}),
+{
+    dx.copy_from_slice(y);
+    kernel::exp(dx);
+    each_sample::<T, N>(dx, dy, |dx, dy| {
+        let sum = dy.iter().fold(T::zero(), |sum, &dy| sum + dy);
+        dx.iter_mut().zip(dy).for_each(|(dx, &dy)| *dx = dy - *dx * sum);
+    });
+});

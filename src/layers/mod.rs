@@ -2,6 +2,7 @@
 #![allow(unsafe_code)] // of `parameters!`, whose unsafe part is in `kernel::place`
 
 #[macro_use]
+mod function;
 mod activation;
 mod affine;
 mod augment;
@@ -15,6 +16,7 @@ mod depthwise_conv2d;
 mod dropout;
 mod elu;
 mod frozen;
+#[macro_use]
 mod layer_norm;
 mod leaky_relu;
 mod log_softmax;
@@ -36,7 +38,7 @@ pub use conv1d::Conv1d;
 pub use conv2d::Conv2d;
 pub use dense::Dense;
 pub use depthwise_conv2d::DepthwiseConv2d;
-pub use dropout::Dropout;
+pub use dropout::{Dropout, Dropout2d};
 pub use elu::{Elu, Selu};
 pub use frozen::Frozen;
 pub use layer_norm::LayerNorm;

@@ -3,58 +3,25 @@
 
 use super::convolution::axis;
 use crate::{
-    grad::{Destination, Grad},
-    image::{Img, Size, Window},
-    init::Gain,
+    D1, Img, Size, Window,
     kernel::{self, Windows},
-    layer::{Backward, Forward, Layer},
-    shape::{BatchSize, D1, Number, Purpose, nan, number},
+    shape::number,
 };
 
 macro_rules! pool {
     ($name:ident, ($windows:ident, $x:ident, $y:ident, $dy:ident, $dx:ident) $forward:expr, $backward:expr) => {
         parameters!($name<const K: usize, const S: usize, const P: usize> {});
-
-        impl<T: Number, const C: usize, const K: usize, const S: usize, const P: usize, H, W>
-            Layer<T, Img<C, H, W>> for $name<K, S, P>
-        where
-            H: Size + Window<K, S, P, 1>,
-            W: Size + Window<K, S, P, 1>,
-        {
-            type Out = Img<C, H::Out, W::Out>;
-            type Cache<B: BatchSize, Q: Purpose> = ();
-            type Scratch = ();
-            const GAIN: Option<Gain> = None;
-
-            #[inline(always)]
-            fn forward<B: BatchSize, Q: Purpose>(&self, at: Forward<T, Img<C, H, W>, Self, B, Q>) {
-                let $windows =
-                    Windows { rows: axis::<H, H::Out>(K, S, P, 1), columns: axis::<W, W::Out>(K, S, P, 1) };
-                let ($x, $y) = (at.x.as_slice(), at.y.as_mut_slice());
-                let [plane, places] = $windows.planes();
-                if $x.len() / plane != $y.len() / places {
-                    return $y.fill(nan());
-                }
-                $forward;
-            }
-
-            #[inline(always)]
-            fn backward<B: BatchSize, D: Destination<T>>(
-                _: Grad<T, Self, D>,
-                at: Backward<T, Img<C, H, W>, Self, B>,
-            ) {
-                let Some(dx) = at.dx else { return };
-                let $windows =
-                    Windows { rows: axis::<H, H::Out>(K, S, P, 1), columns: axis::<W, W::Out>(K, S, P, 1) };
-                let ($x, $y) = (at.x.as_slice(), at.y.as_slice());
-                let ($dy, $dx) = (at.dy.as_slice(), dx.as_mut_slice());
-                if $y.len() != $dy.len() || $x.len() != $dx.len() {
-                    return $dx.fill(nan());
-                }
-                $backward;
-            }
-        }
+        function!([const C: usize, const K: usize, const S: usize, const P: usize,
+            H: Size + Window<K, S, P, 1>, W: Size + Window<K, S, P, 1>]
+            $name<K, S, P>, Img<C, H, W> => Img<C, H::Out, W::Out>, None, (this, $x, $y, $dy, $dx)
+            { let $windows = windows::<H, H::Out, W, W::Out>(K, S, P); $forward },
+            { let $windows = windows::<H, H::Out, W, W::Out>(K, S, P); $backward });
     };
+}
+
+#[inline(always)]
+const fn windows<H: Size, OH: Size, W: Size, OW: Size>(k: usize, s: usize, p: usize) -> Windows {
+    Windows { rows: axis::<H, OH>(k, s, p, 1), columns: axis::<W, OW>(k, s, p, 1) }
 }
 
 /// The largest number of each window of K×K pixels. `MaxPool2d<2, 2>` halves both sides; `MaxPool2d<3, 2>` has windows
@@ -118,33 +85,8 @@ pub struct GlobalAvgPool2d;
 
 parameters!(GlobalAvgPool2d {});
 
-impl<T: Number, const C: usize, H: Size, W: Size> Layer<T, Img<C, H, W>> for GlobalAvgPool2d {
-    type Out = D1<C>;
-    type Cache<B: BatchSize, P: Purpose> = ();
-    type Scratch = ();
-    const GAIN: Option<Gain> = None;
-
-    #[inline(always)]
-    fn forward<B: BatchSize, P: Purpose>(&self, at: Forward<T, Img<C, H, W>, Self, B, P>) {
-        let (planes, y) = (at.x.as_slice().chunks_exact(H::N * W::N), at.y.as_mut_slice());
-        if planes.len() != y.len() {
-            return y.fill(nan());
-        }
-        kernel::pairs(y.iter_mut(), planes)
-            .for_each(|(y, x)| *y = kernel::sum(x) / number(H::N * W::N));
-    }
-
-    #[inline(always)]
-    fn backward<B: BatchSize, D: Destination<T>>(
-        _: Grad<T, Self, D>,
-        at: Backward<T, Img<C, H, W>, Self, B>,
-    ) {
-        let (Some(dx), dy) = (at.dx, at.dy.as_slice()) else { return };
-        let dx = dx.as_mut_slice();
-        if dx.len() != dy.len() * H::N * W::N {
-            return dx.fill(nan());
-        }
-        let planes = dx.chunks_exact_mut(H::N * W::N);
-        kernel::pairs(planes, dy).for_each(|(dx, &dy)| dx.fill(dy / number(H::N * W::N)));
-    }
-}
+function!([const C: usize, H: Size, W: Size] GlobalAvgPool2d, Img<C, H, W> => D1<C>, None, (this, x, y, dy, dx)
+    kernel::pairs(y.iter_mut(), x.chunks_exact(H::N * W::N))
+        .for_each(|(y, x)| *y = kernel::sum(x) / number(H::N * W::N)),
+    kernel::pairs(dx.chunks_exact_mut(H::N * W::N), dy)
+        .for_each(|(dx, &dy)| dx.fill(dy / number(H::N * W::N))));

@@ -1,11 +1,8 @@
 //! Layers of one type, one after the other.
 
 use crate::{
-    grad::{Destination, Grad},
-    init::Gain,
-    layer::{Backward, Forward, Layer},
-    part,
-    shape::{Batch, BatchSize, Number, Purpose, Shape},
+    Backward, Batch, BatchSize, Destination, Forward, Grad, Layer, Number, Purpose, Shape,
+    init::Gain, part,
 };
 use rand::Rng;
 

@@ -1,12 +1,8 @@
 //! A layer with a way around it.
 
 use crate::{
-    grad::{Destination, Grad},
-    init::Gain,
-    kernel,
-    layer::{Backward, Forward, Layer},
-    part,
-    shape::{BatchSize, Flat, Number, Purpose},
+    Backward, BatchSize, Destination, Flat, Forward, Grad, Layer, Number, Purpose, init::Gain,
+    kernel, part,
 };
 use rand::Rng;
 

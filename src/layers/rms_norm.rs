@@ -1,15 +1,7 @@
 //! Normalisation by the root of the mean square.
 
-use super::layer_norm::{add_normal, normalise, normalise_back};
-use crate::{
-    grad::{Destination, Grad},
-    init::Gain,
-    layer::{Backward, Forward, Layer},
-    part,
-    shape::{BatchSize, Columns, D1, Number, Purpose},
-};
+use crate::{D1, Number, part};
 use nalgebra::SVector;
-use rand::Rng;
 
 /// y = w ⊙ x̂ with x̂ = x / √(mean(x²) + ε), over the N numbers of a sample. (Zhang and Sennrich, 2019; PyTorch's
 /// `RMSNorm`.)
@@ -46,34 +38,4 @@ impl<T: Number, const N: usize> Default for RmsNorm<T, N> {
     }
 }
 
-impl<T: Number, const N: usize> Layer<T, D1<N>> for RmsNorm<T, N> {
-    type Out = D1<N>;
-    /// 0 and 1 / √(mean(x²) + ε) of each sample.
-    type Cache<B: BatchSize, P: Purpose> = P::InTraining<B, Columns<T, 2, B>>;
-    type Scratch = ();
-    const GAIN: Option<Gain> = None;
-
-    #[inline(always)]
-    fn forward<B: BatchSize, P: Purpose>(&self, at: Forward<T, D1<N>, Self, B, P>) {
-        let eps = self.eps.map_or_else(T::default_epsilon, nalgebra::convert);
-        let kept = P::kept::<B, Columns<T, 2, B>>(at.cache).map(|kept| kept.as_mut_slice());
-        let (x, y, w) = (at.x.as_slice(), at.y.as_mut_slice(), self.weight.as_slice());
-        normalise(false, eps, [x, w], None, y, kept);
-    }
-
-    #[inline(always)]
-    fn backward<B: BatchSize, D: Destination<T>>(
-        mut this: Grad<T, Self, D>,
-        at: Backward<T, D1<N>, Self, B>,
-    ) {
-        let (x, dy, kept) = (at.x.as_slice(), at.dy.as_slice(), at.cache.as_slice());
-        if let Some(dx) = at.dx {
-            normalise_back(false, [x, dy, this.weight.as_slice(), kept], dx.as_mut_slice());
-        }
-        part!(this.weight).add(|dw| add_normal(x, dy, kept, dw.as_mut_slice()));
-    }
-
-    fn init<R: Rng + ?Sized>(&mut self, _: Gain, _: &mut R) {
-        self.weight.fill(T::one());
-    }
-}
+normalisation!(RmsNorm, false, |this| this.eps.map_or_else(T::default_epsilon, nalgebra::convert));

@@ -1,11 +1,6 @@
 //! Softmax as a layer, for nets that return probabilities. For training see `SoftmaxCrossEntropy`.
 
-use crate::{
-    grad::{Destination, Grad},
-    kernel,
-    layer::{Backward, Forward, Layer},
-    shape::{BatchSize, D1, Number, Probabilities, Purpose, nan},
-};
+use crate::{D1, Number, Probabilities, init::Gain, kernel};
 
 /// yₖ = eˣᵏ / Σ eˣⁱ, for each column of a batch.
 ///
@@ -35,38 +30,23 @@ pub struct Softmax;
 
 parameters!(Softmax {});
 
-impl<T: Number, const N: usize> Layer<T, D1<N>> for Softmax {
-    type Out = Probabilities<N>;
-    type Cache<B: BatchSize, P: Purpose> = ();
-    type Scratch = ();
+function!([const N: usize] Softmax, D1<N> => Probabilities<N>, Some(Gain::Linear), (this, x, y, dy, dx)
+each_sample::<T, N>(y, x, |y, x| { kernel::softmax(x, y); }),
+{
+    dx.copy_from_slice(y);
+    each_sample::<T, N>(dx, dy, |dx, dy| {
+        let along = dy.iter().zip(&*dx).fold(T::zero(), |sum, (&dy, &y)| sum + dy * y);
+        dx.iter_mut().zip(dy).for_each(|(dx, &dy)| *dx *= dy - along);
+    });
+});
 
-    #[inline(always)]
-    fn forward<B: BatchSize, P: Purpose>(&self, at: Forward<T, D1<N>, Self, B, P>) {
-        if at.x.len() != at.y.len() {
-            return at.y.fill(nan());
-        }
-        let x = at.x.as_slice().chunks_exact(N.max(1));
-        for (y, x) in at.y.as_mut_slice().chunks_exact_mut(N.max(1)).zip(x) {
-            kernel::softmax(x, y);
-        }
-    }
-
-    #[inline(always)]
-    fn backward<B: BatchSize, D: Destination<T>>(
-        _: Grad<T, Self, D>,
-        at: Backward<T, D1<N>, Self, B>,
-    ) {
-        let Some(dx) = at.dx else { return };
-        if at.dy.len() != dx.len() || at.y.len() != dx.len() {
-            return dx.fill(nan());
-        }
-        let y = at.y.as_slice().chunks_exact(N.max(1));
-        let dy = at.dy.as_slice().chunks_exact(N.max(1));
-        for (dx, (dy, y)) in dx.as_mut_slice().chunks_exact_mut(N.max(1)).zip(dy.zip(y)) {
-            let along = dy.iter().zip(y).fold(T::zero(), |sum, (&dy, &y)| sum + dy * y);
-            for (dx, (&dy, &y)) in dx.iter_mut().zip(dy.iter().zip(y)) {
-                *dx = y * (dy - along);
-            }
-        }
-    }
+/// Calls `f` with the N numbers of each sample.
+#[inline(always)]
+pub(super) fn each_sample<T: Number, const N: usize>(
+    to: &mut [T],
+    from: &[T],
+    f: impl Fn(&mut [T], &[T]),
+) {
+    let samples = to.chunks_exact_mut(N.max(1)).zip(from.chunks_exact(N.max(1)));
+    samples.for_each(|(to, from)| f(to, from));
 }

@@ -1,13 +1,8 @@
 //! Inputs of mean 0 and standard deviation 1.
 
-use super::Frozen;
-use crate::{
-    grad::{Destination, Grad},
-    init::Gain,
-    kernel::Sum,
-    layer::{Backward, Forward, Layer},
-    shape::{BatchSize, D1, Number, Purpose, nan, number},
-};
+use super::{Frozen, softmax::each_sample};
+use crate::shape::{nan, number};
+use crate::{D1, Number, init::Gain, kernel::Sum};
 use core::fmt;
 use nalgebra::SVector;
 use rand::Rng;
@@ -82,28 +77,20 @@ pub enum StandardizeError {
 
 impl fmt::Display for StandardizeError {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        use StandardizeError::*;
-        match self {
-            Empty => f.write_str("expected samples, found none"),
-            NotFinite { sample, feature } => {
-                write!(
-                    f,
-                    "sample {sample}, feature {feature}: expected a number, found NaN or infinity"
-                )
+        let (feature, problem) = match self {
+            StandardizeError::Empty => return f.write_str("expected samples, found none"),
+            StandardizeError::NotFinite { sample, feature } => {
+                write!(f, "sample {sample}, ")?;
+                (feature, "expected a number, found NaN or infinity")
             }
-            Constant { feature } => {
-                write!(
-                    f,
-                    "feature {feature}: expected two different values, found one in all samples"
-                )
+            StandardizeError::Constant { feature } => {
+                (feature, "expected two different values, found one in all samples")
             }
-            Range { feature } => {
-                write!(
-                    f,
-                    "feature {feature}: the values lie further apart than the scalar can represent"
-                )
+            StandardizeError::Range { feature } => {
+                (feature, "the values lie further apart than the scalar can represent")
             }
-        }
+        };
+        write!(f, "feature {feature}: {problem}")
     }
 }
 
@@ -148,35 +135,15 @@ impl<T: Number, const N: usize> Standardize<T, N> {
     }
 }
 
-impl<T: Number, const N: usize> Layer<T, D1<N>> for Standardize<T, N> {
-    type Out = D1<N>;
-    type Cache<B: BatchSize, P: Purpose> = ();
-    type Scratch = ();
-
-    #[inline(always)]
-    fn forward<B: BatchSize, P: Purpose>(&self, at: Forward<T, D1<N>, Self, B, P>) {
-        for (mut y, x) in at.y.column_iter_mut().zip(at.x.column_iter()) {
-            let moments = self.mean.0.iter().zip(&self.std.0);
-            for ((y, &x), (&mean, &std)) in y.iter_mut().zip(&x).zip(moments) {
-                *y = (x - mean) / std;
-            }
-        }
-    }
-
-    #[inline(always)]
-    fn backward<B: BatchSize, D: Destination<T>>(
-        this: Grad<T, Self, D>,
-        at: Backward<T, D1<N>, Self, B>,
-    ) {
-        let Some(dx) = at.dx else { return };
-        for (mut dx, dy) in dx.column_iter_mut().zip(at.dy.column_iter()) {
-            dx.iter_mut()
-                .zip(dy.iter().zip(&this.std.0))
-                .for_each(|(dx, (&dy, &std))| *dx = dy / std);
-        }
-    }
-
+function!([const N: usize] Standardize<T, N>, D1<N> => D1<N>, Some(Gain::Linear), (this, x, y, dy, dx)
+    each_sample::<T, N>(y, x, |y, x| {
+        let moments = this.mean.0.iter().zip(&this.std.0);
+        y.iter_mut().zip(x).zip(moments).for_each(|((y, &x), (&mean, &std))| *y = (x - mean) / std);
+    }),
+    each_sample::<T, N>(dx, dy, |dx, dy| {
+        dx.iter_mut().zip(dy).zip(&this.std.0).for_each(|((dx, &dy), &std)| *dx = dy / std);
+    });
     fn init<R: Rng + ?Sized>(&mut self, _: Gain, _: &mut R) {
         self.std.0.fill(nan());
     }
-}
+);

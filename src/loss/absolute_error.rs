@@ -1,7 +1,6 @@
 //! The mean of absolute errors.
 
-use super::{MeanLoss, each};
-use crate::shape::{BatchSize, Flat, Number};
+use crate::Number;
 
 /// L = Σ |yₖ - tₖ| / N, the mean over the batch too; dy = sign(y - t) / (N·B). (PyTorch's `L1Loss`.)
 ///
@@ -24,25 +23,9 @@ use crate::shape::{BatchSize, Flat, Number};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AbsoluteError;
 
-parameters!(@export AbsoluteError [] (AbsoluteError) [] []);
-
-impl<T: Number, S: Flat, B: BatchSize> MeanLoss<T, S, B, S::Batch<T, B>> for AbsoluteError {
-    #[inline(always)]
-    fn weighted(
-        &self,
-        y: &S::Batch<T, B>,
-        target: &S::Batch<T, B>,
-        weights: Option<&[T]>,
-        dy: Option<&mut S::Batch<T, B>>,
-    ) -> T {
-        each::<T, S, B>([y, target], weights, S::LEN, dy, |y, t| {
-            let error = y - t;
-            match error {
-                _ if error > T::zero() => (error, T::one()),
-                _ if error < T::zero() => (-error, -T::one()),
-                // A NaN stays one.
-                _ => (error, error),
-            }
-        })
-    }
-}
+elementwise!(AbsoluteError {}, S::LEN, |_this, y, t| match y - t {
+    error if error > T::zero() => (error, T::one()),
+    error if error < T::zero() => (-error, -T::one()),
+    // A NaN stays one.
+    error => (error, error),
+});

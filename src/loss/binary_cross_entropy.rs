@@ -1,10 +1,9 @@
 //! Cross entropy of yes and no.
 
 use super::{MeanLoss, Weights};
-use crate::{
-    kernel::{self, Sum},
-    shape::{BatchSize, Columns, D1, Flat, Number, nan, number},
-};
+use crate::kernel::{self, Sum};
+use crate::shape::{nan, number};
+use crate::{BatchSize, Columns, D1, Flat, Number};
 use nalgebra::Const;
 #[cfg(feature = "alloc")]
 use {alloc::vec::Vec, nalgebra::Dyn};

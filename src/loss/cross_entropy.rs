@@ -1,10 +1,8 @@
 //! Softmax and cross entropy with settings.
 
 use super::{Classes, MeanLoss, Weights, softmax_cross_entropy::cross_entropy};
-use crate::{
-    kernel::Sum,
-    shape::{BatchSize, Columns, D1, Number, nan, number},
-};
+use crate::shape::{nan, number};
+use crate::{BatchSize, Columns, D1, Number, kernel::Sum};
 
 /// [`SoftmaxCrossEntropy`](crate::SoftmaxCrossEntropy) with class weights, label smoothing and an ignored label.
 /// (PyTorch's `CrossEntropyLoss` with `weight`, `label_smoothing`, `ignore_index`; smoothing by Szegedy and others,

@@ -1,7 +1,6 @@
 //! Huber's loss: squares near 0, absolute errors far from it.
 
-use super::{MeanLoss, each};
-use crate::shape::{BatchSize, Flat, Number};
+use crate::Number;
 
 /// With d = yₖ - tₖ: ½·d² where |d| ≤ δ, else δ·(|d| - ½·δ). L is the mean over the N numbers of a sample and over
 /// the batch; dy = d / (N·B), limited to ±δ / (N·B). (Huber, 1964; PyTorch's `HuberLoss`.)
@@ -30,33 +29,19 @@ pub struct Huber {
     pub delta: f64,
 }
 
-parameters!(@export Huber [] (Huber) [] [delta]);
-
 impl Default for Huber {
     fn default() -> Self {
         Huber { delta: 1.0 }
     }
 }
 
-impl<T: Number, S: Flat, B: BatchSize> MeanLoss<T, S, B, S::Batch<T, B>> for Huber {
-    #[inline(always)]
-    fn weighted(
-        &self,
-        y: &S::Batch<T, B>,
-        target: &S::Batch<T, B>,
-        weights: Option<&[T]>,
-        dy: Option<&mut S::Batch<T, B>>,
-    ) -> T {
-        let delta: T = nalgebra::convert(if self.delta > 0.0 { self.delta } else { f64::NAN });
-        let half: T = nalgebra::convert(0.5);
-        each::<T, S, B>([y, target], weights, S::LEN, dy, |y, t| {
-            let (error, size) = (y - t, (y - t).abs());
-            if size <= delta {
-                return (half * error * error, error);
-            }
-            // A NaN is not larger, and stays one.
-            let slope = if error > T::zero() { delta } else { -delta };
-            (delta * (size - half * delta), if size > delta { slope } else { error * delta })
-        })
+elementwise!(Huber { delta }, S::LEN, |this, y, t| {
+    let delta: T = nalgebra::convert(if this.delta > 0.0 { this.delta } else { f64::NAN });
+    let (half, error): (T, _) = (nalgebra::convert(0.5), y - t);
+    let (size, slope) = if error > T::zero() { (error, delta) } else { (-error, -delta) };
+    match size {
+        _ if size <= delta => (half * error * error, error),
+        // A NaN is not larger, and stays one.
+        _ => (delta * (size - half * delta), if size > delta { slope } else { error * delta }),
     }
-}
+});

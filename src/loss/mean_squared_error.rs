@@ -1,7 +1,6 @@
 //! PyTorch's mean of squared errors.
 
-use super::{MeanLoss, each};
-use crate::shape::{BatchSize, Flat, Number};
+use crate::Number;
 
 /// L = Σ (yₖ - tₖ)² / N, the mean over the batch too; dy = 2·(y - t) / (N·B). (PyTorch's `MSELoss`.)
 ///
@@ -26,20 +25,7 @@ use crate::shape::{BatchSize, Flat, Number};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MeanSquaredError;
 
-parameters!(@export MeanSquaredError [] (MeanSquaredError) [] []);
-
-impl<T: Number, S: Flat, B: BatchSize> MeanLoss<T, S, B, S::Batch<T, B>> for MeanSquaredError {
-    #[inline(always)]
-    fn weighted(
-        &self,
-        y: &S::Batch<T, B>,
-        target: &S::Batch<T, B>,
-        weights: Option<&[T]>,
-        dy: Option<&mut S::Batch<T, B>>,
-    ) -> T {
-        each::<T, S, B>([y, target], weights, S::LEN, dy, |y, t| {
-            let error = y - t;
-            (error * error, error + error)
-        })
-    }
-}
+elementwise!(MeanSquaredError {}, S::LEN, |_this, y, t| {
+    let error = y - t;
+    (error * error, error + error)
+});

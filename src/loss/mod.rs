@@ -1,5 +1,7 @@
 //! The traits of losses and targets. Each loss has its own file.
 
+#[macro_use]
+mod elementwise;
 mod absolute_error;
 mod binary_cross_entropy;
 mod cross_entropy;
@@ -19,8 +21,8 @@ pub use sum_squared_error::SumSquaredError;
 pub use weighted::Weighted;
 
 use crate::{
-    kernel::{self, Sum},
-    shape::{BatchSize, Columns, D1, Flat, Number, Shape, nan, number},
+    kernel::Sum,
+    shape::{BatchSize, Columns, D1, Number, Shape, nan, number},
 };
 use nalgebra::Const;
 #[cfg(feature = "alloc")]
@@ -61,24 +63,8 @@ pub trait MeanLoss<T: Number, S: Shape, B: BatchSize, Y: ?Sized> {
 
 /// A `MeanLoss` without weights is a `Loss`.
 macro_rules! losses {
-    ($($name:ident $(<const $n:ident>)?)*) => { $(
-        impl<T: Number, S: Shape, B: BatchSize, Y: ?Sized $(, const $n: usize)?> Loss<T, S, B, Y>
-            for $name $(<$n>)?
-        where
-            Self: MeanLoss<T, S, B, Y>,
-        {
-            #[inline(always)]
-            fn loss(&self, y: &S::Batch<T, B>, target: &Y, dy: Option<&mut S::Batch<T, B>>) -> T {
-                self.weighted(y, target, None, dy)
-            }
-        }
-    )* };
-}
-losses!(AbsoluteError BinaryCrossEntropy CrossEntropy<const N> Huber MeanSquaredError SoftmaxCrossEntropy SumSquaredError);
-
-/// A function for losses of every shape, whose shape does not follow from a matrix.
-macro_rules! of_vectors {
-    ($($name:ident)*) => { $(
+    // Losses of every shape, whose shape does not follow from a matrix.
+    (of_vectors $($name:ident)*) => { losses!($($name)*); $(
         impl $name {
             /// The loss of vectors, by hand: [`Loss::loss`], whose shape does not follow from a matrix.
             #[inline(always)]
@@ -95,8 +81,21 @@ macro_rules! of_vectors {
             }
         }
     )* };
+    ($($name:ident $(<const $n:ident>)?)*) => { $(
+        impl<T: Number, S: Shape, B: BatchSize, Y: ?Sized $(, const $n: usize)?> Loss<T, S, B, Y>
+            for $name $(<$n>)?
+        where
+            Self: MeanLoss<T, S, B, Y>,
+        {
+            #[inline(always)]
+            fn loss(&self, y: &S::Batch<T, B>, target: &Y, dy: Option<&mut S::Batch<T, B>>) -> T {
+                self.weighted(y, target, None, dy)
+            }
+        }
+    )* };
 }
-of_vectors!(AbsoluteError BinaryCrossEntropy Huber MeanSquaredError SumSquaredError);
+losses!(CrossEntropy<const N> SoftmaxCrossEntropy);
+losses!(of_vectors AbsoluteError BinaryCrossEntropy Huber MeanSquaredError SumSquaredError);
 
 /// How much each sample counts.
 #[derive(Clone, Copy)]
@@ -130,60 +129,6 @@ impl<'a, T: Number> Weights<'a, T> {
             Some(each) => each.get(sample).copied().unwrap_or_else(nan),
         }
     }
-}
-
-/// The sum of a loss over all numbers of a batch, divided by the samples and by `parts`. `f` returns the loss of an
-/// output with its target, and its slope.
-#[inline(always)]
-fn each<T: Number, S: Flat, B: BatchSize>(
-    [y, t]: [&S::Batch<T, B>; 2],
-    weights: Option<&[T]>,
-    parts: usize,
-    dy: Option<&mut S::Batch<T, B>>,
-    f: impl Fn(T, T) -> (T, T),
-) -> T {
-    let size = S::size::<T, B>(y);
-    let fits = size == S::size::<T, B>(t);
-    let weights = Weights::new(weights, size.value(), fits);
-    let (y, t, total) = (S::flat::<T, B>(y), S::flat::<T, B>(t), weights.total * number(parts));
-    let mut dy = dy.map(|dy| S::flat_mut::<T, B>(dy));
-    if let Some(dy) = dy.as_deref_mut().filter(|dy| dy.len() != y.len() || !fits) {
-        dy.fill(nan());
-    }
-    // Apart, so that a step without weights has no code for them.
-    if weights.each.is_none() {
-        return of_one_weight(y, t, dy, T::one(), total, &f) / total;
-    }
-    let (chunk, mut sum) = (S::LEN.max(1), Sum::new());
-    for (s, (y, t)) in y.chunks(chunk).zip(t.chunks(chunk)).enumerate() {
-        let dy = dy.as_deref_mut().and_then(|dy| dy.get_mut(s * chunk..));
-        sum.add(of_one_weight(y, t, dy, weights.of(s), total, &f));
-    }
-    sum.total() / total
-}
-
-/// The loss of numbers that have one weight, times the weight, and their slopes.
-#[inline(always)]
-fn of_one_weight<T: Number>(
-    y: &[T],
-    t: &[T],
-    dy: Option<&mut [T]>,
-    weight: T,
-    total: T,
-    f: &impl Fn(T, T) -> (T, T),
-) -> T {
-    let each = dy.into_iter().flatten().zip(y.iter().zip(t));
-    if weight == T::zero() {
-        each.for_each(|(dy, _)| *dy = T::zero());
-        return T::zero();
-    }
-    each.for_each(|(dy, (&y, &t))| *dy = f(y, t).1 * weight / total);
-    let losses = kernel::sum_of(y.len().min(t.len()), |part| {
-        let y = y.get(part.clone()).unwrap_or_default();
-        let pairs = y.iter().zip(t.get(part).unwrap_or_default());
-        pairs.fold(T::zero(), |sum, (&y, &t)| sum + f(y, t).0)
-    });
-    losses * weight
 }
 
 /// A target for `N` classes: for each sample the number of its class (`[usize; B]`; for `Dyn` a `Vec` or slice), or

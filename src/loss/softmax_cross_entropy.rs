@@ -1,10 +1,8 @@
 //! The book's SoftmaxWithLoss.
 
 use super::{Classes, MeanLoss, Weights};
-use crate::{
-    kernel::{self, Sum},
-    shape::{BatchSize, Columns, D1, Number, nan},
-};
+use crate::kernel::{self, Sum};
+use crate::{BatchSize, Columns, D1, Number, shape::nan};
 
 /// L = -Σ tₖ·ln softmax(y)ₖ, the mean over the batch; dy = (softmax(y) - t) / B. (Chapter 5.6.3.)
 ///

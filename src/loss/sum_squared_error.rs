@@ -1,7 +1,6 @@
 //! The book's sum of squared errors.
 
-use super::{MeanLoss, each};
-use crate::shape::{BatchSize, Flat, Number};
+use crate::Number;
 
 /// L = ½·Σ (yₖ - tₖ)², the mean over the batch; dy = (y - t) / B. (Chapters 4.2.1 and 5.6.3.)
 ///
@@ -27,18 +26,6 @@ use crate::shape::{BatchSize, Flat, Number};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SumSquaredError;
 
-parameters!(@export SumSquaredError [] (SumSquaredError) [] []);
-
-impl<T: Number, S: Flat, B: BatchSize> MeanLoss<T, S, B, S::Batch<T, B>> for SumSquaredError {
-    #[inline(always)]
-    fn weighted(
-        &self,
-        y: &S::Batch<T, B>,
-        target: &S::Batch<T, B>,
-        weights: Option<&[T]>,
-        dy: Option<&mut S::Batch<T, B>>,
-    ) -> T {
-        let half: T = nalgebra::convert(0.5);
-        each::<T, S, B>([y, target], weights, 1, dy, |y, t| (half * (y - t) * (y - t), y - t))
-    }
-}
+elementwise!(SumSquaredError {}, 1, |_this, y, t| {
+    (nalgebra::convert::<f64, T>(0.5) * (y - t) * (y - t), y - t)
+});

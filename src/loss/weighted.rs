@@ -1,10 +1,8 @@
 //! Weights of samples, for any loss.
 
 use super::{Loss, MeanLoss};
-use crate::{
-    export::{self, Export, Source},
-    shape::{BatchSize, Number, Shape},
-};
+use crate::export::{self, Export, Source};
+use crate::{BatchSize, Number, Shape};
 use core::fmt;
 
 /// Gives each sample a weight: Σ wᵢ·Lᵢ / Σ wᵢ for the losses L of the samples. (scikit-learn's `sample_weight`.)
@@ -37,12 +35,7 @@ pub struct Weighted<E>(pub E);
 
 impl<E: Export> Export for Weighted<E> {
     fn source(value: Option<&Self>, f: &mut fmt::Formatter) -> fmt::Result {
-        match value {
-            None => export::__type(f, "::chainrule::Weighted", &[&Source::<E>(None)]),
-            Some(loss) => {
-                f.debug_tuple("::chainrule::Weighted").field(&Source(Some(&loss.0))).finish()
-            }
-        }
+        export::tuple(f, "::chainrule::Weighted", &[&Source::<E>(None)], value.map(|loss| &loss.0))
     }
 }
 

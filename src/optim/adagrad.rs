@@ -1,12 +1,7 @@
 //! AdaGrad.
 
 use super::{Decay, Descent, schedule::count};
-use crate::{
-    rule::{BadSetting, Piece, Rule},
-    shape::Number,
-    step::Fused,
-    zeros::Zeros,
-};
+use crate::{BadSetting, Fused, Number, Piece, Rule, Zeros};
 use nalgebra::convert;
 
 /// h ← h + dW², W ← W - η / (1 + (t - 1)·slowing)·dW / (√h + ε) at step t.

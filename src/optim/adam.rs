@@ -1,12 +1,7 @@
 //! Adam, with L2 or decoupled weight decay.
 
 use super::{Decay, Descent};
-use crate::{
-    rule::{BadSetting, Piece, Rule},
-    shape::Number,
-    step::Fused,
-    zeros::Zeros,
-};
+use crate::{BadSetting, Fused, Number, Piece, Rule, Zeros};
 use nalgebra::convert;
 
 /// m ← m + (1 - β₁)·(dW - m), v ← v + (1 - β₂)·(dW² - v),
@@ -28,7 +23,7 @@ use nalgebra::convert;
 /// ```
 #[doc(alias("AdamW"))]
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Adam<T> {
+pub struct Adam<T, const N: usize = 2> {
     /// η, the learning rate; PyTorch's default is 0.001.
     pub rate: T,
     /// β₁ and β₂: how much of the means m and v each step keeps.
@@ -40,30 +35,31 @@ pub struct Adam<T> {
     /// Whether ε is added to √v and not to √v̂, as in the book. Then it has more weight in the first steps.
     pub eps_hat: bool,
     /// √(1 - β₂ᵗ) / (1 - β₁ᵗ) and what is added to √v in this step.
-    pub(super) corrections: Option<[T; 2]>,
+    corrections: Option<[T; 2]>,
 }
 
 impl<T: Number> Adam<T> {
     /// With the learning rate `rate`, β₁ = 0.9, β₂ = 0.999, ε = 10⁻⁸ and no decay.
     pub fn new<G: Zeros>(rate: T) -> Descent<Self, G, 2> {
-        let betas = [convert(0.9), convert(0.999)];
-        Descent::new(Adam::with(rate, betas, convert(1e-8), Decay::None))
+        Descent::new(settings(rate))
     }
 
     /// AdamW: as [`new`](Self::new), with a decoupled weight decay, for which PyTorch's default is 0.01.
     /// (Loshchilov and Hutter, 2017.)
     pub fn decoupled<G: Zeros>(rate: T, decay: T) -> Descent<Self, G, 2> {
-        let mut adam = Adam::new(rate);
-        adam.rule.decay = Decay::Decoupled(decay);
-        adam
+        Descent::new(Adam { decay: Decay::Decoupled(decay), ..settings(rate) })
     }
 
     /// The code of the book, and the second form in the paper:
     /// W ← W - η·√(1 - β₂ᵗ) / (1 - β₁ᵗ)·m / (√v + ε), with ε = 10⁻⁷.
     pub fn book<G: Zeros>(rate: T) -> Descent<Self, G, 2> {
-        let mut adam = Adam::new(rate);
-        (adam.rule.eps, adam.rule.eps_hat) = (convert(1e-7), true);
-        adam
+        Descent::new(Adam { eps: convert(1e-7), eps_hat: true, ..settings(rate) })
+    }
+
+    /// AMSGrad: the largest v so far stands in place of v, so that the steps do not become larger when the gradients
+    /// become smaller. (Reddi, Kale and Kumar, 2018; PyTorch's `amsgrad=True`.)
+    pub fn amsgrad<G: Zeros>(rate: T) -> Descent<Adam<T, 3>, G, 3> {
+        Descent::new(settings(rate))
     }
 
     /// With these settings.
@@ -72,7 +68,12 @@ impl<T: Number> Adam<T> {
     }
 }
 
-impl<T: Number> Rule<T, 2> for Adam<T> {
+fn settings<T: Number, const N: usize>(rate: T) -> Adam<T, N> {
+    let (betas, eps) = ([convert(0.9), convert(0.999)], convert(1e-8));
+    Adam { rate, betas, eps, decay: Decay::None, eps_hat: false, corrections: None }
+}
+
+impl<T: Number, const N: usize> Rule<T, N> for Adam<T, N> {
     type Way = Fused;
 
     #[inline(always)]
@@ -92,17 +93,29 @@ impl<T: Number> Rule<T, 2> for Adam<T> {
     }
 
     #[inline(always)]
-    fn update(&self, piece: Piece<T, 2>) {
+    fn update(&self, piece: Piece<T, N>) {
         let Some([correction, eps]) = self.corrections else { return };
-        let ([b1, b2], [m, v]) = (self.betas.map(|beta| T::one() - beta), piece.state);
+        let ([b1, b2], mut state) =
+            (self.betas.map(|beta| T::one() - beta), piece.state.into_iter());
+        let (Some(m), Some(v), largest) = (state.next(), state.next(), state.next()) else {
+            return;
+        };
         let (l2, shrink) = self.decay.factors(self.rate, piece.path, piece.shape);
         let rate = self.rate * correction;
-        let weights = piece.values.iter_mut().zip(piece.gradient);
-        for ((w, &dw), (m, v)) in weights.zip(m.iter_mut().zip(v)) {
+        let weights = piece.values.iter_mut().zip(piece.gradient).zip(m.iter_mut().zip(v));
+        let weights = weights.map(|((w, &dw), (m, v))| {
             let dw = dw + l2 * *w;
             *m += (dw - *m) * b1;
             *v += (dw * dw - *v) * b2;
-            *w = *w * shrink - rate * *m / (v.sqrt() + eps);
+            (w, *m, *v)
+        });
+        let change = |w: &mut T, m, v: T| *w = *w * shrink - rate * m / (v.sqrt() + eps);
+        match largest {
+            None => weights.for_each(|(w, m, v)| change(w, m, v)),
+            Some(largest) => weights.zip(largest).for_each(|((w, m, v), largest)| {
+                *largest = if v > *largest { v } else { *largest };
+                change(w, m, *largest);
+            }),
         }
     }
 }

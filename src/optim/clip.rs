@@ -1,13 +1,8 @@
 //! Clipping of the gradient.
 
-use super::{Descent, Rate};
+use super::Descent;
 use crate::{
-    kernel::sum_of,
-    params::{Leaf, Parameters, Role},
-    path::Path,
-    rule::{BadSetting, Piece, Rule},
-    shape::Number,
-    step::{Fused, Whole},
+    BadSetting, Fused, Leaf, Number, Parameters, Path, Piece, Role, Rule, Whole, kernel::sum_of,
 };
 use nalgebra::convert;
 
@@ -148,16 +143,4 @@ fn norm<T: Number, G: Parameters<T>>(gradient: &G) -> T {
         });
     });
     largest * squares.sqrt()
-}
-
-impl<T: Number, R: Rate<T>> Rate<T> for ClipValue<R, T> {
-    fn rate(&mut self) -> &mut T {
-        self.rule.rate()
-    }
-}
-
-impl<T: Number, R: Rate<T>> Rate<T> for ClipNorm<R, T> {
-    fn rate(&mut self) -> &mut T {
-        self.rule.rate()
-    }
 }

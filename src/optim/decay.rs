@@ -1,6 +1,6 @@
 //! Weight decay.
 
-use crate::{path::Path, rule::BadSetting, shape::Number};
+use crate::{BadSetting, Number, Path};
 
 /// Weight decay, which makes weights smaller at each step.
 ///
@@ -42,13 +42,12 @@ impl<T: Number> Decay<T> {
     /// An error if λ is negative or not finite.
     #[inline(always)]
     pub(super) fn check(self) -> Result<(), BadSetting> {
-        let (Decay::L2(lambda)
-        | Decay::Decoupled(lambda)
-        | Decay::L2All(lambda)
-        | Decay::DecoupledAll(lambda)) = self
-        else {
-            return Ok(());
-        };
-        BadSetting::if_negative("decay", lambda)
+        match self {
+            Decay::None => Ok(()),
+            Decay::L2(lambda)
+            | Decay::Decoupled(lambda)
+            | Decay::L2All(lambda)
+            | Decay::DecoupledAll(lambda) => BadSetting::if_negative("decay", lambda),
+        }
     }
 }

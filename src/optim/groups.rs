@@ -1,12 +1,7 @@
 //! Other settings for some parameters, chosen by name.
 
 use super::{Descent, Rate};
-use crate::{
-    params::Parameters,
-    path::Path,
-    rule::{BadSetting, Piece, Rule},
-    shape::Number,
-};
+use crate::{BadSetting, Number, Parameters, Path, Piece, Rule};
 
 /// A rule whose settings are changed for some parameters. [`Descent::groups`] makes one.
 #[derive(Clone, Debug)]
@@ -53,11 +48,8 @@ impl<R, G, const N: usize> Descent<R, G, N> {
     }
 }
 
-impl<T, R, F, const N: usize> Rule<T, N> for Groups<R, F>
-where
-    T: Number,
-    R: Rule<T, N> + Rate<T>,
-    F: Fn(&Path, &mut R) + 'static,
+impl<T: Number, R: Rule<T, N> + Rate<T>, F: Fn(&Path, &mut R) + 'static, const N: usize> Rule<T, N>
+    for Groups<R, F>
 {
     type Way = R::Way;
 
@@ -76,11 +68,5 @@ where
         let mut rule = self.rule.clone();
         (self.of)(piece.path, &mut rule);
         rule.update(piece);
-    }
-}
-
-impl<T: Number, R: Rate<T>, F: Clone> Rate<T> for Groups<R, F> {
-    fn rate(&mut self) -> &mut T {
-        self.rule.rate()
     }
 }

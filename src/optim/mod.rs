@@ -3,7 +3,6 @@
 
 mod adagrad;
 mod adam;
-mod amsgrad;
 mod clip;
 mod decay;
 mod groups;
@@ -15,7 +14,6 @@ mod sgd;
 
 pub use adagrad::AdaGrad;
 pub use adam::Adam;
-pub use amsgrad::AmsGrad;
 pub use clip::{ClipNorm, ClipValue};
 pub use decay::Decay;
 pub use groups::Groups;
@@ -25,19 +23,11 @@ pub use rmsprop::RmsProp;
 pub use schedule::{Rate, Schedule, Scheduled};
 pub use sgd::Sgd;
 
+use crate::step::{Passes, Step};
 use crate::{
-    grad::{Grad, Look},
-    kernel::{self, Work},
-    layer::Layer,
-    loss::Loss,
-    network::Network,
-    params::{self, Leaf, LeafMut, Parameters, Role},
-    pass::Pass,
-    path::Path,
-    rule::{Piece, Rule},
-    shape::{BatchSize, Number, Shape},
-    step::{Fused, Step, StepError, Way, Whole, Workspace},
-    zeros::{ConstZeros, Zeros},
+    BatchSize, ConstZeros, Fused, Grad, Layer, Leaf, LeafMut, Loss, Network, Number, Parameters,
+    Path, Piece, Role, Rule, Shape, StepError, Way, Whole, Workspace, Zeros, grad::Look, kernel,
+    params,
 };
 #[cfg(feature = "alloc")]
 use alloc::boxed::Box;
@@ -113,7 +103,31 @@ pub trait Optimizer<T: Number, L: Parameters<T>> {
         B: BatchSize,
         Y: ?Sized,
         L: Layer<T, In>,
-        E: Loss<T, L::Out, B, Y>;
+        E: Loss<T, L::Out, B, Y>,
+    {
+        let size = In::size::<T, B>(x);
+        if size.value() == 0 {
+            return Err(StepError::EmptyBatch);
+        }
+        let (pass, before) = (work.pass(size), self.steps());
+        let Workspace { activations, grad, step, .. } = work;
+        let Network { layers, criterion, .. } = net;
+        let passes = Step { criterion, x, target, activations, pass, dx: None, always: false };
+        let loss = self.train(layers, grad, passes);
+        *step = step.wrapping_add(self.steps().wrapping_sub(before));
+        loss
+    }
+
+    /// The step itself, on a batch that is not empty.
+    #[doc(hidden)]
+    fn train(
+        &mut self,
+        layers: &mut L,
+        gradient: &mut <Self::Way as Way>::Gradient<L::Gradient>,
+        passes: impl Passes<T, L>,
+    ) -> Result<T, StepError>
+    where
+        Self: Sized;
 }
 
 /// An optimizer: a [`Rule`], its state, and the number of steps taken.
@@ -167,35 +181,10 @@ impl<R, G, const N: usize> Descent<R, G, N> {
     pub const fn steps(&self) -> u64 {
         self.steps
     }
-
-    /// As [`Optimizer::visit_state`], which needs to know the type of the layers.
-    pub fn visit_state<T: Number>(&self, f: &mut dyn FnMut(usize, Leaf<T>))
-    where
-        G: Parameters<T>,
-    {
-        for (tree, state) in self.state.iter().enumerate() {
-            state.visit(&Path::ROOT, &mut |leaf| f(tree, leaf));
-        }
-    }
-
-    /// As [`Optimizer::restore`], which needs to know the type of the layers.
-    pub fn restore<T: Number>(&mut self, steps: u64, f: &mut dyn FnMut(usize, LeafMut<T, 0>))
-    where
-        G: Parameters<T>,
-    {
-        self.steps = steps;
-        for (tree, state) in self.state.iter_mut().enumerate() {
-            state.visit_mut(None, [], &Path::ROOT, &mut |leaf| f(tree, leaf));
-        }
-    }
 }
 
-impl<T, L, R, const N: usize> Optimizer<T, L> for Descent<R, L::Gradient, N>
-where
-    T: Number,
-    L: Parameters<T>,
-    R: Rule<T, N>,
-    R::Way: Train<T, N>,
+impl<T: Number, L: Parameters<T>, R: Rule<T, N, Way: Train<T, N>>, const N: usize> Optimizer<T, L>
+    for Descent<R, L::Gradient, N>
 {
     type Way = R::Way;
 
@@ -213,16 +202,8 @@ where
             let LeafMut { path, role, shape, values, gradient, state } = leaf;
             match role {
                 Role::Weight => {
-                    rule.update(Piece {
-                        path,
-                        role,
-                        shape,
-                        first: 0,
-                        step,
-                        values,
-                        gradient,
-                        state,
-                    });
+                    let first = 0;
+                    rule.update(Piece { path, role, shape, first, step, values, gradient, state });
                 }
                 Role::Statistic => kernel::add_scaled(T::one(), gradient, values),
                 Role::Frozen => {}
@@ -237,210 +218,106 @@ where
     }
 
     fn visit_state(&self, f: &mut dyn FnMut(usize, Leaf<T>)) {
-        self.visit_state::<T>(f);
+        for (tree, state) in self.state.iter().enumerate() {
+            state.visit(&Path::ROOT, &mut |leaf| f(tree, leaf));
+        }
     }
 
     fn restore(&mut self, steps: u64, f: &mut dyn FnMut(usize, LeafMut<T, 0>)) {
-        self.restore::<T>(steps, f);
+        self.steps = steps;
+        for (tree, state) in self.state.iter_mut().enumerate() {
+            state.visit_mut(None, [], &Path::ROOT, &mut |leaf| f(tree, leaf));
+        }
     }
 
     #[inline]
-    fn train_step<In, E, B, Y>(
+    fn train(
         &mut self,
-        net: &mut Network<T, In, L, E>,
-        x: &In::Batch<T, B>,
-        target: &Y,
-        work: &mut Workspace<T, In, L, B, R::Way>,
-    ) -> Result<T, StepError>
-    where
-        In: Shape,
-        B: BatchSize,
-        Y: ?Sized,
-        L: Layer<T, In>,
-        E: Loss<T, L::Out, B, Y>,
-    {
-        R::Way::train(self, net, x, target, work)
+        layers: &mut L,
+        gradient: &mut <R::Way as Way>::Gradient<L::Gradient>,
+        passes: impl Passes<T, L>,
+    ) -> Result<T, StepError> {
+        R::Way::train(self, layers, gradient, passes)
     }
 }
 
 macro_rules! rates {
-    ($($rule:ty: $($field:ident).+ $(, $n:ident)?;)*) => { $(
-        impl<T: Clone $(, const $n: usize)?> Rate<T> for $rule {
+    ($([$($generics:tt)*] $rule:ty: $rate:ident;)*) => { $(
+        impl<T: Number, $($generics)*> Rate<T> for $rule {
             #[inline(always)]
             fn rate(&mut self) -> &mut T {
-                &mut self.$($field).+
+                rates!(@rate self $rate)
             }
         }
     )* };
+    (@rate $self:ident rate) => { &mut $self.rate };
+    (@rate $self:ident rule) => { $self.rule.rate() };
 }
 rates! {
-    AdaGrad<T>: rate;
-    Adam<T>: rate;
-    AmsGrad<T>: adam.rate;
-    Momentum<T>: rate;
-    NAdam<T>: rate;
-    RmsProp<T, N>: rate, N;
-    Sgd<T>: rate;
+    [] AdaGrad<T>: rate;
+    [const N: usize] Adam<T, N>: rate;
+    [] Momentum<T>: rate;
+    [] NAdam<T>: rate;
+    [const N: usize] RmsProp<T, N>: rate;
+    [] Sgd<T>: rate;
+    [R: Rate<T>] ClipNorm<R, T>: rule;
+    [R: Rate<T>] ClipValue<R, T>: rule;
+    [R: Rate<T>, F: Clone] Groups<R, F>: rule;
 }
 
 /// How a way trains.
 #[doc(hidden)]
-pub trait Train<T: Number, const N: usize>: Way {
-    fn train<R, In, L, E, B, Y>(
+pub trait Train<T: Number, const N: usize>: Way + Sized {
+    fn train<R: Rule<T, N, Way = Self>, L: Parameters<T>>(
         optimizer: &mut Descent<R, L::Gradient, N>,
-        net: &mut Network<T, In, L, E>,
-        x: &In::Batch<T, B>,
-        target: &Y,
-        work: &mut Workspace<T, In, L, B, Self>,
-    ) -> Result<T, StepError>
-    where
-        Self: Sized,
-        R: Rule<T, N, Way = Self>,
-        In: Shape,
-        B: BatchSize,
-        Y: ?Sized,
-        L: Layer<T, In>,
-        E: Loss<T, L::Out, B, Y>;
+        layers: &mut L,
+        gradient: &mut Self::Gradient<L::Gradient>,
+        passes: impl Passes<T, L>,
+    ) -> Result<T, StepError>;
 }
 
 impl<T: Number, const N: usize> Train<T, N> for Fused {
     #[inline(always)]
-    fn train<R, In, L, E, B, Y>(
+    fn train<R: Rule<T, N, Way = Fused>, L: Parameters<T>>(
         optimizer: &mut Descent<R, L::Gradient, N>,
-        net: &mut Network<T, In, L, E>,
-        x: &In::Batch<T, B>,
-        target: &Y,
-        work: &mut Workspace<T, In, L, B, Fused>,
-    ) -> Result<T, StepError>
-    where
-        R: Rule<T, N, Way = Fused>,
-        In: Shape,
-        B: BatchSize,
-        Y: ?Sized,
-        L: Layer<T, In>,
-        E: Loss<T, L::Out, B, Y>,
-    {
-        let size = In::size::<T, B>(x);
-        if size.value() == 0 {
-            return Err(StepError::EmptyBatch);
-        }
-        work.activations.resize(size);
-        kernel::run::<T, _>(FusedStep { optimizer, net, x, target, work })
+        layers: &mut L,
+        (): &mut (),
+        passes: impl Passes<T, L>,
+    ) -> Result<T, StepError> {
+        let Descent { rule, state, steps } = optimizer;
+        let step = *steps + 1;
+        rule.begin(step)?;
+        let mut look = Look::new();
+        let loss = passes.run(Grad::update(layers, state.each_mut(), rule, step, &mut look))?;
+        *steps = step;
+        if look.finite { Ok(loss) } else { Err(StepError::Gradient { leaf: None, name: None }) }
     }
 }
 
 impl<T: Number, const N: usize> Train<T, N> for Whole {
     #[inline]
-    fn train<R, In, L, E, B, Y>(
+    fn train<R: Rule<T, N, Way = Whole>, L: Parameters<T>>(
         optimizer: &mut Descent<R, L::Gradient, N>,
-        net: &mut Network<T, In, L, E>,
-        x: &In::Batch<T, B>,
-        target: &Y,
-        work: &mut Workspace<T, In, L, B, Whole>,
-    ) -> Result<T, StepError>
-    where
-        R: Rule<T, N, Way = Whole>,
-        In: Shape,
-        B: BatchSize,
-        Y: ?Sized,
-        L: Layer<T, In>,
-        E: Loss<T, L::Out, B, Y>,
-    {
-        by_gradient(optimizer, net, x, target, work)
+        layers: &mut L,
+        gradient: &mut L::Gradient,
+        passes: impl Passes<T, L>,
+    ) -> Result<T, StepError> {
+        by_gradient(optimizer, layers, gradient, passes)
     }
 }
 
-/// Forward, loss, and a backward pass that passes the gradient to the rule.
-struct FusedStep<
-    'a,
-    T: Number,
-    R,
-    In: Shape,
-    L: Layer<T, In>,
-    E,
-    B: BatchSize,
-    Y: ?Sized,
-    const N: usize,
-> {
-    optimizer: &'a mut Descent<R, L::Gradient, N>,
-    net: &'a mut Network<T, In, L, E>,
-    x: &'a In::Batch<T, B>,
-    target: &'a Y,
-    work: &'a mut Workspace<T, In, L, B, Fused>,
-}
-
-impl<T, R, In, L, E, B, Y, const N: usize> Work for FusedStep<'_, T, R, In, L, E, B, Y, N>
-where
-    T: Number,
-    R: Rule<T, N>,
-    In: Shape,
-    L: Layer<T, In>,
-    E: Loss<T, L::Out, B, Y>,
-    B: BatchSize,
-    Y: ?Sized,
-{
-    type Output = Result<T, StepError>;
-
-    #[inline(always)]
-    fn run(self) -> Result<T, StepError> {
-        let (x, Network { layers, criterion, .. }) = (self.x, self.net);
-        let Workspace { activations, seed, step, .. } = self.work;
-        activations.forward(layers, x, &mut Pass::train(*seed, *step, 0));
-        let loss = activations.loss(criterion, self.target);
-        if !loss.is_finite() {
-            return Err(StepError::Loss);
-        }
-        let Descent { rule, state, steps } = self.optimizer;
-        rule.begin(*steps + 1)?;
-        *steps += 1;
-        *step = step.wrapping_add(1);
-        let mut look = Look::new();
-        let this = Grad::update(layers, state.each_mut(), rule, *steps, &mut look);
-        activations.backward(this, x, None);
-        if look.finite { Ok(loss) } else { Err(StepError::Gradient { leaf: None, name: None }) }
-    }
-}
-
-/// Computes the gradient into the workspace, then takes a step by it.
-fn by_gradient<T, In, L, E, B, Y>(
+fn by_gradient<T: Number, L: Parameters<T>>(
     optimizer: &mut (impl Optimizer<T, L> + ?Sized),
-    net: &mut Network<T, In, L, E>,
-    x: &In::Batch<T, B>,
-    target: &Y,
-    work: &mut Workspace<T, In, L, B, Whole>,
-) -> Result<T, StepError>
-where
-    T: Number,
-    In: Shape,
-    B: BatchSize,
-    Y: ?Sized,
-    L: Layer<T, In>,
-    E: Loss<T, L::Out, B, Y>,
-{
-    let size = In::size::<T, B>(x);
-    if size.value() == 0 {
-        return Err(StepError::EmptyBatch);
-    }
-    let pass = work.pass(size);
-    let loss = kernel::run::<T, _>(Step {
-        criterion: &net.criterion,
-        x,
-        target,
-        activations: &mut work.activations,
-        pass,
-        dx: None,
-        this: Grad::set(&net.layers, &mut work.grad),
-        always: false,
-    });
-    if !loss.is_finite() {
-        return Err(StepError::Loss);
-    }
-    optimizer.step(&mut net.layers, &work.grad)?;
-    work.step = work.step.wrapping_add(1);
+    layers: &mut L,
+    gradient: &mut L::Gradient,
+    passes: impl Passes<T, L>,
+) -> Result<T, StepError> {
+    let loss = passes.run(Grad::set(layers, gradient))?;
+    optimizer.step(layers, gradient)?;
     Ok(loss)
 }
 
-/// An optimizer that is chosen at run time is [`Whole`].
+/// An optimizer that is chosen at run time. It takes a whole gradient.
 #[cfg(feature = "alloc")]
 impl<T: Number, L: Parameters<T>> Optimizer<T, L> for Box<dyn Optimizer<T, L> + '_> {
     type Way = Whole;
@@ -461,20 +338,12 @@ impl<T: Number, L: Parameters<T>> Optimizer<T, L> for Box<dyn Optimizer<T, L> + 
         (**self).restore(steps, f);
     }
 
-    fn train_step<In, E, B, Y>(
+    fn train(
         &mut self,
-        net: &mut Network<T, In, L, E>,
-        x: &In::Batch<T, B>,
-        target: &Y,
-        work: &mut Workspace<T, In, L, B, Whole>,
-    ) -> Result<T, StepError>
-    where
-        In: Shape,
-        B: BatchSize,
-        Y: ?Sized,
-        L: Layer<T, In>,
-        E: Loss<T, L::Out, B, Y>,
-    {
-        by_gradient(&mut **self, net, x, target, work)
+        layers: &mut L,
+        gradient: &mut L::Gradient,
+        passes: impl Passes<T, L>,
+    ) -> Result<T, StepError> {
+        by_gradient(&mut **self, layers, gradient, passes)
     }
 }

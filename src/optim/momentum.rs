@@ -1,12 +1,7 @@
 //! Gradient descent with momentum.
 
 use super::{Decay, Descent};
-use crate::{
-    rule::{BadSetting, Piece, Rule},
-    shape::Number,
-    step::Fused,
-    zeros::Zeros,
-};
+use crate::{BadSetting, Fused, Number, Piece, Rule, Zeros};
 use nalgebra::convert;
 
 /// v ← μ·v + (1 - τ)·dW, W ← W - η·v. (Chapter 6.1.4; Polyak, 1964; PyTorch's `SGD` with momentum.)

@@ -1,12 +1,7 @@
 //! NAdam.
 
 use super::{Decay, Descent, schedule::count};
-use crate::{
-    rule::{BadSetting, Piece, Rule},
-    shape::Number,
-    step::Fused,
-    zeros::Zeros,
-};
+use crate::{BadSetting, Fused, Number, Piece, Rule, Zeros};
 use nalgebra::convert;
 
 /// [`Adam`](crate::Adam) with Nesterov's momentum: m and v as there, and

@@ -1,12 +1,7 @@
 //! RMSprop.
 
 use super::{Decay, Descent};
-use crate::{
-    rule::{BadSetting, Piece, Rule},
-    shape::Number,
-    step::Fused,
-    zeros::Zeros,
-};
+use crate::{BadSetting, Fused, Number, Piece, Rule, Zeros};
 use nalgebra::convert;
 
 /// h ← α·h + (1 - α)·dW², W ← W - η·dW / (√h + ε). (Chapter 6.1.5; Tieleman and Hinton, 2012; PyTorch's

@@ -5,9 +5,8 @@
 //!
 //! | | value at step t, from 0 | PyTorch |
 //! |---|---|---|
-//! | [`Constant`]`(c)` | c | |
+//! | `\|_\| c` | c | |
 //! | [`Step`] | factor^⌊t / every⌋ | `StepLR` |
-//! | [`Exponential`] | factorᵗ | `ExponentialLR` |
 //! | [`Cosine`] | from 1 to `last` along half a cosine | `CosineAnnealingLR` |
 //! | [`WarmUp`] | from `first` to 1 along a line | `LinearLR` |
 //! | [`OneCycle`] | from `first` to 1 to `last`, each along half a cosine | `OneCycleLR` |
@@ -29,11 +28,8 @@
 //! ```
 
 use super::Descent;
-use crate::{
-    params::Parameters,
-    rule::{BadSetting, Piece, Rule},
-    shape::{Number, nan, number},
-};
+use crate::shape::{nan, number};
+use crate::{BadSetting, Number, Parameters, Piece, Rule};
 use nalgebra::convert;
 
 /// The factor of the learning rate as a function of the step. The first step is 0.
@@ -82,21 +78,16 @@ impl<R, S> Scheduled<R, S> {
 
 impl<R, G, const N: usize> Descent<R, G, N> {
     /// Multiplies the learning rate with a [`Schedule`]. The steps are fused if they are without it.
-    pub fn schedule<T, S>(self, schedule: S) -> Descent<Scheduled<R, S>, G, N>
+    pub fn schedule<T: Number, S: Schedule<T>>(self, schedule: S) -> Descent<Scheduled<R, S>, G, N>
     where
-        T: Number,
         R: Rule<T, N> + Rate<T>,
-        S: Schedule<T>,
     {
         self.wrap(|rule| Scheduled::new(rule, schedule))
     }
 }
 
-impl<T, R, S, const N: usize> Rule<T, N> for Scheduled<R, S>
-where
-    T: Number,
-    R: Rule<T, N> + Rate<T>,
-    S: Schedule<T>,
+impl<T: Number, R: Rule<T, N> + Rate<T>, S: Schedule<T>, const N: usize> Rule<T, N>
+    for Scheduled<R, S>
 {
     type Way = R::Way;
 
@@ -131,26 +122,13 @@ where
     }
 }
 
-/// Always the same factor.
-#[doc(alias("ConstantLR"))]
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Constant<T>(pub T);
-
-/// Smaller by `factor` after every `every` steps.
-#[doc(alias("StepLR"))]
+/// Multiplied with `factor` after every `every` steps; 1 is PyTorch's `ExponentialLR`.
+#[doc(alias("StepLR", "ExponentialLR"))]
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Step<T> {
     /// After so many steps the rate changes.
     pub every: u64,
     /// What it is multiplied with.
-    pub factor: T,
-}
-
-/// Multiplied with `factor` at every step.
-#[doc(alias("ExponentialLR"))]
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Exponential<T> {
-    /// What the rate is multiplied with.
     pub factor: T,
 }
 
@@ -210,21 +188,9 @@ impl<T: Number> OneCycle<T> {
     }
 }
 
-impl<T: Number> Schedule<T> for Constant<T> {
-    fn factor(&self, _: u64) -> T {
-        self.0
-    }
-}
-
 impl<T: Number> Schedule<T> for Step<T> {
     fn factor(&self, step: u64) -> T {
         step.checked_div(self.every).map_or_else(nan, |times| self.factor.powf(count(times)))
-    }
-}
-
-impl<T: Number> Schedule<T> for Exponential<T> {
-    fn factor(&self, step: u64) -> T {
-        self.factor.powf(count(step))
     }
 }
 

@@ -1,12 +1,7 @@
 //! Stochastic gradient descent.
 
 use super::Descent;
-use crate::{
-    kernel,
-    rule::{BadSetting, Piece, Rule},
-    shape::Number,
-    step::Fused,
-};
+use crate::{BadSetting, Fused, Number, Piece, Rule, kernel};
 
 /// W ← W - η·dW. (Chapter 4.5; PyTorch's `SGD` without momentum.) [`Momentum`](crate::Momentum) has
 /// momentum and weight decay.

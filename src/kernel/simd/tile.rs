@@ -141,12 +141,10 @@ impl<E: Constants> Product<E> {
             let (l, last) = (P::LANES, self.m - (PACKS - 1) * P::LANES);
             let mask = P::mask(last);
             // Columns beyond the last are the last again, to the bit.
-            let real = if COLUMNS > 4 { COLUMNS } else { COLUMNS.min(self.n - column) };
+            let real = if const { COLUMNS > 4 } { COLUMNS } else { COLUMNS.min(self.n - column) };
             let (mut a, mut b) = (self.a, self.b.add(column * self.b_column));
             let c = self.c.add(column * self.c_column);
             let mut copy = block;
-            // A full tile out of a panel, of which there are many.
-            let many = A != AS_IS && COLUMNS > 4;
             let mut sums = [[[P::splat(E::ZERO); PACKS]; COLUMNS]; SUMS];
             sums[0] = [self.first::<P, PACKS>(mask); COLUMNS];
             // Four columns by one pointer and three distances.
@@ -156,14 +154,16 @@ impl<E: Constants> Product<E> {
             for q in 1..COLUMNS.div_ceil(4) {
                 quad[q] = b.wrapping_add(4 * q * step);
             }
-            let a_column = if A == PACKED { PACKS * l } else { self.a_column };
+            let a_column = if const { A == PACKED } { PACKS * l } else { self.a_column };
             macro_rules! step {
                 ($sum:expr) => {{
-                    if many {
+                    // A whole tile of a panel. The conditions are `const` blocks, so that rustc drops the other branch
+                    // of each copy of this function before LLVM sees it.
+                    if const { A != AS_IS && COLUMNS > 4 } {
                         // The tile after the next one's B, where that is a row's next numbers.
                         P::prefetch(quad[0].wrapping_add(2 * COLUMNS));
                     }
-                    if AHEAD > 0 {
+                    if const { AHEAD > 0 } {
                         for i in 0..PACKS {
                             P::prefetch(a.wrapping_add(AHEAD * self.a_column + i * l));
                         }
@@ -171,14 +171,17 @@ impl<E: Constants> Product<E> {
                     let mut pack = [P::splat(E::ZERO); PACKS];
                     for i in 0..PACKS {
                         let a = a.add(i * l);
-                        pack[i] =
-                            if A == PACKED { P::load(a) } else { part::<P, PACKS>(a, i, mask) };
-                        if A == COPY {
+                        pack[i] = if const { A == PACKED } {
+                            P::load(a)
+                        } else {
+                            part::<P, PACKS>(a, i, mask)
+                        };
+                        if const { A == COPY } {
                             pack[i].store(copy.add(i * l));
                         }
                     }
                     for j in 0..COLUMNS {
-                        let b = if many {
+                        let b = if const { A != AS_IS && COLUMNS > 4 } {
                             quad[j / 4].add(steps[j % 4])
                         } else {
                             b.add(j.min(real - 1) * self.b_column)
@@ -191,7 +194,7 @@ impl<E: Constants> Product<E> {
                     a = a.wrapping_add(a_column);
                     copy = copy.wrapping_add(PACKS * l);
                     b = b.wrapping_add(self.b_row);
-                    if many {
+                    if const { A != AS_IS && COLUMNS > 4 } {
                         for q in 0..COLUMNS.div_ceil(4) {
                             quad[q] = opaque!(quad[q].wrapping_add(self.b_row));
                         }
@@ -200,7 +203,7 @@ impl<E: Constants> Product<E> {
             }
             let mut left = self.k;
             // Not where A is copied, which happens once a panel.
-            if many && A == PACKED {
+            if const { A == PACKED && COLUMNS > 4 } {
                 while left >= 2 {
                     step!(0);
                     step!(0);
@@ -213,19 +216,21 @@ impl<E: Constants> Product<E> {
                 }
                 left -= SUMS;
             }
-            while SUMS > 1 && left > 0 {
-                step!(0);
-                left -= 1;
+            if const { SUMS > 1 } {
+                while left > 0 {
+                    step!(0);
+                    left -= 1;
+                }
             }
             let mut total = [[P::splat(E::ZERO); PACKS]; COLUMNS];
             for j in 0..COLUMNS {
                 for i in 0..PACKS {
                     let mut sum = sums[0][j][i];
                     // Where there were too few for the others, these are zeros, and wait.
-                    if SUMS > 1 && self.k >= SUMS {
+                    if const { SUMS > 1 } && self.k >= SUMS {
                         sum = sum.add(sums[1 % SUMS][j][i]);
                     }
-                    if SUMS > 2 && self.k >= SUMS {
+                    if const { SUMS > 2 } && self.k >= SUMS {
                         sum = sum.add(sums[2 % SUMS][j][i].add(sums[3 % SUMS][j][i]));
                     }
                     total[j][i] = sum;
