@@ -9,14 +9,20 @@
 //!         × ── orange price ─┘                │
 //! number ─┘                             tax ──┘
 //! ```
+//!
+//! The graph with all numbers is written into the folder `out`, or into another that you name.
 
+#[path = "common/graph.rs"]
+mod graph;
 #[macro_use]
 #[path = "common/print.rs"]
 mod print;
 
 use chainrule::node::{Add, Mul};
+use graph::{input, operation};
+use std::{env, io, path::PathBuf};
 
-fn main() {
+fn main() -> io::Result<()> {
     let (apple, apple_num) = (100.0, 2.0);
     let (orange, orange_num) = (150.0, 3.0);
     let tax = 1.1;
@@ -45,4 +51,23 @@ fn main() {
     for (found, book) in found.into_iter().zip([715.0_f64, 2.2, 110.0, 3.3, 165.0, 650.0]) {
         assert!((found - book).abs() <= 2.0 * f64::EPSILON * book, "{found} is not {book}");
     }
+
+    let number = |label, value, gradient| input(label, short(value), short(gradient));
+    let of =
+        |label, value, gradient, inputs| operation(label, short(value), short(gradient), inputs);
+    let apples = [number("apple", apple, dapple), number("number", apple_num, dapple_num)];
+    let oranges = [number("orange", orange, dorange), number("number", orange_num, dorange_num)];
+    let fruit =
+        [of("×", apple_price, dapple_price, apples), of("×", orange_price, dorange_price, oranges)];
+    let all = [of("+", all_price, dall_price, fruit), number("tax", tax, dtax)];
+    let folder = env::args_os().nth(1).map_or_else(|| "out".into(), PathBuf::from);
+    graph::write(&folder, "buy_apple_orange", &of("×", price, dprice, all), "price")?;
+    println!("graph in {}", folder.join("buy_apple_orange.svg").display());
+    Ok(())
+}
+
+/// A number with at most four digits after the point.
+fn short(number: f64) -> String {
+    let text = format!("{number:.4}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }

@@ -26,15 +26,48 @@ fn price_graphs() {
     let apple = prints("01_buy_apple", &[]);
     let lines: Vec<_> = apple.lines().map(|line| line.rsplit(' ').next().unwrap()).collect();
     assert_eq!(lines, ["220", "2.2", "110", "200"]);
-    let both = prints("02_buy_apple_orange", &[]);
+    let folder = tempfile::tempdir().unwrap();
+    let both = prints("02_buy_apple_orange", &[folder.path().to_str().unwrap()]);
     let lines: Vec<_> = both.lines().map(|line| line.rsplit(' ').next().unwrap()).collect();
-    assert_eq!(lines, ["715", "2.2", "110", "3.3", "165", "650"]);
+    assert_eq!(lines[..6], ["715", "2.2", "110", "3.3", "165", "650"]);
+    // Each edge has its value and its gradient: those of the chapter's figure.
+    let read = |name| std::fs::read_to_string(folder.path().join(name)).unwrap();
+    let (svg, dot) = (read("buy_apple_orange.svg"), read("buy_apple_orange.dot"));
+    let edges = [
+        ["100", "2.2"],
+        ["2", "110"],
+        ["200", "1.1"],
+        ["150", "3.3"],
+        ["3", "165"],
+        ["450", "1.1"],
+        ["650", "1.1"],
+        ["1.1", "650"],
+        ["715", "1"],
+    ];
+    let text = |number: &str| format!(">{number}</text>");
+    let drawn = |[value, gradient]: &[&str; 2]| {
+        let edge = format!("{}\n<text y=\"17\" fill=\"#b33\"{}", text(value), text(gradient));
+        svg.contains(&edge) && dot.contains(&format!("label=\"{value}\\n{gradient}\""))
+    };
+    assert!(edges.iter().all(drawn), "{svg}{dot}");
+    assert_eq!(dot.matches(" -> ").count(), edges.len());
 }
 
 #[test]
 fn layers_and_nets() {
     assert!(prints("03_layers", &[]).contains("dW = dy·xᵀ, 2×3, shaped like W"));
-    assert!(prints("04_two_layer_net", &[]).contains("  50 ×   784     39200  0.weight"));
+    let folder = tempfile::tempdir().unwrap();
+    let net = prints("04_two_layer_net", &[folder.path().to_str().unwrap()]);
+    assert!(net.contains("  50 ×   784     39200  0.weight"));
+    let svg = std::fs::read_to_string(folder.path().join("two_layer_net.svg")).unwrap();
+    let loss = net.lines().find_map(|line| line.strip_prefix("loss ")?.split(',').next());
+    assert!(svg.contains(&format!(">{}</text>", loss.unwrap())), "{svg}");
+    // The size of each gradient is the one that the example prints.
+    for (name, shape) in [("0.weight", "50 × 784"), ("2.bias", "10 × 1")] {
+        let line = net.lines().find(|line| line.starts_with(&format!("d {name}"))).unwrap();
+        let size = line.rsplit(' ').next().unwrap();
+        assert!(svg.contains(&format!(">{shape}: {size}</text>")), "{line} {svg}");
+    }
     let check = prints("05_gradient_check", &[]);
     assert!(["W1", "b1", "W2", "b2"].iter().all(|name| check.contains(name)));
 }
@@ -159,22 +192,19 @@ fn training() {
 fn training_with_patience() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().to_str().unwrap();
-    let log = prints(
-        "06_train_neuralnet",
-        &[
-            "--optimizer",
-            "adam",
-            "--patience",
-            "2",
-            "--hidden",
-            "50",
-            "--iterations",
-            "800",
-            "--out",
-            out,
-        ],
-    );
-    assert!(log.contains("epoch 1: loss ") && log.contains("(lowest)"), "{log}");
+    let train = |more: &[&str]| {
+        let options = ["--optimizer", "adam", "--patience", "2", "--hidden", "50", "--out", out];
+        prints("06_train_neuralnet", &[&options, more].concat())
+    };
+    let last =
+        |log: &str| log.lines().rfind(|line| line.starts_with("train acc")).map(str::to_owned);
+    let whole = train(&["--iterations", "800"]);
+    assert!(whole.contains("epoch 1: loss ") && whole.contains("(lowest)"), "{whole}");
+    // Continued after the second epoch, it ends as if it had not been interrupted.
+    train(&["--iterations", "300"]);
+    let resumed = train(&["--iterations", "800", "--resume"]);
+    assert!(resumed.contains("continued from iteration 518\nepoch 3"), "{resumed}");
+    assert_eq!(last(&resumed), last(&whole));
 }
 
 #[test]

@@ -12,7 +12,9 @@ mod options;
 use chainrule::data::{Dataset, Pixels, read_mnist, stratified_split};
 use chainrule::files::{Checkpoint, Stored};
 use chainrule::schedule::{Cosine, Schedule};
-use chainrule::{Adam, Affine, Optimizer, Progress, Relu, Sgd, Trainer, Training, TwoLayerNet};
+use chainrule::{
+    Adam, Affine, Optimizer, Progress, Relu, Sgd, Trainer, TrainerState, Training, TwoLayerNet,
+};
 use clap::Parser;
 use common::Failure;
 use curves::Curves;
@@ -20,7 +22,7 @@ use mistakes::Mistake;
 use nalgebra::{Dyn, convert};
 use options::{Choice, Options, Precision};
 use rand::{SeedableRng, rngs::Xoshiro128PlusPlus};
-use std::{process::ExitCode, time::Instant};
+use std::{ops::ControlFlow, process::ExitCode, time::Instant};
 
 /// The net: `IN` pixels, `HIDDEN` units with ReLU, 10 digits.
 type Net<T, const IN: usize, const HIDDEN: usize> = TwoLayerNet<T, IN, HIDDEN, 10>;
@@ -97,16 +99,29 @@ where
             let held_out = stratified_split(train.targets(), train.len() / 10, options.seed)?;
             let (part, valid) = (train.select(&held_out.train)?, train.select(&held_out.test)?);
             let epochs = options.iterations().div_ceil(part.len().div_ceil(options.batch()));
+            let file = options.out.join("trainer.safetensors");
             let mut trainer = Trainer::new(Dyn(options.batch()), epochs as u64, options.seed);
             trainer.patience = Some(patience);
-            trainer.fit(&mut net, &mut optimizer, &part, Some(&valid), |at| {
+            if options.resume && file.exists() {
+                trainer.state = TrainerState::load(&file, &mut net, &mut optimizer)?;
+                curves.first = trainer.state.updates as usize;
+                bar.set_position(trainer.state.updates);
+                println!("continued from iteration {}", trainer.state.updates);
+            }
+            // After every epoch the training is saved.
+            let mut saved = Ok(());
+            let ended = trainer.fit(&mut net, &mut optimizer, &part, Some(&valid), |at| {
                 curves.losses.push(at.loss.into());
                 if let Some(epoch) = at.epoch {
                     bar.suspend(|| println!("{epoch}"));
                     report(&mut curves, at.net, at.state.updates as usize);
+                    saved = at.state.save(&file, at.net, at.optimizer);
                 }
                 bar.inc(1);
-            })
+                if saved.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            });
+            saved?;
+            ended
         }
     };
     bar.finish_and_clear();

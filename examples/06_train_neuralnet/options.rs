@@ -41,7 +41,7 @@ pub struct Options {
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
     /// Continue from the last checkpoint in the folder of --out, if there is one
-    #[arg(long, conflicts_with = "patience")]
+    #[arg(long)]
     pub resume: bool,
     /// Folder for the checkpoint and the pictures of curves and mistakes; created if missing
     #[arg(long, value_name = "DIR", default_value = "out")]

@@ -98,7 +98,7 @@ operators! {
     Add add AddAssign add_assign |a, b| a + b, |d, e| *d + e;
     Sub sub SubAssign sub_assign |a, b| a - b, |d, e| *d - e;
     Mul mul MulAssign mul_assign |a, b| a * b, |d, e| *d * b + e * a;
-    Div div DivAssign div_assign |a, b| a / b, |d, e| *d * (T::one() / b) + e * -(a / b / b);
+    Div div DivAssign div_assign |a, b| a / b, |d, e| (*d - e * (a / b)) * (T::one() / b);
     Rem rem RemAssign rem_assign |a, b| a % b, |d, e| *d + e * -(a / b).trunc();
 }
 

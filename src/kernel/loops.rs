@@ -234,9 +234,10 @@ elementwise! {
     tanh |x| {
         // By e to a negative power less 1, which is exact near zero and cannot overflow; duals
         // take tanh for sinh / cosh, whose derivative is NaN from 355 on.
-        let (size, sign) = if x < T::zero() { (-x, -T::one()) } else { (x, T::one()) };
-        let e = (-(size + size)).exp_m1();
-        -sign * e / (e + T::one() + T::one())
+        let negative = if x < T::zero() { x } else { -x };
+        let e = (negative + negative).exp_m1();
+        let y = e / (e + T::one() + T::one());
+        if x < T::zero() { y } else { -y }
     }, tanh_back |y| T::one() - y * y;
     sigmoid |x| logistic(x), sigmoid_back |y| y * (T::one() - y);
     gelu |x| gelu_and_slope(x).0, gelu_back |x| gelu_and_slope(x).1;
@@ -312,14 +313,27 @@ pub fn add_scaled<T: Number>(factor: T, g: &[T], w: &mut [T]) {
 
 /// The same, as far as both go.
 fn axpy<T: Number>(factor: T, g: &[T], w: &mut [T]) {
+    if is_vector::<T>() {
+        return pairs(w, g).for_each(|(w, &g)| *w += g * factor);
+    }
     for (w, &g) in w.iter_mut().zip(g) {
         *w += g * factor;
     }
 }
 
+/// Whether a scalar, such as a jet, has numbers enough to fill a register. Then each scalar should be computed by itself.
+/// `zip` would let the compiler gather the first numbers of several scalars, then the second ones, which is slower.
+/// `pairs` does not.
+const fn is_vector<T>() -> bool {
+    size_of::<T>() > size_of::<f64>()
+}
+
 /// Four sums side by side, so that one addition need not wait for the one before.
 #[inline(always)]
 pub fn dot<T: Number>(a: &[T], b: &[T]) -> T {
+    if is_vector::<T>() {
+        return pairs(a, b).fold(T::zero(), |sum, (&a, &b)| sum + a * b);
+    }
     let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<4>(), b.as_chunks::<4>());
     let mut sums = [T::zero(); 4];
     for (a, b) in a.iter().zip(b) {
