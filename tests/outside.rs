@@ -1,4 +1,4 @@
-//! What an author outside the crate builds on it: containers, nets as structs
+//! Code that an author outside the crate writes: containers, nets as structs
 //! with named fields, other scalars, threads. The layers are in `layers/mod.rs`.
 
 use chainrule::*;
