@@ -277,7 +277,20 @@ impl<B, T> Trainer<B, T> {
             self.state.loss_sum += as_f64(loss) * count as f64;
             self.state.loss_samples += count as u64;
             ended = self.state.samples / len as u64;
-            let epoch = (ended > epoch).then(|| self.end(ended, net, validation)).transpose()?;
+            let epoch = if ended > epoch {
+                let validation = validation.map(|data| as_f64(net.loss_on(data, self.batch)));
+                Some(self.end(ended, validation)?)
+            } else {
+                None
+            };
+            #[cfg(feature = "alloc")]
+            if self.patience.is_some() && epoch.is_some_and(|epoch| epoch.best) {
+                let kept = &mut self.state.best_parameters;
+                kept.clear();
+                kept.reserve_exact(L::COUNT);
+                let keep = &mut |leaf: Leaf<T>| kept.extend_from_slice(leaf.values);
+                net.layers.visit(&Path::ROOT, keep);
+            }
             if observer(Trained { net, optimizer, state: &self.state, loss, epoch }).ends() {
                 return Ok(());
             }
@@ -295,25 +308,10 @@ impl<B, T> Trainer<B, T> {
         Ok(())
     }
 
-    /// Ends an epoch.
-    fn end<In, L, E, X, Y>(
-        &mut self,
-        number: u64,
-        net: &Network<T, In, L, E>,
-        validation: Option<&Dataset<X, Y>>,
-    ) -> Result<Epoch, TrainingError>
-    where
-        B: BatchSize,
-        T: Number,
-        In: Shape,
-        L: Layer<T, In>,
-        E: Loss<T, L::Out, B, Y::Batch>,
-        X: Gather<T, B, Batch = In::Batch<T, B>>,
-        Y: Gather<T, B>,
-    {
+    /// Ends an epoch whose validation loss is given.
+    fn end(&mut self, number: u64, validation: Option<f64>) -> Result<Epoch, TrainingError> {
         let loss = self.state.loss_sum / self.state.loss_samples as f64;
         (self.state.loss_sum, self.state.loss_samples) = (0.0, 0);
-        let validation = validation.map(|data| as_f64(net.loss_on(data, self.batch)));
         let lowest = self.state.best.and_then(|epoch| epoch.validation);
         let best = match validation {
             Some(now) if !now.is_finite() => return Err(self.stopped(TrainingCause::Validation)),
@@ -323,14 +321,6 @@ impl<B, T> Trainer<B, T> {
         let epoch = Epoch { number, loss, validation, best };
         if best {
             self.state.best = Some(epoch);
-            #[cfg(feature = "alloc")]
-            if self.patience.is_some() {
-                let kept = &mut self.state.best_parameters;
-                kept.clear();
-                kept.reserve_exact(L::COUNT);
-                let keep = &mut |leaf: Leaf<T>| kept.extend_from_slice(leaf.values);
-                net.layers.visit(&Path::ROOT, keep);
-            }
         }
         Ok(epoch)
     }
