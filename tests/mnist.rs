@@ -19,7 +19,7 @@ fn folder() -> Option<PathBuf> {
     there.then_some(folder)
 }
 
-/// The whole run of the chapter; `cargo test --release --test mnist -- --ignored`.
+/// The whole training of chapter 5; `cargo test --release --test mnist -- --ignored`.
 #[test]
 #[ignore = "takes a minute"]
 fn ends_where_the_book_does() {

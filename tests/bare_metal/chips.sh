@@ -162,7 +162,7 @@ while read -r target bin runner arguments; do
 
   for profile in $profiles; do
     for program in $programs; do
-      # Fitting by Levenberg and Marquardt is for chips with a floating-point unit.
+      # The Levenberg–Marquardt fit is for chips with a floating-point unit.
       [ "$program" != fit ] || [ "$target" = thumbv7em-none-eabihf ] || continue
       if ! build "$target" "$bin" $profile $program; then
         fail "$target $profile $program does not build, or it contains a panic"
