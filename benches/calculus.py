@@ -1,4 +1,4 @@
-"""Jacobians and Hessians by torch.func, for benches/calculus.rs: the same nets, one thread, f32."""
+"""Times Jacobians and Hessians by torch.func, to compare with benches/calculus.rs: the same nets, one thread, f32."""
 
 import time
 

@@ -1,8 +1,8 @@
-//! Derivatives of nets and second-order training, in units of other work of this crate in the same run: the step of
-//! 784-50-10 with a batch of 100, a prediction, a gradient.
+//! Times derivatives of nets and second-order training. The units are other work of this crate in the same run: the
+//! step of 784-50-10 with a batch of 100, a prediction, a gradient.
 //!
-//! `cargo bench --bench calculus`. Each figure is the least CPU time of some samples, taken by turns. With `TORCH=python` the
-//! program `benches/calculus.py` runs after it, which measures the same Jacobians by `torch.func`.
+//! Run `cargo bench --bench calculus`. Each figure is the least CPU time of several interleaved samples. With
+//! `TORCH=python` it then runs `benches/calculus.py`, which measures the same Jacobians by `torch.func`.
 
 use chainrule::*;
 use cpu_time::ProcessTime;
@@ -10,7 +10,7 @@ use nalgebra::{Const, SMatrix, SVector, convert};
 use rand::{RngExt, SeedableRng, rngs::Xoshiro128PlusPlus};
 use std::{f64::consts::PI, hint::black_box};
 
-/// Name, least time of a call in ns, calls in a sample, what is measured.
+/// Name, least time of a call in ns, calls in a sample, and the measured function.
 type Item<'a> = (&'static str, f64, u64, Box<dyn FnMut() + 'a>);
 
 fn measure(items: &mut [Item]) {
@@ -109,7 +109,7 @@ fn main() {
     );
     let step = of(&items, "step f64");
 
-    // The whole fit of the curve, and the one by mini-batches.
+    // The fit of the curve on all points, and by mini-batches.
     let x = SMatrix::<f64, 1, 2000>::from_fn(|_, i| 2.0 * i as f64 / 1999.0 - 1.0);
     let t = x.map(sinc);
     let (mut least, mut worst) = (f64::MAX, 0.0f64);

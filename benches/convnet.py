@@ -1,5 +1,5 @@
-"""Training steps and predictions of three convolutional nets: chainrule beside PyTorch on one thread, by turns, in both of
-PyTorch's layouts. Prints a table; a ratio is chainrule's time over the better layout's. Run:
+"""Compares training steps and predictions of three convolutional nets with PyTorch on one thread, interleaved, in both
+of PyTorch's layouts. Prints a table; a ratio is chainrule's time over the better layout's. Run:
 
     cargo bench --bench convnet --no-run   # prints the path of the program
     taskset -c 0 python3 benches/convnet.py PROGRAM [ROUNDS]

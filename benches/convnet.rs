@@ -1,5 +1,6 @@
-//! Times of a training step and of a prediction of three convolutional nets, one line each: net, scalar, batch, what, and
-//! nanoseconds of CPU time (the least of some). `benches/convnet.py` compares them with PyTorch's.
+//! Times a training step and a prediction of three convolutional nets. It prints one line for each: net, scalar, batch,
+//! `train` or `predict`, and nanoseconds of CPU time (the least of several samples). `benches/convnet.py` compares them
+//! with PyTorch.
 
 #[path = "../examples/14_convnet/nets.rs"]
 mod nets;
@@ -28,7 +29,7 @@ type SimpleConvNet<T> = Simple<T, 0, Image<30, 12, 12>>;
 type LeNet5<T> = LeNet<T, 0, Image<16, 4, 4>>;
 type In = Image<1, 28, 28>;
 
-/// The least CPU time of `f` in a fifth of a second, after a first call.
+/// The least CPU time of a call of `f` within a fifth of a second, after a first call.
 fn best(mut f: impl FnMut()) -> u128 {
     f();
     let (begin, mut best) = (Instant::now(), Duration::MAX);

@@ -1,7 +1,7 @@
-//! The layers that are functions of one number, softmax, and the loss: 64 samples of 16 numbers, there
-//! and back, beside a loop over the standard library's function.
+//! Times layers that are functions of one number, softmax, and the loss, forward and backward, on 64 samples of 16
+//! numbers, and compares them with a loop over the standard library's function.
 //!
-//! `cargo bench --bench functions`
+//! Run `cargo bench --bench functions`.
 
 use chainrule::*;
 use divan::{Bencher, black_box};
@@ -19,7 +19,7 @@ macro_rules! functions {
 
             type Batch = SMatrix<$t, 16, 64>;
 
-            /// From -6 to 6, in no order.
+            /// Numbers from -6 to 6, not in order.
             fn numbers() -> Batch {
                 Batch::from_fn(|i, s| ((i * 37 + s * 101) % 241) as $t / 20.0 - 6.0)
             }

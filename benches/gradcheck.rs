@@ -1,7 +1,7 @@
-//! How long a gradient check of the chapter's net takes, for three samples: by dual numbers, all
-//! entries and one direction; by differences; and the backward pass that is checked.
+//! Times a gradient check of the book's net on three samples: by dual numbers, for all entries and for
+//! one direction; by differences; and the backward pass itself.
 //!
-//! `cargo bench --bench gradcheck`
+//! Run `cargo bench --bench gradcheck`.
 
 use chainrule::{gradcheck::*, *};
 use nalgebra::SMatrix;

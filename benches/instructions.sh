@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# Instructions a step of the tiny workloads, counted by valgrind, which shows a CPU with AVX2 and without
-# AVX-512: no noise, so that what a change costs is seen at once.
-# Usage: benches/instructions.sh [--measure]; without it, fails where a count is 2 % above the one in
-# benches/instructions.txt, which only a reviewed change raises. Skipped without valgrind or AVX2, and
-# with another compiler than that of the counts.
+# Counts the instructions of a step of the tiny workloads with valgrind, which emulates a CPU with AVX2 and without
+# AVX-512. The counts have no noise, so they show the cost of a change at once.
+# Usage: benches/instructions.sh [--measure]. Without --measure it fails if a count is more than 2 % above the one in
+# benches/instructions.txt. Only a reviewed change may raise these. It is skipped without valgrind or AVX2, and
+# with another compiler than the one of the counts.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 compiler=$(rustc --version | cut -d' ' -f1,2)
 skip() { echo "skipped: $*"; exit 0; }
-command -v valgrind > /dev/null || skip "no valgrind here to count with"
+command -v valgrind > /dev/null || skip "valgrind is not installed"
 grep -q avx2 /proc/cpuinfo || skip "this CPU has no AVX2"
 if [ "${1-}" = --measure ]; then
   echo "# $compiler"

@@ -1,5 +1,5 @@
-"""The training steps of `optimizers.rs` by PyTorch on one thread, with its fused Adam and with SGD. The least of many,
-in ns of CPU time. Run: python3 optimizers.py"""
+"""Times the training steps of `optimizers.rs` in PyTorch on one thread, with its fused Adam and with SGD. Prints the
+least of many times, in ns of CPU time. Run: python3 optimizers.py"""
 
 import time
 

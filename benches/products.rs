@@ -1,7 +1,7 @@
-//! The three products of an affine layer, there (y = W·x + b) and back (dW = dy·xᵀ, dx = Wᵀ·dy), beside
-//! nalgebra's own into matrices that are there.
+//! Times the three products of an affine layer, forward (y = W·x + b) and backward (dW = dy·xᵀ, dx = Wᵀ·dy), and
+//! compares them with nalgebra's products into existing matrices.
 //!
-//! `cargo bench --bench products`
+//! Run `cargo bench --bench products`.
 
 use chainrule::*;
 use divan::{Bencher, black_box, counter::ItemsCount};
@@ -68,7 +68,7 @@ macro_rules! products {
                 let (mut dw, mut dx) = (w.clone(), x.clone());
                 let (mut wt, mut xt) = (matrix::<$t, $i, $o>(), matrix::<$t, $b, $i>());
                 bencher.counter(ItemsCount::new(2 * MULTIPLICATIONS)).bench_local(|| {
-                    // `gemm_tr` goes entry by entry, which is no faster in most of these.
+                    // `gemm_tr` computes entry by entry, which is not faster for most of these sizes.
                     black_box(&x).transpose_to(&mut *xt);
                     dw.gemm(1.0, &*dy, &*xt, 0.0);
                     w.transpose_to(&mut *wt);
@@ -90,7 +90,7 @@ products! {
     f64_512x784x128 f64 512 784 128;
 }
 
-/// Sums over many samples: dW and db, of `O` outputs and `I` inputs.
+/// Sums over many samples: dW and db, for `O` outputs and `I` inputs.
 mod long {
     use super::*;
     use chainrule::ops::{To, View, gemm, sum_samples};

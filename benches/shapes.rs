@@ -1,5 +1,5 @@
-//! Odd sizes beside round ones: ns of CPU time for a thousand multiplications of an affine layer, there
-//! and back, and how many times as long as its round neighbour's that is. `BENCH_MS` for a sample, 5.
+//! Compares odd sizes with round ones: ns of CPU time for a thousand multiplications of an affine layer, forward
+//! and backward, and the ratio to the nearest round size. `BENCH_MS` is the time of a sample (default 5).
 
 use chainrule::{Affine, Backward, Forward, Grad, Layer, Number, Pass, Scratch, ToTrain, Zeros};
 use cpu_time::ProcessTime;
@@ -60,7 +60,7 @@ macro_rules! beside {
     )* };
 }
 
-/// Three times by turns, and the least of each, as a machine has slow moments.
+/// Measures each three times, interleaved, and takes the least, because a machine has slow moments.
 fn row(kind: &str, [odd, round]: &[String; 2], both: [fn() -> [f64; 2]; 2]) {
     let mut least = [[f64::INFINITY; 2]; 2];
     for _ in 0..3 {

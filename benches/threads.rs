@@ -1,11 +1,11 @@
-//! One thread beside all of rayon's, by turns, by the clock on the wall: a training step of 784-512-256-10
-//! with a batch of 128, and `predict` of 10,000 samples at once by it and by 784-50-10. The last column is
-//! how many times as fast all threads are; that the bits are the same is asserted.
+//! Compares one thread with all threads of rayon, interleaved, in wall-clock time: a training step of 784-512-256-10
+//! with a batch of 128, and `predict` of 10,000 samples by this net and by 784-50-10. The last column is
+//! the ratio of the times. The bench asserts that the bits are the same.
 //!
-//! With `RAYON_NUM_THREADS=1` it measures what the trainer's own threads gain instead: 784-512-256-10 in two parts of
-//! 128 samples, and a sweep of eight nets 784-50-10, by one thread and by two.
+//! With `RAYON_NUM_THREADS=1` it measures the threads of the trainer instead: 784-512-256-10 in two parts of
+//! 128 samples, and a sweep of eight nets 784-50-10, with one thread and with two.
 //!
-//! `cargo bench --bench threads`, on an idle machine. `BENCH_ROUNDS`, 9.
+//! Run `cargo bench --bench threads` on an idle machine. `BENCH_ROUNDS` is the number of rounds (default 9).
 
 use chainrule::{
     Affine, D1, Layer, Network, Number, Optimizer, Parts, Relu, Sgd, SoftmaxCrossEntropy, Threads,
@@ -34,7 +34,7 @@ fn one_thread() -> rayon::ThreadPool {
     rayon::ThreadPoolBuilder::new().num_threads(1).stack_size(16 << 20).build().expect("a thread")
 }
 
-/// µs of one call, by one thread and by all of them: medians of rounds by turns.
+/// µs of one call, with one thread and with all threads: medians of interleaved rounds.
 fn race(name: &str, mut step: impl FnMut() + Send) {
     let one = one_thread();
     let rounds = env::var("BENCH_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(9);
@@ -76,7 +76,7 @@ fn train<T: Number>(kind: &str) {
     race(&format!("training step of 784-512-256-10, {kind}"), || {
         sgd.train_step(&mut a, &x, &labels, &mut work).expect("finite");
     });
-    // From the same start, one step each way.
+    // One step with all threads and one with a single thread, from the same start.
     a = new();
     sgd.train_step(&mut a, &x, &labels, &mut work).expect("finite");
     one_thread().install(|| sgd.train_step(&mut b, &x, &labels, &mut work)).expect("finite");
@@ -96,7 +96,7 @@ fn samples() -> Dataset<Vec<[f32; 784]>, Vec<usize>> {
         .expect("samples")
 }
 
-/// Seconds by one thread and by two: medians of rounds by turns.
+/// Seconds with one thread and with two: medians of interleaved rounds.
 fn scoped(name: &str, mut work: impl FnMut(usize)) {
     let rounds = env::var("BENCH_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(9);
     let mut times = [vec![], vec![]];

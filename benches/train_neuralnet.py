@@ -1,9 +1,9 @@
-"""The training of chapter 5.7.4 as the book does it in NumPy, for a race with the crate's
-(`train_neuralnet.sh`): 784-50-10, 10,000 mini-batches of 100, rate 0.1; after each update the loss
-again, and at each epoch the accuracy on all 60,000 and 10,000 images.
+"""The training of chapter 5.7.4 as the book does it in NumPy. `train_neuralnet.sh` compares its time with
+the crate's. 784-50-10, 10,000 mini-batches of 100, rate 0.1. After each update it computes the loss
+again, and in each epoch the accuracy on all 60,000 and 10,000 images.
 
-Usage: train_neuralnet.py MNIST_FOLDER [f32|f64]. f64 is the book's mixture: pixels and labels as it
-loads them, weights in float64. NumPy must be limited to one thread from outside."""
+Usage: train_neuralnet.py MNIST_FOLDER [f32|f64]. f64 uses the types that the book mixes: pixels and labels as
+it loads them, weights in float64. The caller must limit NumPy to one thread."""
 
 import gzip
 import sys

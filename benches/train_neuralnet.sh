@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The training loop of the chapter on MNIST, drawing and evaluations included, the crate's beside NumPy's, one
-# core, by turns, on the wall's clock; then all of the crate's program, with loading.
+# Compares the crate's training loop of chapter 5 on MNIST with NumPy's, interleaved on one core, in wall-clock time.
+# The times include drawing the batches and the evaluations. The crate's whole program, with loading, is timed too.
 # Usage: benches/train_neuralnet.sh MNIST_FOLDER [ROUNDS]; needs python3 with numpy, and taskset.
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -1,4 +1,4 @@
-"""The table of benches/workloads.sh, from the lines that it gathered."""
+"""Prints the table of benches/workloads.sh from the lines that the script collected."""
 
 import collections
 import statistics
@@ -18,7 +18,7 @@ def time(ns):
 
 
 rounds = max(len(values) for values in times.values())
-print(f"Medians of {rounds} rounds; in brackets, times the fastest other's.\n")
+print(f"Medians of {rounds} rounds; in brackets, the ratio to the fastest other program.\n")
 print("| workload | type | fastest other | chainrule, plain build | chainrule, native with LTO |")
 print("|---|---|---|---|---|")
 for workload, scalar in sorted({key[:2] for key in median if key[2] == "native"}):

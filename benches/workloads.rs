@@ -2,9 +2,11 @@
 //! 32, each a training step; W4 inference by 8-16-16-4 and 784-50-10; training steps of 4-8-3 and 2-5-2, batches of 1
 //! and 4.
 //!
-//! One line a measurement, `R workload peer type median best`, in ns of CPU time a step, and `L` with
-//! the first and the last loss. `benches/workloads.sh` sets it beside other programs that print such
-//! lines, `benches/instructions.sh` counts its instructions. `BENCH_ONLY=W1,W3`; `BENCH_MS` for a sample, 20; `BENCH_SAMPLES`, 9; `BENCH_CLOCK=wall`.
+//! It prints one line for each measurement, `R workload peer type median best`, in ns of CPU time per step, and a line
+//! `L` with the first and the last loss. `benches/workloads.sh` compares it with other programs that print such
+//! lines, and `benches/instructions.sh` counts its instructions. Variables: `BENCH_ONLY=W1,W3` chooses workloads,
+//! `BENCH_MS` is the time of a sample (default 20), `BENCH_SAMPLES` their number (default 9), and `BENCH_CLOCK=wall`
+//! measures wall-clock time.
 
 use chainrule::{
     Affine, D1, Network, Number, Optimizer, Relu, Sgd, SoftmaxCrossEntropy, StepError,
@@ -26,7 +28,7 @@ fn wanted(workload: &str, kind: &str) -> bool {
     only.is_empty() || only.split(',').any(|prefix| name.starts_with(prefix))
 }
 
-/// Seconds that `f` takes `times`: of this process's CPU time, or of the clock on the wall.
+/// Seconds for `times` calls of `f`: CPU time of this process, or wall-clock time.
 fn seconds(times: u64, mut f: impl FnMut()) -> f64 {
     let (wall, cpu) = (Instant::now(), ProcessTime::now());
     for _ in 0..times {
@@ -55,7 +57,7 @@ fn measure(workload: &str, kind: &str, mut f: impl FnMut()) {
     println!("R\t{workload}\t{PEER}\t{kind}\t{:.2}\t{:.2}", ns[samples / 2], ns[0]);
 }
 
-/// The numbers that every peer computes with.
+/// The numbers with which every program computes.
 struct Lcg(u64);
 
 impl Lcg {
@@ -88,7 +90,7 @@ fn images<T: Number, const B: usize>() -> (Box<SMatrix<T, 784, B>>, [usize; B]) 
     (x, [(); B].map(|()| (lcg.unit() * 10.0) as usize))
 }
 
-/// Measures a step, which gives its loss, and prints the first and the last.
+/// Measures a step, which returns its loss, and prints the first and the last loss.
 fn train<T: Number>(
     workload: &str,
     kind: &str,
@@ -154,7 +156,7 @@ fn w3<T: Number, const B: usize>(workload: &str, kind: &str) {
     lcg.affine(&mut net.layers.2);
     lcg.affine(&mut net.layers.4);
     let mut work = Network::<T, D1<2>, Layers<T>, SumSquaredError>::workspace(Const::<B>);
-    // Half the squared error, as the book has it, at twice the rate.
+    // Half the squared error, as in the book, with twice the rate.
     let mut sgd = Sgd::new(convert(0.02));
     let mut batch = 0;
     train(workload, kind, 2.0, || {

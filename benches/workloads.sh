@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The workloads beside other programs that print the same lines, by turns, one pinned core: a table of
-# medians, and of times the fastest other's.
+# Compares the workloads with other programs that print the same lines, interleaved on one pinned core. Prints a table
+# of medians, and of ratios to the fastest other program.
 # Usage: benches/workloads.sh ROUNDS PROGRAM...
 set -euo pipefail
 cd "$(dirname "$0")/.."

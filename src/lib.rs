@@ -4,9 +4,8 @@
 //! gradient is right; on a laptop or on a chip without a heap.*
 //!
 //! A layer is a struct of nalgebra matrices with two functions, forward and backward. It is generic over
-//! the scalar (f32, f64, dual numbers), and the compiler knows its sizes. The crate follows the book *Deep
-//! Learning from Scratch*. "The book" in these pages is this one, and "the chapter" is its chapter 5 about
-//! backpropagation.
+//! the scalar (f32, f64, dual numbers), and the compiler knows its sizes. The crate follows *Deep Learning from
+//! Scratch*, beginning with its chapter 5 about backpropagation. These pages call it "the book".
 //!
 //! ```
 //! use chainrule::{Affine, D1, Network, Optimizer, Relu, Sgd, SoftmaxCrossEntropy, StepError};
@@ -44,7 +43,7 @@
 //! column, and a batch is a matrix with one column per sample. A NumPy array of shape (batch, features) has
 //! the same bytes.
 //!
-//! | the chapter (rows) | chainrule (columns) |
+//! | the book (rows) | chainrule (columns) |
 //! |---|---|
 //! | `out = np.dot(x, W) + b` | `y = W·x + b`; W is OUT×IN, b is added to each column |
 //! | `dx = np.dot(dout, W.T)` | `dx = Wᵀ·dy` |
@@ -55,7 +54,7 @@
 //!
 //! | to | see |
 //! |---|---|
-//! | follow the chapter's price graphs | [`node`] |
+//! | follow the book's price graphs | [`node`] |
 //! | run a layer by hand, forward and backward | [`ByValue`] |
 //! | build a net | [`Affine`], [`Relu`], [`Softmax`]; a tuple of 1 to 12 layers is a layer |
 //! | choose another activation | [`Sigmoid`], [`Tanh`], [`Gelu`], [`GeluTanh`], [`Silu`], [`Softplus`], [`LeakyRelu`], [`PRelu`], [`Elu`], [`Selu`], [`HardSigmoid`], [`HardTanh`], [`LogSoftmax`], [`Identity`] |

@@ -1,4 +1,4 @@
-//! The chapter's price graphs: multiplication and addition of single numbers.
+//! The price graphs of the book's chapter 5: multiplication and addition of single numbers.
 //!
 //! `forward` returns the result and the node. The node keeps what `backward` needs. So a program that calls `backward`
 //! before `forward` does not compile.

@@ -1,7 +1,7 @@
-//! A training step and a prediction with batches of constant size allocate nothing, and the memory
-//! that they are lent is as large as the constants say.
+//! A training step and a prediction with batches of constant size allocate nothing. The memory that they use
+//! is as large as the constants say.
 
-#![allow(unsafe_code)] // an allocator is
+#![allow(unsafe_code)] // an allocator is unsafe to implement
 
 use chainrule::*;
 use nalgebra::{Const, SMatrix};
@@ -17,7 +17,7 @@ thread_local! {
     static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
 }
 
-// SAFETY: all is handed on to the system's allocator.
+// SAFETY: it passes every call on to the system's allocator.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATIONS.set(ALLOCATIONS.get() + 1);
@@ -44,7 +44,7 @@ fn the_counter_counts() {
     assert_eq!(allocations(|| drop(std::hint::black_box(Box::new(1)))), 1);
 }
 
-/// Convolutions too: their working memory is lent, and does not grow with the batch.
+/// Convolutions allocate nothing either: the caller lends their working memory, which does not grow with the batch.
 #[test]
 fn no_allocation_in_a_step_on_images() {
     type Layers = (Conv2d<f32, 1, 4, 3, 1, 1>, Relu, MaxPool2d<2>, Dense<f32, Image<4, 4, 4>, 3>);
@@ -66,7 +66,7 @@ fn no_allocation_in_a_step_on_images() {
         activations(Net::memory::<Sgd<f32>, _, 48>()),
     ];
     assert_eq!(two - one, three - two);
-    // What does not grow: the im2col of four rows of eight places.
+    // The part that does not grow is the im2col of four rows of eight places.
     let fixed = one - (two - one);
     assert!((9 * 4 * 8 * 4..9 * 4 * 8 * 4 + 128).contains(&fixed), "{fixed}");
 }
@@ -134,8 +134,8 @@ fn predictor<L: Layer<f32, D1<6>>, E>(
     Network::<f32, D1<6>, L, E>::predictor(Const)
 }
 
-/// Products whose operands are copied to a buffer first; by one thread, as handing out what is
-/// larger takes memory.
+/// Products that copy their operands to a buffer first. The test uses one thread, because rayon may allocate when it
+/// distributes larger products.
 #[test]
 fn no_allocation_in_a_wide_step() {
     fn check<T: Number>() {
@@ -178,10 +178,10 @@ fn memory_by_hand() {
         assert_eq!(need.gradient, gradient);
         // Two trees, and the number of steps.
         assert_eq!(optimizer, 2 * 4 * (8 * 2 + 2) + 8);
-        // The outputs of three layers for four samples, and the gradients on them; as large as its alignment.
+        // The outputs of three layers for four samples and the gradients on them, padded to the alignment.
         let numbers = 4 * 4 * 2 * (8 + 8 + 2);
         assert!((numbers..numbers + 64).contains(&activations), "{activations}");
-        // A seed, a step, and two alignments of at most 64.
+        // A seed, a step, and two paddings of at most 64.
         assert!((16..16 + 2 * 64).contains(&rest), "{rest}");
         let all = size_of::<Net>()
             + size_of::<Workspace<f32, D1<2>, Layers, Const<4>, W>>()
@@ -199,8 +199,8 @@ fn memory_by_hand() {
     assert_eq!(FUSED.total(), Net::train_bytes::<Nothing<Fused>, _, 4>());
 }
 
-/// With batches of constant size and without patience, a whole training allocates nothing: neither do its order, its
-/// validation, its short last batch.
+/// With batches of constant size and without patience, a whole training allocates nothing, with its shuffling, its
+/// validation and its short last batch.
 #[test]
 fn no_allocation_in_a_training() {
     let rows: [[f32; 6]; 40] = std::array::from_fn(|i| [i as f32 / 40.0; 6]);

@@ -1,5 +1,5 @@
-//! The freestanding programs of `tests/bare_metal` on x86-64 Linux, by stable Rust alone: they train
-//! without std and heap, link only if no panic is left in them, and stay within the promised memory.
+//! Runs the freestanding programs of `tests/bare_metal` on x86-64 Linux, with stable Rust: they train
+//! without std and heap, link only if they contain no panic, and stay within the promised memory.
 //! `tests/bare_metal/chips.sh` runs them on emulated chips.
 #![cfg(all(target_arch = "x86_64", target_os = "linux"))]
 
@@ -40,11 +40,11 @@ fn trains_without_std_heap_and_panic() {
             let lines = said.lines().filter_map(|line| line.split_once(' '));
             let number: HashMap<_, usize> = lines.map(|(k, v)| (k, v.parse().unwrap())).collect();
             assert_eq!(number["learned"], 1);
-            // What the linker placed and what the stack reached, against the constants.
+            // Compare static memory and the highest use of the stack with the constants.
             let used = (number["static"] + number["stack"]) as f64;
             assert!(used <= 1.35 * number["promised"] as f64 + 1024.0, "{said}");
         }
-        // Both controls bite.
+        // A planted panic and a planted allocation must not link.
         let refused = |features: &str, reason: &str| {
             let built = build(profile, features);
             let said = String::from_utf8_lossy(&built.stderr);

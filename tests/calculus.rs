@@ -9,7 +9,7 @@ use std::f64::consts::PI;
 
 type A<const I: usize, const O: usize> = Affine<f64, I, O>;
 
-/// PyTorch's first values: weights and biases uniform within ±1/√inputs.
+/// The first values of PyTorch: weights and biases uniform within ±1/√inputs.
 fn uniform<L: Parameters<f64>>(layers: &mut L, rng: &mut Xoshiro128PlusPlus) {
     let mut bound = 0.0;
     layers.visit_mut(None, [], &Path::ROOT, &mut |leaf: LeafMut<f64, 0>| {
@@ -154,7 +154,7 @@ fn sinc() {
     assert!(reached.iter().all(|&mse| mse <= 5e-8));
 }
 
-/// Its tanh has a backward pass that is right if the factor is 1.
+/// The backward pass of its tanh is right if the factor is 1.
 type Deep = (A<3, 6>, Slope, A<6, 2>);
 
 fn deep(factor: f64) -> DeepNet {
@@ -162,7 +162,7 @@ fn deep(factor: f64) -> DeepNet {
     DeepNet::new((A::xavier(rng), Slope { factor }, A::xavier(rng)), SumSquaredError)
 }
 
-/// Jacobian and Hessian by the scalars of num-dual, which knows nothing of this crate.
+/// Jacobian and Hessian with the scalars of num-dual, which is independent of this crate.
 #[test]
 fn derivatives_equal_those_of_dual_numbers() {
     let net = deep(1.0);
@@ -199,7 +199,7 @@ fn derivatives_equal_those_of_dual_numbers() {
     assert!(net.hessian_vector_product(&x, &v, 2).iter().all(|h: &f64| h.is_nan()));
 }
 
-/// Each sample of a batch, of constant size and of run-time size, is as if alone.
+/// Each sample of a batch gives the same as alone, with batches of constant and of run-time size.
 #[test]
 fn batches() {
     let net = deep(1.0);
@@ -213,7 +213,7 @@ fn batches() {
     for s in 0..5 {
         let (x, v) = (x.column(s).into_owned(), v.column(s).into_owned());
         let (one, jacobian) = net.jacobian(&x);
-        // Products of one column sum in another order.
+        // A product with one column adds in another order.
         assert!((y.column(s) - one).amax() < 1e-15);
         assert!((jacobians[s] - jacobian).amax() < 1e-15);
         assert!((jvp.column(s) - jacobian * v).amax() < 1e-14);
@@ -266,7 +266,8 @@ impl<T: Number, S: Flat> Layer<T, S> for Slope {
     }
 }
 
-/// The comparison with dual numbers bites: a backward pass that is wrong by a thousandth differs by more.
+/// The comparison with dual numbers detects errors: a backward pass that is wrong by a thousandth exceeds the
+/// tolerance.
 #[test]
 fn planted_faults_show() {
     let x = Vector3::new(0.4, -0.7, 0.2);
@@ -285,7 +286,7 @@ fn planted_faults_show() {
     }
 }
 
-/// Every function of a jet against central differences of the same function of f64.
+/// Compares every function of a jet with central differences of the same function of f64.
 #[test]
 fn jets_are_scalars() {
     type J = Jet<f64, 1>;
@@ -316,7 +317,7 @@ fn jets_are_scalars() {
             && !J::along(1.0, [f64::NAN]).is_finite()
     );
     assert_eq!(J::along(1.5, [2.0]).to_string(), "1.5 [2]");
-    // As f64 does: a jet without slopes is a number, one with slopes is none.
+    // A jet converts to f64 only if its slopes are zero.
     assert_eq!(nalgebra::try_convert::<J, f64>(J::from(2.0)), Some(2.0));
     assert_eq!(nalgebra::try_convert::<J, f64>(J::along(2.0, [1.0])), None);
 }
@@ -403,7 +404,7 @@ fn rows_are_gradients_of_samples() {
 type Small = Network<f64, D1<1>, (A<1, 5>, Tanh, A<5, 1>), SumSquaredError>;
 const SMALL: usize = Small::weight_count();
 
-/// A fit of 1-5-1 from given layers. The weights at the end are as good as the outcome says.
+/// A fit of 1-5-1 from given layers. The loss of the last weights is the one that the outcome reports.
 fn small<const N: usize>(mut net: Small, t: SMatrix<f64, 1, N>, damping: f64) -> Outcome<f64> {
     let x = line::<N>();
     let mut solver = LevenbergMarquardt::<f64, SMALL>::new();
@@ -432,7 +433,7 @@ fn bad_input_stops_with_a_reason() {
     let mut broken = net();
     broken.layers.0.weight[2] = f64::NAN;
     assert_eq!(small(broken, sine, 1e-2).stop, Stop::NotFinite);
-    // Units that are all saturated still leave the last layer to train; without it nothing is left.
+    // If all units are saturated, the last layer can still train. Without it there is nothing to train.
     let mut saturated = net();
     saturated.layers.0.weight.fill(1e6);
     saturated.layers.0.bias.fill(3e6);
@@ -446,7 +447,7 @@ fn bad_input_stops_with_a_reason() {
     let outcome = solver.fit(&mut hidden, &line::<41>(), &sine, &mut memory, 9);
     assert_eq!((outcome.stop, outcome.iterations), (Stop::Flat, 0));
     assert_eq!(hidden.layers, layers, "nothing changed");
-    // λ at its limits and beyond.
+    // λ at and beyond its limits.
     for damping in [0.0, -1.0, f64::NAN, f64::INFINITY, 1e300, 1e-300] {
         let outcome = small(net(), sine, damping);
         assert!(outcome.loss < 1.0 && outcome.loss.is_finite(), "{damping}: {outcome:?}");
@@ -462,7 +463,7 @@ fn bad_input_stops_with_a_reason() {
     assert_eq!(solver.fit(&mut net, &many(3), &many(2), &mut memory, 9).stop, Stop::NotFinite);
 }
 
-/// Mini-batches: each step works on other samples.
+/// Mini-batches: each step uses other samples.
 #[test]
 fn mini_batches() {
     let mut net = Small::init(&mut Xoshiro128PlusPlus::seed_from_u64(4));
@@ -517,7 +518,7 @@ fn solvers_take_any_function() {
     assert_eq!(LBfgs::<f64, 2, 5>::new().solve(&mut broken, 9).stop, Stop::NotFinite);
 }
 
-/// L-BFGS on a net, in f32 too, where it must not stop before the budget is used up.
+/// L-BFGS on a net, also in f32, where it must not stop before the last iteration.
 #[test]
 fn lbfgs_trains_in_f32_too() {
     fn train<T: Number>() {
@@ -540,7 +541,7 @@ fn lbfgs_trains_in_f32_too() {
     train::<f32>();
 }
 
-/// u″ = -π²·sin πx with u = 0 at both ends: its residuals' Jacobian against differences, then the solution.
+/// u″ = -π²·sin πx with u = 0 at both ends: compares the Jacobian of the residuals with differences, then solves it.
 #[test]
 fn physics() {
     type Layers = (A<1, 20>, Tanh, A<20, 1>);
@@ -550,7 +551,7 @@ fn physics() {
     for seed in 0..starts().min(10) {
         let mut rng = Xoshiro128PlusPlus::seed_from_u64(seed);
         let mut layers = (Affine::nguyen_widrow(&mut rng), Tanh, A::normal(0.005, &mut rng));
-        // Slopes of 3 and not of 14: the solution is smooth.
+        // Slopes of 3 instead of 14, because the solution is smooth.
         layers.0.weight *= 3.0 / 14.0;
         layers.0.bias *= 3.0 / 14.0;
         let mut net = Net::new(layers, SumSquaredError);
@@ -571,7 +572,7 @@ fn physics() {
                     problem.sum_of_squares()
                 };
                 let slope = (at(1e-6) - at(-1e-6)) / 2e-6;
-                // ε·sum/h of rounding.
+                // The error of rounding is ε·sum/h.
                 assert!(
                     (slope - gradient[i]).abs() < 1e-6 * gradient.amax(),
                     "{slope} {}",
@@ -590,7 +591,7 @@ fn physics() {
     }
 }
 
-/// Two inputs, first and second derivatives, several outputs: the gradient of such a loss against differences.
+/// A loss on first and second derivatives, with two inputs and several outputs: compares its gradient with differences.
 #[test]
 fn physics_of_two_inputs() {
     let mut net = Network::<f64, D1<2>, (A<2, 4>, Tanh, A<4, 2>), SumSquaredError>::init(
@@ -613,7 +614,7 @@ fn physics_of_two_inputs() {
             problem.sum_of_squares()
         };
         let slope = (at(1e-5) - at(-1e-5)) / 2e-5;
-        // h² times a third derivative of some tens.
+        // The error of the differences is h² times a third derivative of some tens.
         assert!(
             (slope - gradient[i]).abs() < 1e-7 * (1.0 + gradient.amax()),
             "{slope} {}",

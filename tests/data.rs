@@ -1,5 +1,5 @@
-//! Data files that are wrong in every way: a typed error names the file, what was expected and what
-//! was found, and nothing of the file is returned.
+//! Wrong data files of all kinds: a typed error names the file, what was expected and what was found,
+//! and the readers return nothing of the file.
 
 use chainrule::data::{DataError, FileError, FileErrorKind, read_images, read_labels, read_mnist};
 use flate2::{Compression, write::GzEncoder};
@@ -39,7 +39,7 @@ fn plain_and_compressed_are_the_same() {
     assert_eq!(read_labels("labels", &gzip(&labels())[..], 10).unwrap(), [7, 1]);
 }
 
-/// Cut after any byte, plain or packed, a file is an error.
+/// A file that ends after any byte, plain or packed, gives an error.
 #[test]
 fn truncated() {
     let (plain, packed) = (images(), gzip(&images()));
@@ -106,7 +106,7 @@ fn zeros_and_members_after_a_gzip_member() {
     ] {
         let pixels = read_images::<6>("images", &packed[..]).unwrap();
         assert_eq!(pixels.0.concat(), file[16..]);
-        // A reader may hand out one byte at a time.
+        // A reader may return one byte at a time.
         assert_eq!(read_images::<6>("images", OneByOne(&packed)).unwrap(), pixels);
     }
     assert!(read_images::<6>("images", OneByOne(&file)).is_ok());
@@ -138,7 +138,7 @@ fn rubbish_after_a_gzip_member() {
     }
 }
 
-/// Hands out one byte at a time.
+/// A reader that returns one byte at a time.
 struct OneByOne<'a>(&'a [u8]);
 
 impl Read for OneByOne<'_> {
@@ -148,7 +148,7 @@ impl Read for OneByOne<'_> {
     }
 }
 
-/// An image of no pixel takes no byte, so that a header can promise 2³² of them.
+/// An image without pixels takes no bytes, so a header can promise 2³² of them.
 #[test]
 fn images_without_pixels() {
     let bytes = [2051, u32::MAX, 0, 28].map(u32::to_be_bytes).concat();
@@ -193,7 +193,7 @@ fn impossible_sizes() {
             "images: expected a size below 2⁶⁴ bytes, found {most} images of {most} × {most} pixels"
         )
     );
-    // A header may promise what there is no memory for: nothing is taken before it is read.
+    // A header may promise more than fits into memory. The readers allocate nothing for data that they have not read.
     let bytes = [2051, u32::MAX, 2, 3].map(u32::to_be_bytes).concat();
     assert!(matches!(image_error::<6>(&bytes).kind, FileErrorKind::Truncated { found: 16, .. }));
 }
@@ -267,7 +267,7 @@ fn config() -> ProptestConfig {
 proptest! {
     #![proptest_config(config())]
 
-    /// No file makes the readers panic, and none but the right one is taken.
+    /// No file makes the readers panic, and they accept only the right one.
     #[test]
     fn any_bytes(bytes: Vec<u8>, at in 0usize..28, byte: u8) {
         prop_assert!(read_images::<6>("images", &bytes[..]).is_err());
@@ -277,7 +277,7 @@ proptest! {
         prop_assert!(read_images::<6>("images", &file[..]).is_err() || at >= 16 || file == images());
     }
 
-    /// A damaged archive is refused or, where only its date or the like differs, read as it was.
+    /// The readers refuse a damaged archive. If only its date or similar fields differ, they read the same data.
     #[test]
     fn any_archive(at in 0usize..40, byte: u8, rest: Vec<u8>) {
         let (mut packed, pixels) = (gzip(&images()), read_images::<6>("images", &images()[..]));

@@ -1,4 +1,4 @@
-//! A file whose header lies about its size makes the readers allocate no more than the file warrants.
+//! If the header of a file promises too much, the readers allocate no more than the file needs.
 
 mod largest;
 
@@ -13,6 +13,6 @@ fn a_header_reserves_nothing() {
     assert!(read_images::<784>("images", &images[..]).is_err());
     assert!(read_labels("labels", &labels[..], 10).is_err());
     assert!(LARGEST.get() > 0, "the allocator is in use");
-    // The buffer of a file has 8 KiB.
+    // The buffer for reading a file has 8 KiB.
     assert!(LARGEST.get() <= 16 << 10, "{} bytes at once", LARGEST.get());
 }

@@ -1,4 +1,4 @@
-//! Samples in memory: what holds them, how they become batches, and what is refused.
+//! Samples in memory: their containers, how they become batches, and which data sets are refused.
 
 use chainrule::{
     Sgd, Training, TwoLayerNet,
@@ -53,7 +53,7 @@ fn a_batch_in_one_call() {
     assert_eq!((prices.shape(), prices.as_slice()), ((1, 2), &[4.0, 1.0][..]));
 }
 
-/// No index leaves an old sample in its place.
+/// A wrong index never leaves an old sample in the batch.
 #[test]
 fn indices_that_do_not_fit() {
     let beyond = DataError::Index { position: 1, found: 4, samples: 4 };
@@ -117,7 +117,7 @@ fn data_of_run_time_size() {
     assert!(from_slice::<f64, 3>(&[]).unwrap().is_empty());
 }
 
-/// Samples without features are of no use, but nothing panics on them.
+/// Samples without features are useless, but nothing panics on them.
 #[test]
 fn no_features() {
     assert!(from_slice::<f64, 0>(&[1.0]).is_err());
@@ -128,7 +128,7 @@ fn no_features() {
     assert_eq!(x.shape(), (0, 2));
 }
 
-/// A table of run-time size trains a net and enters `predict`.
+/// A table of run-time size can train a net, and `predict` takes it.
 #[test]
 fn a_table_from_end_to_end() {
     let table = [[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]].map(|row| row.to_vec());

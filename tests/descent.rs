@@ -1,6 +1,6 @@
-//! A training step that changes weights on the way back gives the same bits as a gradient and a step
-//! after it: for sizes that take each way through the kernels, for containers and for other scalars.
-//! (`outside.rs` has layers that know nothing of it.)
+//! A fused training step gives the same bits as a gradient and a step after it: for sizes that use each
+//! path through the kernels, for containers and for other scalars. (`outside.rs` tests this for layers of other
+//! crates.)
 #![allow(clippy::unwrap_used)]
 
 use chainrule::*;
@@ -9,7 +9,7 @@ use num_dual::Dual64;
 use proptest::{prelude::*, test_runner::FileFailurePersistence};
 use rand::{RngExt, SeedableRng, rngs::Xoshiro128PlusPlus};
 
-/// Three steps each way from the same start: parameters, and losses.
+/// Three fused steps, and three whole ones, from the same start: parameters and losses.
 fn same<T, L, B, const I: usize, const O: usize>(mut layers: L, size: B, seed: u64)
 where
     T: Number,
@@ -55,7 +55,7 @@ fn all_sizes<T: Number>() {
     two::<T, 3, 17, 2, _>(Const::<2>);
     two::<T, 1, 5, 1, _>(Const::<7>);
     two::<T, 33, 50, 10, _>(Const::<33>);
-    // More than one block of a sum takes, so that the gradient is written and then subtracted.
+    // More samples than one block of a sum takes, so that the kernel writes the gradient first and then subtracts it.
     two::<T, 8, 20, 3, _>(Const::<171>);
     two::<T, 8, 20, 3, _>(Const::<400>);
     two::<T, 20, 100, 7, _>(Dyn(45));

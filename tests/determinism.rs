@@ -1,4 +1,4 @@
-//! The same seed gives the same bits; another seed gives others.
+//! The same seed gives the same bits; another seed gives other bits.
 
 use chainrule::{
     Affine, D1, Dropout, Network, Parameters, Pass, Path, Progress, Relu, Sgd, SoftmaxCrossEntropy,
@@ -39,7 +39,7 @@ fn same_seed_same_bits() {
     assert!(accuracy > 0.9, "{accuracy}");
 }
 
-/// Batches known at compile time and at run time draw and compute the same.
+/// A training with batches of constant size and one with batches of run-time size give the same bits.
 #[test]
 fn const_and_dyn_batches_agree() {
     let net =
@@ -51,7 +51,7 @@ fn const_and_dyn_batches_agree() {
     fixed.run(&mut a, &mut Sgd::new(0.1), &data, |_| ()).unwrap();
     dynamic.run(&mut b, &mut Sgd::new(0.1), &data, |_| ()).unwrap();
     assert_eq!(a.layers, b.layers);
-    // 500 is no multiple of either size: the last batch counts in part.
+    // 500 is not a multiple of either size, so only a part of the last batch counts.
     assert_eq!(a.accuracy_on(&data, Const::<8>), b.accuracy_on(&data, Dyn(77)));
 }
 
@@ -71,7 +71,7 @@ fn observer_sees_every_iteration_and_can_stop() {
     assert_eq!(seen, expected.collect::<Vec<_>>());
 }
 
-/// The same weights in f32 and f64, but for rounding.
+/// The first weights in f32 and f64 are the same up to rounding.
 #[test]
 fn weights_do_not_depend_on_the_scalar() {
     let wide = Affine::<f64, 30, 20>::he(&mut Xoshiro128PlusPlus::seed_from_u64(5));
@@ -84,7 +84,7 @@ fn weights_do_not_depend_on_the_scalar() {
     );
 }
 
-/// Mean, deviation and tails are those of a normal distribution.
+/// The mean, the deviation and the tails are those of a normal distribution.
 #[test]
 fn weights_are_normal() {
     let mut weight = SMatrix::<f64, 100, 1000>::zeros();
@@ -97,13 +97,13 @@ fn weights_are_normal() {
     assert!((beyond(3.0) - 270.0).abs() < 5.0 * 270f64.sqrt());
 }
 
-/// No two of many runs, steps, parts of a batch and layers begin with the same number or seed, and none
-/// begins as another goes on. Of 2¹⁵ draws of 64 bits two are alike by chance once in 2³⁵ runs.
+/// Over many runs, steps, parts of a batch and layers, no two generators begin with the same number or seed, and none
+/// begins with a later number of another. Two of 2¹⁵ draws of 64 bits are equal by chance once in 2³⁵ runs.
 #[test]
 fn no_two_passes_draw_alike() {
     let (mut first, mut later, mut seeds) = (HashSet::new(), HashSet::new(), HashSet::new());
     let mut count = 0;
-    // Seeds and steps that differ by little, and in the upper half.
+    // Seeds and steps that differ by little, and ones that differ in the upper half.
     for seed in (0..16).chain([1 << 32, u64::MAX]) {
         for step in (0..100).chain([1 << 32, u64::MAX]) {
             for part in 0..4 {
@@ -123,7 +123,7 @@ fn no_two_passes_draw_alike() {
     assert!(first.is_disjoint(&later));
 }
 
-/// Runs whose seeds are neighbours: of the masks of a hundred steps none is one of the other's.
+/// Two runs with neighbouring seeds have no dropout mask in common in a hundred steps.
 #[test]
 fn neighbouring_seeds_share_no_masks() {
     let masks = |seed| -> HashSet<u64> {
@@ -135,8 +135,8 @@ fn neighbouring_seeds_share_no_masks() {
     }
 }
 
-/// A net and its training are often given the same seed: they share no numbers. Nor does what draws the
-/// mini-batches.
+/// Users often give a net and its training the same seed. The first weights, the layers and the choice of mini-batches
+/// still use different random numbers.
 #[test]
 fn a_training_draws_other_numbers_than_the_first_weights() {
     for seed in 0..20 {
@@ -157,8 +157,8 @@ fn a_training_draws_other_numbers_than_the_first_weights() {
 type Dropping = (Affine<f64, 16, 20>, Relu, Dropout, Affine<f64, 20, 2>);
 type DroppingNet = Network<f64, D1<16>, Dropping, SoftmaxCrossEntropy>;
 
-/// From any iteration on, a training gives the bits of one that was not interrupted, with chance in its layers
-/// and with other memory.
+/// A training that continues from any iteration gives the bits of an uninterrupted one, also with random layers and
+/// with new memory.
 #[test]
 fn a_training_begins_at_any_iteration() {
     let (data, seed) = (data(), 4);
@@ -190,7 +190,7 @@ fn a_training_begins_at_any_iteration() {
         training.run_from(first, &mut resumed, &mut Sgd::new(0.1), &data, observe).unwrap();
         assert_eq!((seen, numbers(&resumed)), (30, numbers(&net)));
     }
-    // Another seed drops and draws others.
+    // Another seed gives other masks and other samples.
     let mut other = new();
     Training { seed: 5, ..training }.run(&mut other, &mut sgd, &data, |_| ()).unwrap();
     assert_ne!(numbers(&other), numbers(&net));

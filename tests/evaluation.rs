@@ -1,4 +1,4 @@
-//! Tables, splits, scaling and metrics: what they compute, and what they refuse.
+//! Tables, splits, scaling and metrics: their results, and the inputs that they refuse.
 
 use chainrule::{
     Affine, BinaryCrossEntropy, D1, Network, SoftmaxCrossEntropy, SumSquaredError,
@@ -120,7 +120,7 @@ fn splits_that_cannot_be() {
     assert_eq!(data.select(&[0, 2]).unwrap_err(), beyond);
 }
 
-/// A view of a view, a batch of it, and indices that do not fit.
+/// A view of a view, a batch of this view, and indices that do not fit.
 #[test]
 fn views() {
     let prices: Vec<f64> = (0..6).map(f64::from).collect();
@@ -207,7 +207,7 @@ fn through<const N: usize, E>(loss: E) -> Network<f32, D1<N>, Affine<f32, N, N>,
 #[test]
 fn counts() {
     let net = through::<3, _>(SoftmaxCrossEntropy);
-    // Correct; ties go to the first; NaN; second of three.
+    // A correct sample; a tie, which goes to the first; NaN; the second of three.
     let outputs = [[3., 2., 1.], [1., 1., 0.], [f32::NAN, 0., 1.], [1., 2., 3.], [0., 3., 1.]];
     let data = Dataset::labelled(outputs, [0, 1, 2, 1, 1], 3).unwrap();
     for batch in 1..7 {

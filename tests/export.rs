@@ -1,7 +1,7 @@
-//! A net that is exported as source and compiled is the same net, bit for bit.
+//! A net that is exported as source and compiled has the same bits.
 //!
-//! The files in `tests/export` are what the nets below print; after a change that is meant,
-//! `UPDATE=1 cargo test --test export` writes them again.
+//! The nets below print the files in `tests/export`. If you change the format on purpose,
+//! `UPDATE=1 cargo test --test export` writes the files again.
 
 use chainrule::{export::Source, *};
 use nalgebra::{SMatrix, SVector};
@@ -13,7 +13,7 @@ mod awkward;
 #[path = "export/wide.rs"]
 mod wide;
 
-/// Writes the two functions of a layer from D1<N> to D1<N> that is no more than y = f(x).
+/// Writes the two functions of a layer y = f(x) from D1<N> to D1<N>.
 macro_rules! predicts {
     ([$($generics:tt)*] $name:ty, |$layer:ident, $x:ident, $y:ident| $body:expr) => {
         impl<T: Number, const N: usize $($generics)*> Layer<T, D1<N>> for $name {
@@ -46,7 +46,7 @@ predicts!(
     |_layer, x, y| if O { y.copy_from(x) }
 );
 
-/// y = weight ⊙ x, and numbers that take no part.
+/// y = weight ⊙ x, and numbers that the layer does not use.
 #[derive(Clone, Copy)]
 struct Scale<T, const N: usize> {
     weight: SVector<T, N>,
@@ -74,7 +74,7 @@ type AwkwardLayers =
     (Affine<f32, 2, 3>, Sigmoid, Nested, Box<Scale<f32, 3>>, Gate<30, true, '\'', -1>, Softmax);
 type Awkward = Network<f32, D1<2>, AwkwardLayers, SumSquaredError>;
 
-/// The same layers with numbers from -1 to 1 that are the same on every machine.
+/// These layers with numbers from -1 to 1, the same on every machine.
 fn drawn<T: Number, L: Parameters<T>>(layers: L, seed: u64) -> L::With<T> {
     let mut rng = Xoshiro128PlusPlus::seed_from_u64(seed);
     layers.map_scalar(&mut |_| nalgebra::convert(f64::from(rng.next_u32()) / 2_f64.powi(31) - 1.0))
@@ -105,7 +105,7 @@ fn wide() -> TwoLayerNet<f64, 2, 19, 3> {
     Network::new(drawn::<f64, _>((Affine::zeros(), Relu, Affine::zeros()), 2), SoftmaxCrossEntropy)
 }
 
-/// Each leaf's name and the bits of its numbers.
+/// The name of each leaf and the bits of its numbers.
 fn bits<T: Number, L: Parameters<T>>(layers: &L, bits: fn(&T) -> u64) -> Vec<(String, Vec<u64>)> {
     let mut leaves = Vec::new();
     layers.visit(&Path::ROOT, &mut |leaf| {
@@ -126,11 +126,11 @@ fn bits_of_f64(x: &f64) -> u64 {
 fn what_is_compiled_is_the_same_net() {
     let (net, file) = (awkward(), &awkward::AWKWARD);
     assert_eq!(bits(&file.layers, bits_of_f32), bits(&net.layers, bits_of_f32));
-    // Not known to the compiler, which computes with other last bits.
+    // Hide the input from the compiler, because constants that it computes have other last bits.
     let x = black_box(SMatrix::<f32, 2, 3>::new(0.3, -1.0, 0.0, 2.0, 0.7, -0.1));
     let (found, expected) = (file.predict(&x), net.predict(&x));
     assert_eq!(found.map(f32::to_bits), expected.map(f32::to_bits));
-    // Not the same by both being nothing.
+    // The two must not be equal because both are empty.
     assert!(expected.iter().all(|y| 0.0 < *y && *y < 1.0), "{expected}");
 
     let (net, file) = (wide(), &wide::WIDE);
@@ -156,14 +156,14 @@ fn files_are_what_is_printed() {
     }
 }
 
-/// The committed file, exported again, is itself: nothing is lost on the way there and back, and a
-/// box, which a `static` has not, stands as its content.
+/// The net in the committed file, exported again, gives the same file. So the export loses nothing. It writes the
+/// content of a box, because a `static` cannot contain a box.
 #[test]
 fn exporting_again_changes_nothing() {
     assert_eq!(awkward::AWKWARD.export("X").to_string(), awkward().export("X").to_string());
 }
 
-/// Any bits, every other number near infinity: what rustc reads is what `str::parse` reads.
+/// Random bits, every other number near infinity: `str::parse`, which reads like rustc, gives the bits back.
 #[test]
 fn every_number_survives() {
     let mut rng = Xoshiro128PlusPlus::seed_from_u64(3);
@@ -176,7 +176,7 @@ fn every_number_survives() {
                 None => text.parse::<$t>().unwrap().to_bits().into(),
             };
             assert_eq!(back, u64::from(x.to_bits()), "{text}");
-            // What has no point and no exponent is an integer.
+            // A literal without a point and an exponent would be an integer.
             assert!(text.contains(['.', 'e', '(']), "{text}");
         }};
     }
@@ -187,7 +187,7 @@ fn every_number_survives() {
     }
 }
 
-/// A net in a `static` lies in memory that cannot be written: on a chip, in flash.
+/// A net in a `static` is in read-only memory; on a chip this is flash.
 #[test]
 #[cfg(target_os = "linux")]
 fn a_static_net_takes_no_ram() {

@@ -1,7 +1,7 @@
-//! The checker is checked: layers that are wrong on purpose, each of which must be refused by name, in f32
-//! and f64; and the right ones, which must not.
+//! Tests the gradient check with layers that are wrong on purpose. The check must name each fault, in f32
+//! and f64, and accept the correct layers.
 //!
-//! `GRADCHECK_CASES=10000 cargo test --release --test faults` makes a long run of it.
+//! `GRADCHECK_CASES=10000 cargo test --release --test faults` is a long run.
 
 use chainrule::{gradcheck::*, *};
 use nalgebra::{Dyn, SMatrix, SVector};
@@ -15,35 +15,35 @@ enum Fault {
     Sign,
     /// dx = W·dy, where Wᵀ·dy is right.
     Transpose,
-    /// The gradient is put in the place of what is there, where it should be added.
+    /// The gradient overwrites the tree instead of being added.
     Overwrites,
     /// The last row of dW is left out.
     LastRow,
-    /// The slope is taken at the input before.
+    /// The slope is that at the previous input.
     StaleCache,
     /// dW from y, where x is right.
     Swapped,
     /// db is zero.
     OneLeafZero,
-    /// dx is too large by 10⁻⁴ of itself.
+    /// dx is too large by a factor of 1 + 10⁻⁴.
     Slightly,
     /// One entry of dW is zero.
     OneEntry,
     /// One entry of dW is too large by 0.01.
     OneEntryMore,
-    /// dx is added to what is there.
+    /// dx is added to its memory instead of overwriting it.
     AddsToInput,
-    /// The first sample of a batch is seen by all.
+    /// All samples of a batch use the first one.
     SamplesMixed,
     /// NaN is hidden.
     HidesNan,
     /// A prediction is another function.
     Predicts,
-    /// A prediction is added to what is there.
+    /// A prediction is added to its memory instead of overwriting it.
     PredictsOld,
     /// A rule gets twice the gradient.
     TwiceForRule,
-    /// dx is computed after dW was delivered, when the rule has changed W.
+    /// dx is computed after dW was delivered, so the rule has already changed W.
     ReadsAfterRule,
     /// The values in f32 are off by 10⁻⁴.
     ValueInF32,
@@ -51,7 +51,7 @@ enum Fault {
     ConstantSize,
     /// dW leaves out samples from the 32nd on.
     LargeBatch,
-    /// The slope of inputs beyond 10 is taken at 10.
+    /// Inputs beyond 10 get the slope at 10.
     LargeInput,
     /// Inputs below 10⁻⁴ are left out of dW.
     TinyInput,
@@ -63,7 +63,7 @@ enum Fault {
     NotDelivered,
     /// db is delivered in two halves.
     InHalves,
-    /// dW is delivered by another name.
+    /// dW is delivered under another name.
     OtherName,
     /// The output is NaN.
     Nan,
@@ -71,13 +71,13 @@ enum Fault {
     NanGradient,
     /// An index is out of range.
     Panics,
-    /// Each second call gives something else.
+    /// Every second call gives another result.
     Counts,
-    /// dx does not vanish with dy.
+    /// dx is not zero if dy is zero.
     NotLinear,
     /// The slope is a plain number: right, but second derivatives are lost.
     CutsDerivative,
-    /// dW comes in pieces, and each is taken for the first one.
+    /// dW comes in pieces, and the layer treats each as the first one.
     IgnoresRange,
     /// A batch of eight is wrong.
     EightSamples,
@@ -296,13 +296,13 @@ impl<T: Number, const N: usize> Layer<T, D1<N>> for Faulty<T, N> {
     }
 }
 
-/// The report of one fault in one case; differences are left out, as the duals need no help.
+/// The report of one fault in one case. It leaves out the differences, because the dual numbers find the fault alone.
 fn check<T: Real, const N: usize>(fault: Fault, case: Case, mode: Mode) -> Result<Report, Report> {
     let check = GradCheck::new().at(case).mode(mode).differences(false);
     check.check::<T, D1<N>, _>(&Faulty::<T, N>::new(fault))
 }
 
-/// What must be said of each fault: the property and the leaf, of which the check must fail.
+/// For each fault, the property and the leaf for which the check must fail.
 const NAMED: [(Fault, &str, &str); 29] = [
     (Fault::Sign, "dual numbers", "x"),
     (Fault::Transpose, "dual numbers", "x"),
@@ -351,13 +351,13 @@ fn refused<T: Real>(case: Case) {
     }
 }
 
-/// Three samples, so that mixing them shows and memory of constant size is tried, and slopes that are not
-/// rounded to nothing.
+/// Three samples, so that mixed samples show and batches of constant size are tested, and slopes that do not round to
+/// zero.
 fn case(n: u64) -> Case {
     Case { seed: n, batch: 3, values: Values::Uniform(1.0), margin: 0.1 }
 }
 
-/// 20, or as many as the environment says.
+/// The number of cases: 20, or the one in the environment.
 fn cases() -> u64 {
     if std::env::var("GRADCHECK_CASES").is_ok() { gradcheck::cases() } else { 20 }
 }
@@ -365,7 +365,7 @@ fn cases() -> u64 {
 #[test]
 fn faults_are_named() {
     std::panic::set_hook(Box::new(|info| {
-        // The planted panics are no news.
+        // Do not print the planted panics.
         if !info.to_string().contains("out of bounds") {
             eprintln!("{info}");
         }
@@ -378,14 +378,14 @@ fn faults_are_named() {
     println!("{kinds} faults in {cases} cases, f32 and f64: none missed, no right layer refused");
 }
 
-/// Faults that only some batches and values show: the list of cases has them.
+/// Faults that show only with some batches and values, which the list of cases contains.
 #[test]
 fn faults_of_sizes_and_scalars_are_named() {
     fn found<T: Real>(fault: Fault) -> Report {
         GradCheck::new().check_cases::<T, D1<3>, _>(&Faulty::<T, 3>::new(fault), 64).unwrap_err()
     }
     let large = [found::<f32>(Fault::LargeBatch), found::<f64>(Fault::LargeBatch)];
-    // In f32 what is left out is below the rounding of 1; there second derivatives show it.
+    // In f32 the part that is left out is smaller than the rounding of 1; there the second derivatives show it.
     let tiny = [found::<f64>(Fault::TinyInput)];
     for report in large.iter().chain(&tiny) {
         assert!(named(report, "dual numbers", "weight"), "{report}");
@@ -399,7 +399,7 @@ fn faults_of_sizes_and_scalars_are_named() {
     assert!(named(&report, "value", "y"), "{report}");
 }
 
-/// The settings of the user hold in many cases too: only eight samples show this fault.
+/// The settings of the user also apply to many cases: only eight samples show this fault.
 #[test]
 fn settings_are_kept_in_many_cases() {
     let layer = Faulty::<f64, 3>::new(Fault::EightSamples);
@@ -413,7 +413,7 @@ fn settings_are_kept_in_many_cases() {
     assert!(at.to_string().contains(&case.to_string()), "{at}");
 }
 
-/// A NaN is one line, with its cause.
+/// The report has one line for a NaN, with its cause.
 #[test]
 fn nan_has_one_cause() {
     let report = check::<f32, 3>(Fault::Nan, case(0), Mode::Full).unwrap_err();
@@ -425,7 +425,7 @@ fn nan_has_one_cause() {
     assert!(failures[0].worst.unwrap().found.is_nan());
 }
 
-/// One wrong entry of 39,204, by name.
+/// The check names one wrong entry of 39,204.
 fn one_entry<T: Real>(mode: Mode) {
     let case = Case { seed: 1, batch: 1, values: Values::Uniform(0.1), margin: 0.01 };
     let wrong = check::<T, 198>(Fault::OneEntry, case, mode).unwrap_err();
@@ -433,7 +433,7 @@ fn one_entry<T: Real>(mode: Mode) {
     let worst = failure.worst.unwrap();
     assert_eq!((failure.property, &failure.leaf[..]), ("dual numbers", "weight"));
     assert_eq!((worst.entry, worst.found, failure.compared), ((99, 66), 0.0, 39_204));
-    // The mean over all entries, which the chapter prints, hides it.
+    // The mean over all entries, which the book prints, hides it.
     assert!(failure.mean < 1e-5 && worst.absolute() > 1e-3, "{wrong}");
 }
 
@@ -444,7 +444,7 @@ fn one_wrong_entry_of_many() {
         one_entry::<f32>(Mode::Full);
         one_entry::<f64>(Mode::Directional);
     };
-    // The layers of this test are made by value.
+    // This test makes its layers by value.
     std::thread::Builder::new().stack_size(64 << 20).spawn(run).unwrap().join().unwrap();
 }
 
@@ -461,7 +461,7 @@ fn pieces_are_told_apart() {
     std::thread::Builder::new().stack_size(64 << 20).spawn(run).unwrap().join().unwrap();
 }
 
-/// What is wrong with a tree of parameters.
+/// A fault in a tree of parameters.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Tree {
     Right,
@@ -612,7 +612,7 @@ impl<T: Number, const K: usize> Layer<T, D1<2>> for Pair<T, K> {
     }
 }
 
-/// Each wrong tree is refused by its cause; all numbers of the layer are right.
+/// The check names the cause for each wrong tree, although all numbers of the layer are right.
 #[test]
 fn trees_are_checked() {
     fn cause<const K: usize>() -> Option<(String, String)> {
@@ -699,7 +699,7 @@ impl<T: Number, const FAULT: usize> Layer<T, D1<2>> for Running<T, FAULT> {
     }
 }
 
-/// Steps of statistics are no gradients, but they must be finite, add up, and be the same for a rule.
+/// The steps of statistics are not gradients. But they must be finite, add up, and be the same for a rule.
 #[test]
 fn steps_of_statistics() {
     fn report<const FAULT: usize>() -> Result<Report, Report> {
@@ -743,7 +743,7 @@ impl<T: Number, const SLOPE: u8> Layer<T, D1<3>> for Ramp<SLOPE> {
     }
 }
 
-/// At a kink a layer may choose a slope between those on both sides, which is counted as unchecked.
+/// At a kink a layer may choose a slope between those on both sides. The check counts such an entry as unchecked.
 #[test]
 fn slopes_at_kinks() {
     let check = GradCheck::new().at(Case { values: Values::Integers, margin: 0.0, ..case(3) });

@@ -1,7 +1,8 @@
-//! Weights and trainings in files: PyTorch's and ours, other nets, broken files, and trainings that are killed.
+//! Weights and trainings in files: files of PyTorch and of the crate, files for other nets, broken files, and trainings
+//! that are killed.
 //!
 //! `tests/goldens/pytorch.py` wrote the files of PyTorch. `CHAINRULE_PYTHON` names a Python with torch and
-//! safetensors (default `python3`); without one, what needs it is skipped. `CHAINRULE_MUTATIONS` and
+//! safetensors (default `python3`); without one, the tests that need it are skipped. `CHAINRULE_MUTATIONS` and
 //! `CHAINRULE_KILLS` are the numbers of broken files and of killed trainings.
 
 use chainrule::{
@@ -39,7 +40,7 @@ fn goldens() -> PathBuf {
     path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/goldens")
 }
 
-/// Inputs and outputs, a sample a row.
+/// Inputs and outputs, with one sample in each row.
 struct Case<T, const I: usize, const O: usize> {
     x: SMatrix<T, 4, I>,
     y: SMatrix<T, 4, O>,
@@ -52,7 +53,7 @@ type Norms =
     (Affine<f32, 3, 5>, BatchNorm<f32, 5>, LeakyRelu, LayerNorm<f32, 5>, Affine<f32, 5, 2>);
 type Thin = (Affine<f32, 1, 4>, Tanh, Affine<f32, 4, 1>);
 type Nested = ((Affine<f64, 3, 4>, Sigmoid), Affine<f64, 4, 2>);
-/// PyTorch's `Sequential(Conv2d, ReLU, MaxPool2d, Flatten, Linear)`, index for index.
+/// PyTorch's `Sequential(Conv2d, ReLU, MaxPool2d, Flatten, Linear)` with the same indices.
 type Conv =
     (Conv2d<f32, 2, 3, 3, 1, 1>, Relu, MaxPool2d<2>, Flatten, Dense<f32, Image<3, 3, 3>, 2>);
 type ConvNet = Network<f32, Image<2, 6, 6>, Conv, SumSquaredError>;
@@ -70,7 +71,7 @@ fn a_convnet_from_pytorch() {
     x.as_mut_slice().copy_from_slice(case.x.transpose().as_slice());
     // Sums of at most 28 numbers below 4, each rounded to 2⁻²⁴, in two layers.
     assert!((net.predict(&x) - case.y.transpose()).amax() < 1e-6);
-    // The same tensors go back.
+    // Saving writes the same tensors.
     let bytes = fs::read(&path).unwrap();
     let (theirs, ours) =
         (safetensors::SafeTensors::deserialize(&bytes).unwrap(), files::save(&net.layers));
@@ -83,7 +84,7 @@ fn a_convnet_from_pytorch() {
 
 type Net<T, const I: usize, L> = Network<T, D1<I>, L, SumSquaredError>;
 
-/// The file gives PyTorch's outputs here, and what we save is the tensors of the file. f32: sums of at most 6
+/// The net from the file gives PyTorch's outputs, and saving writes the tensors of the file. f32: sums of at most 6
 /// numbers below 4, each rounded to 2⁻²⁴, in two layers.
 macro_rules! from_pytorch {
     ($name:literal, $t:ident, $i:literal, $o:literal, $net:ty) => {{
@@ -102,7 +103,7 @@ macro_rules! from_pytorch {
     }};
 }
 
-/// Writes what `pytorch.py check` reads.
+/// Writes the file that `pytorch.py check` reads.
 fn to_check<T: Stored, L, const I: usize, const O: usize>(
     name: &str,
     net: &Net<T, I, L>,
@@ -119,7 +120,7 @@ fn to_check<T: Stored, L, const I: usize, const O: usize>(
     fs::write(folder.join(name).with_extension("safetensors"), file).unwrap();
 }
 
-/// The tensors of two files in one, as `net.` and `case.`.
+/// One file with the tensors of two files, under `net.` and `case.`.
 fn joined(net: &[u8], case: &[u8]) -> Vec<u8> {
     use safetensors::{SafeTensors, serialize};
     let parts =
@@ -170,7 +171,7 @@ fn from_pytorch_and_back() {
     assert_eq!(said.matches(": strict, outputs within").count(), 6, "{said}");
 }
 
-/// Frozen layers and statistics are loaded and saved as others.
+/// Frozen layers and statistics are loaded and saved like weights.
 #[derive(Clone)]
 struct Norm<T, const N: usize> {
     weight: SVector<T, N>,
@@ -282,7 +283,7 @@ fn one_error_lists_all_differences() {
     assert_eq!(error.to_string(), format!("{}: {expected}", path.display()));
     assert_eq!(files::save(&net.layers), before);
 
-    // What fits, if that is wanted: one bias.
+    // A partial load takes what fits: one bias.
     let loading = Loading { narrow: true, partial: true, ..Loading::default() };
     let left = net.load_weights_as(&path, &loading).unwrap();
     assert_eq!((left.differences.len(), left.unexpected.len()), (3, 2));
@@ -409,7 +410,7 @@ fn broken_files_are_refused() {
         assert_eq!(error.to_string(), expected, "{shown}");
         assert_eq!(tree[0], 5.0);
     }
-    // 100,000 tensors that nobody wants.
+    // 100,000 tensors that are not in the net.
     let many = |i: usize| format!(r#""{i}":{{"dtype":"I8","shape":[0],"data_offsets":[0,0]}}"#);
     let bytes = file(&format!("{{{}}}", (0..100_000).map(many).collect::<Vec<_>>().join(",")), &[]);
     LARGEST.set(0);
@@ -420,7 +421,8 @@ fn broken_files_are_refused() {
 /// A net whose file has 4 KB.
 type FourKilobytes = (Affine<f32, 16, 32>, Relu, Affine<f32, 32, 10>);
 
-/// Cut off anywhere, and changed in one to four places: an error, or a file that the crate safetensors reads too.
+/// Files cut off anywhere, or changed in one to four places: each gives an error, or the crate safetensors reads it
+/// too.
 #[test]
 fn mutated_files() {
     let layers: FourKilobytes = (Affine::he(&mut rng()), Relu, Affine::he(&mut rng()));
@@ -446,7 +448,7 @@ fn mutated_files() {
     for _ in 0..count {
         let mut bytes = good.clone();
         for _ in 0..=below(4) {
-            // Mostly in the header, as all numbers are allowed.
+            // Mostly in the header, because the numbers may have any bytes.
             let end = if below(8) == 0 { bytes.len() } else { header };
             let at = below(end.min(bytes.len()));
             let text = b"0123456789{}[]\",:\\ aF\xff";
@@ -456,7 +458,7 @@ fn mutated_files() {
                 2 => drop(bytes.remove(at)),
                 3 => bytes.insert(at, text[below(text.len())]),
                 _ => {
-                    // A part of the header once more, and its length set right.
+                    // Repeat a part of the header and correct the length.
                     let part = bytes[at..(at + below(64)).min(bytes.len())].to_vec();
                     bytes.splice(at..at, part.iter().copied());
                     let length =
@@ -553,7 +555,7 @@ fn a_trainer_continues_to_the_bit() {
     assert_eq!(error.kind.to_string(), "expected a checkpoint of this kind of training");
 }
 
-/// Trains, and saves a checkpoint every 16 iterations and all losses, from where the last run ended.
+/// Continues from the end of the last run: trains, and saves a checkpoint every 16 iterations, and all losses.
 fn train(folder: &path::Path) {
     let mut rng = rng();
     let mut net = Trained::init(&mut rng);
@@ -579,7 +581,7 @@ fn train(folder: &path::Path) {
     }
 }
 
-/// The other side of the next test.
+/// The process that the next test kills.
 #[test]
 #[ignore = "the test below runs it"]
 fn child() {
@@ -588,7 +590,7 @@ fn child() {
     }
 }
 
-/// Killed (SIGKILL) and continued, again and again, a training ends with the bits of one that ran through: weights,
+/// A training that is killed (SIGKILL) and continued many times ends with the bits of an uninterrupted one: weights,
 /// state of Adam, and all losses.
 #[test]
 fn a_killed_training_continues_to_the_bit() {
@@ -613,7 +615,7 @@ fn a_killed_training_continues_to_the_bit() {
         let mut child = start();
         thread::sleep(Duration::from_micros(u64::from(rng.next_u32() % 60_000)));
         if let Some(status) = child.try_wait().unwrap() {
-            // It was faster: compare, and begin again.
+            // It ended before the kill: compare, and begin again.
             assert!(status.success());
             same();
             ends += 1;

@@ -1,4 +1,4 @@
-//! Nets as C99: the header compiles without a warning, and computes what the crate computes.
+//! Nets as C99: the header compiles without a warning, and its functions give the outputs of the crate.
 
 use chainrule::{
     Affine, BatchNorm, Buffer, Concat, Conv2d, D1, Dense, Elu, Flat, Flatten, Frozen, Gelu,
@@ -37,7 +37,7 @@ fn inputs<const N: usize>(size: f64) -> SMatrix<f64, N, SAMPLES> {
     SMatrix::from_fn(|_, _| size * (f64::from(rng.next_u32()) / 2_f64.powi(31) - 1.0))
 }
 
-/// Headers, a program that calls them one after the other, and what it reads.
+/// Headers, a program that calls them one after the other, and the inputs of this program.
 #[derive(Default)]
 struct Program {
     headers: Vec<(String, String)>,
@@ -69,13 +69,13 @@ impl Program {
         self.input.extend(input);
     }
 
-    /// What the program writes. `None` without a C compiler.
+    /// The output of the program. `None` without a C compiler.
     fn run(self, compiler: &str) -> Option<Vec<u8>> {
         let folder = tempfile::tempdir().unwrap();
         let mut source = String::from("#include <stdio.h>\n");
         for (name, header) in &self.headers {
             fs::write(folder.path().join(name).with_extension("h"), header).unwrap();
-            // Twice, as a header may be.
+            // Twice, because a program may include a header twice.
             writeln!(source, "#include \"{name}.h\"\n#include \"{name}.h\"").unwrap();
         }
         source += &format!("int main(void) {{\n{}    return 0;\n}}\n", self.calls);
@@ -99,7 +99,7 @@ impl Program {
     }
 }
 
-/// Adds a net to the program, and what it must compute for these inputs.
+/// Adds a net to the program, and the outputs that it must compute for these inputs.
 macro_rules! case {
     ($program:ident, $expected:ident, $name:literal, $t:ident, $n:literal, $net:expr, $size:literal, $predict:expr) => {{
         let (net, x) = ($net, inputs::<$n>($size).map(|x| x as $t));
@@ -112,7 +112,7 @@ macro_rules! case {
     }};
 }
 
-/// By the plain loops: they run on dual numbers.
+/// The outputs by the plain loops, which run for dual numbers.
 macro_rules! plainly {
     ($dual:ident $t:ident $layers:ty) => {
         |net: &Net<$t, 7, $layers>, x: &SMatrix<$t, 7, SAMPLES>| {
@@ -125,7 +125,7 @@ macro_rules! plainly {
 fn c_computes_the_same() {
     let (mut program, mut exact, mut close) = (Program::default(), Vec::new(), Vec::new());
     let mut rng = Xoshiro128PlusPlus::seed_from_u64(0);
-    // Piecewise linear: the same bits.
+    // Piecewise linear nets give the same bits.
     let mut named = Net::<f32, 7, Named>::init(&mut rng);
     named.layers.first.bias = SVector::from_fn(|i, _| [0.1, -0.0, 1e-40, -3e8, 0.0][i % 5]);
     case!(program, exact, "named", f32, 7, named, 3.0, plainly!(Dual32 f32 Named));
@@ -156,7 +156,7 @@ fn c_computes_the_same() {
             net.map(Dual32::from_re).predict(&images).map(|y| y.re)
         }
     );
-    // By the functions of math.h.
+    // These nets use the functions of math.h.
     macro_rules! curves {
         ($($layer:ident $single:literal $double:literal;)*) => { $(
             case!(program, close, $single, f32, 4, net::<f32, 4, _>($layer), 20.0, Network::predict);
@@ -247,7 +247,7 @@ fn net<T: chainrule::Number, const N: usize, L: Layer<T, D1<N>, Out: Flat>>(
     Network::new(layer, SumSquaredError)
 }
 
-/// Numbers that have no literal, and what a header holds.
+/// Numbers that have no literal, and the text of a header.
 #[test]
 fn a_header() {
     let bias = SVector::<f32, 3>::new(f32::NAN, f32::NEG_INFINITY, f32::INFINITY);

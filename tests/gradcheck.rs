@@ -25,7 +25,7 @@ fn unwrap(report: Result<Report, Report>) -> Report {
     report.unwrap_or_else(|report| panic!("{report}"))
 }
 
-/// Both losses, with labels and with columns, in f32 and f64; the worst relative error of the dual
+/// Checks both losses, with labels and with columns, in f32 and f64. Returns the worst relative error of the dual
 /// numbers in f64.
 fn check_losses(case: Case) -> f64 {
     fn over<T: Real>(check: &GradCheck, case: &Case) -> f64 {
@@ -78,7 +78,7 @@ impl<T: Number> Parameters<T> for Any<T> {
     }
 }
 
-/// Calls a function of the layer that it is.
+/// Calls a function of the layer in this variant.
 macro_rules! on_kind {
     ($kind:expr, $layer:ident => $call:expr) => {
         match $kind {
@@ -167,13 +167,13 @@ impl<T: Number> Layer<T, D1<4>> for Any<T> {
         on_kind!(kind, layer => {
             backward_of::<T, B, _>(layer, Backward { x, y, cache, scratch, dy, dx });
         });
-        // Its parameters take no part: their gradient is zero.
+        // The other parameters are not used, so their gradient is zero.
         part!(affine.weight).add(|_| {});
         part!(affine.bias).add(|_| {});
     }
 }
 
-/// With the type of the layer that it is, which has the same memory.
+/// The same gradient destination with the type of the layer in this variant, which has the same memory.
 fn forward_of<T: Number, B: BatchSize, P: Purpose, L>(layer: &L, at: Forward<T, D1<4>, L, B, P>)
 where
     L: Layer<T, D1<4>, Out = D1<4>>,
@@ -192,7 +192,7 @@ fn any<T: Number>(kind: u8) -> Any<T> {
     Any { kind: kind % KINDS, affine: Zeros::zeros() }
 }
 
-/// A pair and a triple of these kinds in f32 and f64; the worst relative error in f64.
+/// Checks a pair and a triple of these kinds in f32 and f64. Returns the worst relative error in f64.
 fn check_chains(case: Case, [a, b, c]: [u8; 3], mode: Mode) -> f64 {
     let check = GradCheck::new().at(case).mode(mode);
     unwrap(check.check::<f32, D1<4>, _>(&(any::<f32>(a), any::<f32>(b))));
@@ -216,7 +216,7 @@ fn check_layers(case: Case) -> f64 {
     singles.fold(0.0, f64::max)
 }
 
-/// All of it in `cases` cases; none may be refused, and in f64 none may be off by 10⁻¹¹.
+/// Checks everything in `cases` cases. The check must accept all of them, and in f64 no error may reach 10⁻¹¹.
 fn sweep(cases: u64) {
     let mut worst: f64 = 0.0;
     for n in 0..cases {
@@ -267,12 +267,12 @@ proptest! {
     }
 }
 
-/// At kinks, at ties, and where slopes vanish, a right layer is right.
+/// The check accepts correct layers at kinks, at ties, and at points where slopes vanish.
 #[test]
 fn kinks_ties_and_saturation() {
     let at = |values, margin| Case { seed: 1, batch: 2, values, margin };
     let check = |values, margin| GradCheck::new().at(at(values, margin));
-    // Integers without a margin are zero a third of the time; of two or three equal ones none wins.
+    // Integers without a margin are zero in a third of the cases, and often two or three of them are equal.
     let report = unwrap(check(Values::Integers, 0.0).check::<f64, D1<6>, _>(&Relu));
     let differences = report.checks.iter().find(|c| c.property == "differences").unwrap();
     assert!(differences.unchecked.0 > 0, "{report}");
@@ -297,7 +297,7 @@ fn kinks_ties_and_saturation() {
     }
 }
 
-/// The Hessian of ½·(w·x + b - t)² is (x, 1)·(x, 1)ᵀ; that of a deeper net is checked by differences.
+/// The Hessian of ½·(w·x + b - t)² is (x, 1)·(x, 1)ᵀ. Differences check the Hessian of a deeper net.
 #[test]
 fn hessian_vector_products() {
     let affine = Affine::<f64, 2, 1>::new(Matrix1x2::new(0.5, -1.5), Vector1::new(0.1));
@@ -323,7 +323,7 @@ fn hessian_vector_products() {
         });
         net.gradient(&x, &t)
     });
-    // Differences are off by h² times a third derivative of size 1, and by ε/h = h².
+    // The error of the differences is h² times a third derivative of size 1, plus ε/h = h².
     let numerical = (above.0.weight - below.0.weight) / (2.0 * h);
     assert!((hv.0.weight - numerical).iter().all(|d| d.abs() < 64.0 * h * h));
     let numerical = (above.2.bias - below.2.bias) / (2.0 * h);
@@ -332,7 +332,7 @@ fn hessian_vector_products() {
     );
 }
 
-/// A report says how to run it again: its last line is the expression that made the check.
+/// A report says how to repeat the check: its last line is the expression that made the check.
 #[test]
 fn reports_can_be_reproduced() {
     fn last_line(check: &GradCheck) -> String {
@@ -343,7 +343,7 @@ fn reports_can_be_reproduced() {
         assert!(text.starts_with("gradient check of Affine<f32, 4, 3>, f32: passed"), "{text}");
         text.lines().last().unwrap().to_string()
     }
-    // Each line was printed, and is compiled here.
+    // Each of these lines was printed by a report.
     macro_rules! printed {
         ($($check:expr;)*) => { $(
             let expected = format!("reproduce: {}", stringify!($check));
@@ -357,7 +357,7 @@ fn reports_can_be_reproduced() {
             .mode(Mode::Directional).pass(Pass::Train { key: 18446744073709551615 })
             .tolerance(128.5, "a \"reason\"").per_sample(false).differences(false).keep_parameters();
     }
-    // What was not set is printed too, and the values follow from the line alone.
+    // The line contains the settings that were not set, too, so it determines all values.
     let short = GradCheck::new().seed(7).batch(2);
     let line = "reproduce: GradCheck::new().at(Case { seed: 7, batch: 2, values: Values::Uniform(2.0), margin: 0.01 })";
     assert_eq!(last_line(&short), line);
@@ -365,7 +365,7 @@ fn reports_can_be_reproduced() {
         GradCheck::new().at(Case { seed: 7, batch: 2, values: Values::Uniform(2.0), margin: 0.01 });
     let run = |check: &GradCheck| unwrap(check.check::<f64, D1<4>, _>(&Tanh)).checks;
     assert_eq!(run(&short), run(&whole));
-    // A failure in one of many cases names that case.
+    // If one of many cases fails, the report names it.
     let many = short.check_cases::<f32, D1<4>, _>(&Affine::<f32, 4, 3>::zeros(), 3);
     assert_eq!(unwrap(many).cases, 3);
 }

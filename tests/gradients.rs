@@ -7,13 +7,13 @@ use proptest::{prelude::*, test_runner::FileFailurePersistence};
 use rand::{RngExt, SeedableRng, rngs::Xoshiro128PlusPlus};
 use std::mem::MaybeUninit;
 
-/// The step of a central difference: ∛ε. The formula's error is h²/6·f‴ and that of rounding about
-/// ε/h = h² times what is summed up, so that both are bounded by a multiple of h².
+/// The step of a central difference: ∛ε. The error of the formula is h²/6·f‴. The error of rounding is about
+/// ε/h = h² times the size of the sum. So a multiple of h² bounds both.
 fn step() -> f64 {
     f64::EPSILON.cbrt()
 }
 
-/// How many roundings of ε a sum of a few dozen products may gather.
+/// The largest number of roundings of ε in a sum of a few dozen products.
 const ROUNDINGS: f64 = 64.0;
 
 /// Random numbers from -2 to 2 that f32 can hold, none within a hundredth of the kink at zero.
@@ -25,7 +25,7 @@ fn numbers(seed: u64) -> impl FnMut() -> f64 {
     }
 }
 
-/// Same shape, `f` of each entry.
+/// A batch of the same shape, with `f` of each entry.
 fn map_batch<S: Flat, T: Number, U: Number>(
     x: &S::Batch<T, Dyn>,
     mut f: impl FnMut(T) -> U,
@@ -44,7 +44,7 @@ fn values<T: Number, L: Parameters<T>>(layer: &L) -> Vec<T> {
     all
 }
 
-/// dx and the gradient of the parameters, with whatever was in the memory lent.
+/// dx and the gradient of the parameters, computed in memory that holds other numbers before.
 fn backward<T: Number, In: Flat, L: Layer<T, In>>(
     layer: &L,
     x: &In::Batch<T, Dyn>,
@@ -69,7 +69,7 @@ where
     (In::flat::<T, Dyn>(&dx).to_vec(), values(&grad))
 }
 
-/// `layer` with its numbers changed by `f`, of each one's place.
+/// A copy of `layer` in which `f` has changed each number; `f` also gets the index of the number.
 fn with<L: Parameters<f64> + Clone>(layer: &L, mut f: impl FnMut(usize, &mut f64)) -> L {
     let (mut layer, mut at) = (layer.clone(), 0);
     layer.visit_mut(None, [], &Path::ROOT, &mut |leaf: LeafMut<f64, 0>| {
@@ -87,7 +87,7 @@ fn largest(found: &[f64], terms: impl Fn(usize, f64) -> Vec<f64>) -> f64 {
         let pairs = terms(i, step()).into_iter().zip(terms(i, -step()));
         (dx - pairs.map(|(above, below)| above - below).sum::<f64>() / (2.0 * step())).abs()
     };
-    // Not `f64::max`, which would drop a NaN.
+    // Not `f64::max`, which ignores NaN.
     let all = found.iter().enumerate().map(|(i, &dx)| difference(i, dx));
     all.fold(0.0, |top, d| if top.is_nan() || d <= top { top } else { d })
 }
@@ -107,9 +107,8 @@ where
     L::Out::flat_mut::<f64, Dyn>(&mut dy).fill_with(&mut number);
     let (dx, grad) = backward::<f64, In, _>(&layer, &x, &dy);
 
-    // The function is Σ dy·y. Its size bounds the rounding, and 2 the third derivative of each
-    // layer; h² stands with a sixth of that, so that 64 leaves room for what the weights of a chain,
-    // below 2, make of it.
+    // The function is Σ dy·y. Its size bounds the rounding. The third derivative of each layer is at most 2, and the
+    // formula has a sixth of it times h². So a factor of 64 leaves room for the weights of a chain, which are below 2.
     let outputs = |layer: &L, x: &In::Batch<f64, Dyn>| {
         let trace = Trace::<f64, In, L, Dyn>::new(layer, x, &mut Pass::Predict);
         L::Out::flat::<f64, Dyn>(&trace.y).to_vec()
@@ -162,7 +161,7 @@ where
     y.as_mut_slice().fill_with(&mut number);
     let mut dy = y.map(|_| f64::NAN);
     let loss = criterion.loss(&y, &target, Some(&mut dy));
-    // A mean of `batch` losses: rounded as often as terms are summed, and bent less than twice.
+    // A mean of `batch` losses: one rounding for each term, and a third derivative below 2.
     let tolerance = ROUNDINGS * step() * step() * (loss.abs() + 2.0);
     let worst = largest(dy.as_slice(), |i, h| {
         let mut y = y.clone();
@@ -173,7 +172,7 @@ where
     Ok(())
 }
 
-/// One of the compiled shapes, by number.
+/// One of the compiled shapes, chosen by its number.
 macro_rules! shapes {
     ($shape:expr, $check:ident: $(($($size:literal),+)),+) => {{
         let checks = [$($check::<$($size),+> as fn(usize, u64) -> Result<(), TestCaseError>),+];
@@ -215,7 +214,7 @@ fn losses<const N: usize>(batch: usize, seed: u64) -> Result<(), TestCaseError> 
         t.as_mut_slice().fill_with(|| number().abs());
         t
     };
-    // Of one output the softmax is 1, whatever it is: that loss is refused.
+    // The softmax of one output is always 1, so this loss refuses one output.
     if N > 1 {
         check_loss::<N, _, _>(SoftmaxCrossEntropy, batch, seed, labels)?;
         check_loss::<N, _, _>(SoftmaxCrossEntropy, batch, seed, matrix)?;
@@ -251,7 +250,7 @@ proptest! {
         shapes!(shape, losses: (1), (2), (3), (10))(batch, seed)?;
     }
 
-    /// The sizes at which products go through packed kernels, against the definition.
+    /// Compares products with their definition, at sizes for which the packed kernels are used.
     #[test]
     fn large_products(shape: u8, batch in 6usize..48, seed: u64) {
         shapes!(shape, product: (6, 6), (17, 33), (33, 17), (64, 50), (50, 10), (6, 130))(batch, seed)?;
@@ -322,7 +321,7 @@ fn whole_nets() {
     assert!((a - b).iter().all(|d| d.abs() < tolerance) && a.amax() > 1e-3);
 }
 
-/// A frozen layer hands the gradient on and has none itself; the rest is as without it.
+/// A frozen layer passes the gradient on and has none itself. The other layers get the same gradients as without it.
 #[test]
 fn frozen_layers() {
     let mut rng = Xoshiro128PlusPlus::seed_from_u64(4);

@@ -45,7 +45,7 @@ fn assert_close(case: &str, name: &str, found: &[f64], golden: &[f64]) {
     }
 }
 
-/// Output and gradients of a layer are PyTorch's.
+/// Output and gradients of a layer equal those of PyTorch.
 fn parity<const C: usize, H: Size, W: Size, L>(
     case: &str,
     layer: &L,
@@ -155,7 +155,8 @@ fn pytorch_parity() {
     }
 }
 
-/// In training each image is one of the moved and mirrored ones, and all of these occur; a prediction changes nothing.
+/// In training each image is one of the moved and mirrored images, and all of these occur. A prediction changes
+/// nothing.
 #[test]
 fn augmentation_moves_and_mirrors() {
     type In = Image<1, 3, 4>;
@@ -217,7 +218,7 @@ fn weights_have_the_shapes_of_pytorch() {
     assert!(Filters::<f32, Image<1, 2, 2>, 1>::from_torch(&[0.0; 5]).is_none());
 }
 
-/// A NaN reaches the outputs whose window contains it, and the first NaN of a window gets the slope.
+/// A NaN makes the outputs NaN whose windows contain it, and the first NaN of a window gets the gradient.
 #[test]
 fn nan_is_the_largest() {
     let x = Images::<f64, Image<1, 2, 4>, _>::from([[[

@@ -1,4 +1,4 @@
-//! A layer of 64 MB on a stack of 2 MiB, that of a test's thread, in a debug build.
+//! Builds and trains a layer of 64 MB on the 2 MiB stack of a test thread, in a debug build.
 
 use chainrule::{Affine, D1, Frozen, Network, Optimizer, Sgd, SumSquaredError, Zeros, init};
 use nalgebra::{Const, Dyn, OMatrix};

@@ -1,5 +1,5 @@
-//! The layers and losses beyond the chapter's: PyTorch's values (`goldens/torch_forward.py` made them), gradients of
-//! losses, edges, bad input. The gradients of the layers are checked in `stacks.rs`.
+//! The layers and losses that are not in the book's chapter 5: PyTorch's values (`goldens/torch_forward.py` made them),
+//! gradients of losses, edge cases, bad input. `stacks.rs` checks the gradients of the layers.
 
 use chainrule::{data::Dataset, gradcheck::*, *};
 use nalgebra::{Const, Dyn, Matrix1x2, Matrix2, Matrix2x3, SMatrix, SVector, Vector2, Vector4};
@@ -201,7 +201,7 @@ fn gradients_of_losses() {
     }
 }
 
-/// Far from zero, at kinks, and where something is not a number.
+/// Activations far from zero, at kinks, and for NaN.
 #[test]
 fn edges() {
     fn at<L: Layer<f64, D1<4>, Out = D1<4>>>(layer: L, y: [f64; 4]) {
@@ -210,7 +210,7 @@ fn edges() {
         for (found, y) in found.iter().zip(y) {
             assert!(*found == y || (found.is_nan() && y.is_nan()), "{found} is not {y}");
         }
-        // A NaN stays one on the way back.
+        // The backward pass keeps a NaN.
         let dy = Vector4::repeat(f64::NAN);
         assert!(layer.trace(&Vector4::repeat(0.5)).backward(&dy).0.iter().all(|dx| dx.is_nan()));
     }
@@ -232,7 +232,7 @@ fn edges() {
     at(Dropout::default(), [1000.0, -1000.0, 0.0, nan]);
     assert_eq!(GeluTanh.trace(&Vector2::new(1e300, f64::NEG_INFINITY)).y, Vector2::new(1e300, 0.0));
 
-    // A variance that overflows must not make the output 0.
+    // If the variance overflows, the output must not be 0.
     let large = SMatrix::<f32, 2, 2>::new(1e30, -1e30, -1e30, 1e30);
     assert!(LayerNorm::<f32, 2>::default().trace(&large).y.iter().all(|y| y.is_nan()));
     let mut pass = Pass::train(0, 0, 0);
@@ -243,12 +243,12 @@ fn edges() {
             .iter()
             .all(|y| y.is_nan())
     );
-    // One sample has no variance; a prediction needs none.
+    // One sample has no variance, but a prediction needs none.
     let one = Vector2::new(1.0, 2.0);
     let trace =
         Trace::<f64, D1<2>, _, Const<1>>::new(&BatchNorm::<f64, 2>::default(), &one, &mut pass).y;
     assert!(trace.iter().all(|y| y.is_nan()));
-    // A constant feature gives the bias.
+    // For a constant feature the output is the bias.
     let same = SMatrix::<f64, 1, 3>::repeat(5.0);
     let layer = BatchNorm::<f64, 1> { bias: SVector::<f64, 1>::new(7.0), ..BatchNorm::default() };
     assert_eq!(
@@ -271,7 +271,7 @@ fn dropout_drops_by_its_rate() {
     for (rate, expected) in [(None, 0.5), (Some(0.3), 0.3), (Some(0.0), 0.0), (Some(1.0), 1.0)] {
         let y = drop(rate, 1);
         let dropped = y.iter().filter(|&&y| y == 0.0).count() as f64 / 20_000.0;
-        // Four standard deviations of a share of 20,000.
+        // Four standard deviations of the share in 20,000 numbers.
         assert!((dropped - expected).abs() < 4.0 * (0.25_f64 / 20_000.0).sqrt(), "{dropped}");
         assert!(y.iter().all(|&y| y == 0.0 || y == 3.0 * (1.0 / (1.0 - expected))));
         assert_eq!(y, drop(rate, 1));
@@ -291,7 +291,7 @@ fn dropout_drops_by_its_rate() {
     assert!(y.iter().zip(&drop(None, 1)).all(|(&a, &b)| f64::from(a) == b));
 }
 
-/// What cannot be right is NaN.
+/// Wrong targets give NaN.
 #[test]
 fn impossible_targets() {
     let y = Matrix2x3::new(1.0, 2.0, 3.0, 4.0, 5.0, 6.0);
@@ -329,7 +329,7 @@ fn impossible_targets() {
     let ignoring = CrossEntropy { ignore: Some(9), ..entropy };
     assert!(ignoring.loss(&y, &[9, 9, 9], Some(&mut dy)).is_nan());
     assert!(entropy.loss(&y, &[0, 9, 1], None).is_nan());
-    // An ignored sample may be anything.
+    // An ignored sample may have any scores.
     assert_eq!(ignoring.loss(&nan, &[0, 9, 1], Some(&mut dy)), {
         let rest = Matrix2::from_columns(&[y.column(0), y.column(2)]);
         entropy.loss(&rest, &[0, 1], None)
@@ -343,7 +343,7 @@ fn impossible_targets() {
     assert!(weighted.loss(&y, &(labels, [1.0; 3]), None).is_finite());
 }
 
-/// Weights ride in a data set; a sample of weight 2 is one that is there twice.
+/// A data set carries the weights of samples. A sample of weight 2 counts like two samples.
 #[test]
 fn weights_of_samples() {
     type Net<E> = Network<f64, D1<2>, Affine<f64, 2, 2>, E>;
@@ -373,7 +373,7 @@ fn standardize_refuses_bad_data() {
     assert_eq!(fit(&[[0.1, 2.0], [0.1, 3.0], [0.1, 3.0]]), Err(Constant { feature: 0 }));
     assert_eq!(fit(&[[0.1, 2.0]]), Err(Constant { feature: 0 }));
     assert_eq!(fit(&[[0.1, 1.7e308], [0.2, 1.7e308], [0.3, -1.7e308]]), Err(Range { feature: 1 }));
-    // Squares that over- or underflow are no obstacle.
+    // The result is right although squares overflow or underflow.
     let scaled = fit(&[[1e-300, 1e300], [3e-300, 3e300]]).unwrap();
     assert!((scaled.std.0[0] - 1e-300).abs() < 1e-315 && (scaled.std.0[1] - 1e300).abs() < 1e285);
 
@@ -392,7 +392,7 @@ fn standardize_refuses_bad_data() {
     assert_eq!(net.layers.0, before);
 }
 
-/// First weights of a net of all of them, and what `init_weights` leaves as it is.
+/// The first weights of a net with all these layers, and the values that `init_weights` does not change.
 #[test]
 fn first_values_and_settings() {
     type Layers = (
@@ -420,7 +420,8 @@ fn first_values_and_settings() {
     assert!(source.contains("0.1,") && source.contains("::chainrule::Repeat<"), "{source}");
 }
 
-/// Each scheme has its variance, in f32 as in f64; uniform ones keep their limits; orthogonal ones are.
+/// Each scheme has its variance, in f32 and in f64. Uniform weights stay within their limits, and orthogonal weights
+/// are orthogonal.
 #[test]
 fn initialisers() {
     const R: usize = 60;

@@ -1,5 +1,5 @@
-//! The chapter's training on MNIST, where the files are; see the README for how to get them. The
-//! folder is that of the variable `CHAINRULE_MNIST`, or one beside the checkout.
+//! The training of chapter 5 on MNIST, if the files are there; the README says how to get them. The
+//! variable `CHAINRULE_MNIST` names the folder; the default is one beside the checkout.
 
 use chainrule::{
     Adam, Affine, D1, Dropout, Network, Number, Relu, Sgd, SoftmaxCrossEntropy, Trainer, Training,
@@ -19,7 +19,7 @@ fn folder() -> Option<PathBuf> {
     there.then_some(folder)
 }
 
-/// The whole run of the chapter; `cargo test --release --test mnist -- --ignored`.
+/// The whole training of chapter 5; `cargo test --release --test mnist -- --ignored`.
 #[test]
 #[ignore = "takes a minute"]
 fn ends_where_the_book_does() {
@@ -76,8 +76,8 @@ fn learns_as_the_book_does() {
             losses.push(progress.loss);
         })
         .unwrap();
-    // The book's three runs begin at a loss of 2.3013 to 2.3016 (after the first update), and stand
-    // at 90.7 to 90.9 % after 600 more; their spread is 0.2 %, allowed are five times that.
+    // The book's three runs begin at a loss of 2.3013 to 2.3016 (after the first update), and reach
+    // 90.7 to 90.9 % after 600 more. Their spread is 0.2 %; the test allows five times that.
     assert!((losses[0] - 10f32.ln()).abs() < 0.01, "{}", losses[0]);
     let accuracy = net.accuracy_on(&test, Dyn(256));
     assert!((0.897..0.919).contains(&accuracy), "{accuracy}");

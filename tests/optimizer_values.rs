@@ -1,5 +1,5 @@
-//! Every optimizer against PyTorch and against the book, by numbers that `tests/goldens/optimizers.py` made; the
-//! optimizer check on each of them; schedules, groups, clipping, and settings that are refused.
+//! Compares every optimizer with PyTorch and with the book, by numbers that `tests/goldens/optimizers.py` made. Also:
+//! the optimizer check on each of them; schedules, groups, clipping, and settings that are refused.
 
 use chainrule::{gradcheck::check_optimizer, schedule::*, *};
 use nalgebra::{Const, Matrix2x3, Matrix3x2, RowVector3, SVector, Vector1, Vector2, Vector3};
@@ -49,10 +49,10 @@ fn with<R, G, const N: usize>(
     optimizer
 }
 
-/// PyTorch's baseline. 1,001 steps add some roundings each, of 1.1e-16 at random signs: far below 1e-12 unless the
-/// net amplifies them. It does in `rmsprop-decay`, around whose minimum the gradient changes its sign at every
-/// step: there PyTorch's own numbers change by 1.6e-12 if one first weight changes in its last place, and here
-/// more than one number is rounded otherwise.
+/// Compares with PyTorch. Each of 1,001 steps adds some roundings of 1.1e-16 with random signs: far below 1e-12 unless
+/// the net amplifies them. It does in `rmsprop-decay`, where the gradient changes its sign at every step around the
+/// minimum. There PyTorch's own numbers change by 1.6e-12 if one first weight changes in its last place, and here
+/// more than one number is rounded differently.
 #[test]
 fn the_baseline_of_pytorch() {
     let l2 = Decay::L2All::<f64>;
@@ -115,8 +115,8 @@ fn the_baseline_of_pytorch() {
     }
 }
 
-/// Chapter 6.1: the paths on x²/20 + y². To 1e-14 of the distance at which they begin, which is 30 steps of
-/// three roundings, each of 1.1e-16.
+/// Chapter 6.1: the paths on x²/20 + y². The tolerance is 1e-14 of the distance at which they begin: 30 steps with
+/// three roundings of 1.1e-16 each.
 #[test]
 fn the_paths_of_the_book() {
     let cases: [(&str, Box<Plane>); 6] = [
@@ -138,8 +138,9 @@ fn the_paths_of_the_book() {
     }
 }
 
-/// 200 learning rates against PyTorch's. Each is at most four roundings away on either side, 8 × 1.1e-16. Where it
-/// comes from a cosine, 1 + cos φ has an error of one rounding of 1, so that is measured by the largest rate.
+/// Compares 200 learning rates with PyTorch's. Each has at most four roundings here and four there, 8 × 1.1e-16. If the
+/// rate comes from a cosine, 1 + cos φ has an error of one rounding of 1, so the tolerance is relative to the largest
+/// rate.
 #[test]
 fn rates_follow_pytorch() {
     let warm_up = WarmUp { steps: 30, first: 0.1 };
@@ -162,15 +163,15 @@ fn rates_follow_pytorch() {
     follow("cosine", &Cosine { steps: 200, last: 0.01 }, true);
     follow("one-cycle", &OneCycle::new(200), true);
     follow("then", &then, true);
-    // They stay where they end.
+    // After the last step the rate is constant.
     assert_eq!(Cosine { steps: 10, last: 0.25 }.factor(1000), 0.25);
     let last: f64 = OneCycle::new(10).factor(1000);
     assert!((last - 4e-6).abs() < 1e-20);
     assert_eq!((|_| 0.5).factor(7), 0.5);
 }
 
-/// A scheduled optimizer takes the steps of one whose rate is set by hand, and so does plain descent, by its
-/// fast way too.
+/// An optimizer with a schedule takes the same steps as one whose rate is set by hand. `Sgd` does so in fused steps,
+/// too.
 #[test]
 fn a_schedule_changes_the_rate() {
     fn check<R, W, const N: usize>(mut scheduled: Falling<R, N>)
@@ -203,7 +204,7 @@ fn a_schedule_changes_the_rate() {
     check(Adam::new(0.1).clip_norm(1e-3).schedule(falling as fn(u64) -> f64));
 }
 
-/// Settings by name: the paths of the net, whole or in part.
+/// Settings for parameters chosen by name, with the whole path or a part of it.
 #[test]
 fn groups_by_name() {
     let mut layers = Layers::zeros();
@@ -223,7 +224,7 @@ fn groups_by_name() {
     assert!(layers.0.weight.iter().all(|&w| w == 0.75));
 }
 
-/// Biases and what has one column have no decay, unless all have.
+/// Biases and parameters of one column have no decay, unless all parameters have.
 #[test]
 fn decay_spares_biases() {
     let decayed = |decay| {
@@ -243,7 +244,7 @@ fn decay_spares_biases() {
     }
 }
 
-/// The gradient is cut in each part of a parameter, before momentum and decay see it.
+/// Clipping changes the gradient in each part of a parameter, before momentum and decay use it.
 #[test]
 fn clipping() {
     let mut weight = SVector::<f64, 150>::zeros();
@@ -268,12 +269,12 @@ fn clipping() {
     assert_eq!(weight, Vector2::new(1.0, 2.0));
 }
 
-/// Wrong in one of three ways.
+/// A rule that is wrong in one of three ways.
 #[derive(Clone)]
 struct Wrong {
-    /// Takes the mean of a piece, which is another one in a whole step.
+    /// Uses the mean of a piece, which differs in a whole step.
     depends_on_the_piece: bool,
-    /// Counts steps by itself, so that a restored optimizer begins again.
+    /// Counts steps by itself, so that a restored optimizer begins at step 0.
     counts: Option<f64>,
     rate: f64,
 }
@@ -295,7 +296,7 @@ impl Rule<f64, 1> for Wrong {
     }
 }
 
-/// The optimizer check finds what is wrong, and names it.
+/// The optimizer check finds each fault and names it.
 #[test]
 fn wrong_optimizers_are_found() {
     let right = Wrong { depends_on_the_piece: false, counts: None, rate: 0.01 };
@@ -322,7 +323,7 @@ macro_rules! check {
     };
 }
 
-/// The optimizer check, with what each refuses.
+/// The optimizer check on each optimizer, with the settings that it refuses.
 #[test]
 fn every_optimizer_keeps_the_contract() {
     for rate in [0.0, -0.1, f64::NAN, f64::INFINITY] {

@@ -1,5 +1,5 @@
-//! Optimizers as an author outside the crate writes them, and what holds for all of them: fused or whole, any
-//! parts, errors, state, memory.
+//! Optimizers as an author outside the crate writes them, and properties of all optimizers: fused and whole steps, all
+//! kinds of parameters, errors, state, memory.
 
 use chainrule::{data::Dataset, *};
 use layers::{Squares, Sum};
@@ -71,7 +71,7 @@ impl<T: Number> Rule<T, 2> for Adam<T> {
     }
 }
 
-/// The same rule by a whole gradient.
+/// The same rule as a `Whole` one.
 #[derive(Clone)]
 struct Unfused<R>(R);
 
@@ -112,7 +112,7 @@ impl<T: Number> Rule<T, 0> for Clipped<T> {
     }
 }
 
-/// W ← W - η·(dW + λ·W), for whatever it is given.
+/// W ← W - η·(dW + λ·W), for every parameter that it gets.
 struct Decaying {
     rate: f64,
     decay: f64,
@@ -164,7 +164,7 @@ fn state<T: Number, L: Parameters<T>>(
 type Mlp<T> = (Affine<T, 3, 5>, Tanh, Affine<T, 5, 2>);
 type MlpNet<T> = Network<T, D1<3>, Mlp<T>, SumSquaredError>;
 
-/// All types are inferred, and it learns.
+/// The compiler infers all types, and the net learns.
 #[test]
 fn in_a_training_loop() {
     let mut net = MlpNet::<f32>::init(&mut rng(0));
@@ -186,7 +186,7 @@ fn in_a_training_loop() {
     assert_eq!((adam.steps(), work.step), (300, 400));
 }
 
-/// Fused and whole from the same start: the same losses, parameters and state. (`==` takes 0 and -0 for equal.)
+/// Fused and whole steps from the same start give the same losses, parameters and state. (For `==`, 0 equals -0.)
 fn same<T, L, R, B, const I: usize, const O: usize, const N: usize>(layers: L, rule: &R, size: B)
 where
     T: Number,
@@ -233,8 +233,8 @@ fn init<T: Number, L: Layer<T, D1<I>> + Zeros, const I: usize>() -> L {
     layers
 }
 
-/// 32 KiB are the largest piece: of these layers some are less, some are cut in 64, 16 or 4 columns, some in
-/// single ones.
+/// The largest piece has 32 KiB. Some of these layers are smaller, some are cut into pieces of 64, 16 or 4 columns, and
+/// some into single columns.
 fn all_sizes<T: Number>() {
     for samples in [1, 7, 128, 300] {
         let size = Dyn(samples);
@@ -260,7 +260,7 @@ fn fused_and_whole_in_f64() {
     all_sizes::<f64>();
 }
 
-/// Frozen parts, statistics, boxes, arrays, chance, gradients by `add` and by `columns`, in pieces too.
+/// Frozen parts, statistics, boxes, arrays, random layers, and gradients by `add` and by `columns`, in pieces too.
 type Parts = (
     Frozen<Affine<f64, 6, 8>>,
     BatchNorm<f64, 8>,
@@ -284,7 +284,7 @@ fn fused_and_whole_with_all_kinds_of_parts() {
     }
 }
 
-/// A rule that decays all that it is given leaves frozen weights as they are, and statistics to their layer.
+/// A rule that decays all parameters that it gets does not change frozen weights or statistics.
 #[test]
 fn frozen_weights_and_statistics_are_no_business_of_a_rule() {
     type Layers = (
@@ -315,17 +315,18 @@ fn frozen_weights_and_statistics_are_no_business_of_a_rule() {
     assert_ne!(start.1.running_mean, still.1.running_mean);
     for [start, end] in [train(rule()), train(Unfused(rule()))] {
         assert_eq!((end.0, end.2), (start.0, start.2));
-        // The layer before is frozen: its outputs, and their moments, are the same for any rule.
+        // The layer before is frozen, so its outputs and their moments are the same for any rule.
         assert_eq!(
             (end.1.running_mean, end.1.running_var),
             (still.1.running_mean, still.1.running_var)
         );
-        // (1 - 0.1)⁵⁰ = 0.005, and what keeps the weights from it is the gradient.
+        // Decay alone would leave (1 - 0.1)⁵⁰ = 0.005 of the weights; the gradient prevents that.
         assert!(end.3.weight.norm() < 0.5 * start.3.weight.norm());
     }
 }
 
-/// Two micro-batches add up to both their steps; a frozen layer takes none and predicts by what it has.
+/// Two micro-batches add up to the steps of both. A frozen layer takes no step and predicts with its present
+/// statistics.
 #[test]
 fn statistics_add_up() {
     type Layers = (BatchNorm<f64, 2>, Frozen<BatchNorm<f64, 2>>);
@@ -341,12 +342,12 @@ fn statistics_add_up() {
     net.accumulate(&b, &b, &mut work);
     Sgd::new(1e-300).step(&mut net.layers, &work.grad).unwrap();
     assert_eq!(net.layers.0.running_mean.0, SVector::<f64, 2>::repeat((8.0 - 24.0) / 2.0));
-    // Each from a variance of 1 to 0, half the way.
+    // Each step moves the variance from 1 half the way to 0.
     assert_eq!(net.layers.0.running_var.0, SVector::<f64, 2>::zeros());
     assert_eq!(net.layers.1, frozen);
 }
 
-/// Interrupted, and continued by a new optimizer with the state restored by leaf name.
+/// A training is interrupted, and a new optimizer continues it with the state restored by leaf name.
 #[test]
 fn state_is_restored_by_name() {
     type Net = Network<f64, D1<6>, Parts, SumSquaredError>;
@@ -391,7 +392,7 @@ fn state_is_restored_by_name() {
     check(Adam::new::<()>(0.01).rule);
 }
 
-/// An optimizer chosen at run time gives the bits of the same one by its type.
+/// An optimizer chosen at run time gives the same bits as this optimizer by its type.
 #[test]
 fn chosen_at_run_time() {
     fn train<O: Optimizer<f32, Mlp<f32>>>(mut optimizer: O) -> (Vec<f32>, u64) {
@@ -417,7 +418,7 @@ fn chosen_at_run_time() {
     assert!(sgd != momentum && momentum != adam);
 }
 
-/// The norm of a step is that of the clipped gradient, and its direction that of the gradient.
+/// The norm of a step is that of the clipped gradient, and its direction is that of the gradient.
 #[test]
 fn clipped_by_the_norm_of_all() {
     let mut net = MlpNet::<f64>::init(&mut rng(0));
@@ -434,7 +435,7 @@ fn clipped_by_the_norm_of_all() {
         let step = rate * largest * g / norm;
         assert!((start - end - step).abs() <= 8.0 * f64::EPSILON * (step.abs() + 1.0));
     }
-    // What is below the limit is plain descent.
+    // Below the limit the step is plain SGD.
     clipped.rule.largest = 1e9;
     let mut plain = net.clone();
     clipped.train_step(&mut net, &x, &t, &mut work).unwrap();
@@ -443,7 +444,7 @@ fn clipped_by_the_norm_of_all() {
     assert_eq!(net.layers, plain.layers);
 }
 
-/// A loss whose value is finite while the gradient is not, at one output of one sample.
+/// A loss with a finite value, but with a gradient that is not finite at one output of one sample.
 #[derive(Clone, Copy, Debug, Default)]
 struct Lies {
     at: usize,
@@ -473,7 +474,7 @@ fn all<E, O: Optimizer<f64, Mlp<f64>>, B: BatchSize>(
     (numbers(&net.layers), state, optimizer.steps(), work.step, work.seed)
 }
 
-/// A loss that is not finite, and a batch of no samples, change nothing.
+/// A step changes nothing if the loss is not finite or the batch has no samples.
 #[test]
 fn steps_that_cannot_be_right_change_nothing() {
     fn check<O: Optimizer<f64, Mlp<f64>>>(mut optimizer: O) {
@@ -496,7 +497,7 @@ fn steps_that_cannot_be_right_change_nothing() {
         let found = optimizer.train_step(&mut net, &batch(Dyn(0), 0), &batch(Dyn(0), 0), &mut work);
         assert_eq!(found, Err(StepError::EmptyBatch));
         assert!(all(&net, &optimizer, &work) == before);
-        // The next good step is as if there had been no bad one.
+        // The next good step gives the same as without the failed one.
         optimizer.train_step(&mut net, &x, &t, &mut work).unwrap();
         assert_eq!((optimizer.steps(), work.step), (2, 2));
     }
@@ -508,7 +509,7 @@ fn steps_that_cannot_be_right_change_nothing() {
     check(boxed);
 }
 
-/// A gradient that is not finite under a finite loss: a whole step changes nothing, a fused one says so.
+/// A gradient that is not finite although the loss is: a whole step changes nothing, a fused step reports the error.
 #[test]
 fn gradients_that_are_not_finite() {
     type Net = Network<f64, D1<3>, Mlp<f64>, Lies>;
@@ -525,7 +526,7 @@ fn gradients_that_are_not_finite() {
     for with in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
         for at in [0, 7, 17] {
             let lies = Lies { at, with };
-            // The last layer's gradient is not finite, and so is that of the first, which comes first.
+            // The gradients of the last and of the first layer are not finite; the error names the first.
             let error = Err(StepError::Gradient { leaf: Some(0), name: Some("weight") });
             assert_eq!(step(Descent::new(Unfused(Sgd { rate: 0.1 })), lies), (error, true));
             assert_eq!(step(Descent::new(Unfused(Adam::new::<()>(0.1).rule)), lies), (error, true));
@@ -538,7 +539,7 @@ fn gradients_that_are_not_finite() {
             assert_eq!(step(Adam::new(0.1), lies).0, error, "{lies:?}");
         }
     }
-    // By hand too.
+    // Also in a step by hand.
     let (mut layer, mut bad) = (Affine::<f64, 2, 1>::zeros(), Affine::zeros());
     bad.bias[0] = f64::NAN;
     let mut adam = Adam::new(0.1);
@@ -547,7 +548,7 @@ fn gradients_that_are_not_finite() {
     assert_eq!((layer, adam.steps()), (Affine::zeros(), 0));
 }
 
-/// One bad label stops a training, with its iteration, and the weights are those of the step before.
+/// One bad label stops a training. The error has the iteration, and the weights are those of the step before.
 #[test]
 fn a_training_stops_where_it_goes_wrong() {
     type Net = TwoLayerNet<f64, 3, 4, 2>;
@@ -579,7 +580,7 @@ fn a_training_stops_where_it_goes_wrong() {
 
 type Tree = <Mlp<f32> as Parameters<f32>>::Gradient;
 
-/// All settings in a `static`, with the state; and what it takes, known to the compiler.
+/// An optimizer with all settings and state in a `static`, and its memory as a constant.
 static ADAM: Mutex<Descent<Adam<f32>, Tree, 2>> =
     Mutex::new(Descent::with(Adam { rate: 0.01, betas: [0.9, 0.999], parts: [1.0; 2] }));
 static WORK: Mutex<Workspace<f32, D1<3>, Mlp<f32>, Const<8>, Fused>> =
@@ -601,7 +602,7 @@ fn in_a_static() {
 
     let parameters = 3 * 5 + 5 + 5 * 2 + 2;
     assert_eq!((NEED.parameters, NEED.gradient), (4 * parameters, 0));
-    // Two states; rate, two betas, what is left of them at the step; the number of steps.
+    // Two states; the rate, two betas, their bias corrections at the step; the number of steps.
     assert_eq!(NEED.optimizer, 4 * (2 * parameters + 5) + 4 + 8);
     const WHOLE: Memory = MlpNet::<f32>::memory::<Unfused<Adam<f32>>, _, 8>();
     assert_eq!((WHOLE.gradient, WHOLE.optimizer), (4 * parameters, NEED.optimizer));

@@ -1,4 +1,4 @@
-//! What an author outside the crate builds on it: containers, nets as structs
+//! Code that an author outside the crate writes: containers, nets as structs
 //! with named fields, other scalars, threads. The layers are in `layers/mod.rs`.
 
 use chainrule::*;
@@ -70,8 +70,8 @@ fn names_roles_and_counts() {
     );
 }
 
-/// One forward pass on dual numbers is the exact derivative in one direction; backpropagation
-/// gives the same, chance, containers and frozen parts included.
+/// One forward pass on dual numbers gives the exact derivative in one direction. Backpropagation gives the same, also
+/// with random layers, containers and frozen parts.
 #[test]
 fn dual_numbers_agree_with_backpropagation() {
     let net = net();
@@ -81,11 +81,11 @@ fn dual_numbers_agree_with_backpropagation() {
     for pass in [Pass::Predict, Pass::train(3, 0, 0)] {
         let mut trace = Trace::new(&net.layers, &x, &mut pass.clone());
         let (dx, grad) = trace.backward(&weights);
-        // A second time it finds the same.
+        // A second backward pass gives the same.
         let again = trace.backward(&weights);
         assert_eq!((dx, numbers(&grad)), (again.0, numbers(&again.1)));
 
-        // A random direction for the input and for all parameters that learn.
+        // A random direction for the input and for all weights.
         let (mut along, mut layers) = (0.0, net.layers.clone());
         let mut directions = Vec::new();
         layers.visit_mut(Some(&grad), [], &Path::ROOT, &mut |leaf: LeafMut<f64, 0>| {
@@ -109,7 +109,7 @@ fn dual_numbers_agree_with_backpropagation() {
     }
 }
 
-/// Chance comes from the pass alone.
+/// All random numbers come from the pass.
 #[test]
 fn passes_decide_what_is_drawn() {
     let x = SVector::<f64, 100>::repeat(1.0);
@@ -130,7 +130,7 @@ fn passes_decide_what_is_drawn() {
     );
 }
 
-/// Layers that know nothing of descent, in a chain that does: the same bits as a gradient and a step.
+/// A fused step over layers of other crates gives the same bits as a gradient and a step.
 #[test]
 fn a_step_in_one_is_a_gradient_and_a_step() {
     type Layers = (Affine<f64, 6, 6>, AutoEncoder<Encoder, Decoder>);
@@ -149,7 +149,7 @@ fn a_step_in_one_is_a_gradient_and_a_step() {
     assert_ne!(numbers(&in_two.layers), start);
 }
 
-/// A net is shared by threads, each with a workspace of its own.
+/// Threads share a net; each has its own workspace.
 #[test]
 fn threads_share_a_net() {
     let (net, x) = (net(), inputs());
@@ -161,7 +161,7 @@ fn threads_share_a_net() {
     });
 }
 
-/// A last batch that is shorter, in the memory of the others: the same bits as in new memory.
+/// A shorter last batch in the memory of the other batches gives the same bits as in new memory.
 #[test]
 fn batches_of_changing_size() {
     let (mut net, mut other, mut sgd) = (net(), net(), Sgd::new(0.02));

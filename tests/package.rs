@@ -46,7 +46,7 @@ fn licences_and_rust_versions() {
     while let Some(id) = next.pop() {
         let node = nodes.iter().find(|node| node["id"] == *id).unwrap();
         if seen.insert(id) {
-            // Without what only tests and examples need.
+            // Leave out the crates that only tests and examples need.
             let used =
                 |dep: &&Value| list(&dep["dep_kinds"]).iter().any(|kind| kind["kind"] != "dev");
             let deps = list(&node["deps"]);

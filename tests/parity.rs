@@ -1,4 +1,4 @@
-//! The book's printed numbers, and forward values of every layer and loss against goldens, which
+//! Compares with the numbers that the book prints, and forward values of every layer and loss with goldens, which
 //! `tests/goldens/make.py` made with NumPy.
 
 use chainrule::{data::Dataset, node::*, *};
@@ -61,10 +61,10 @@ fn layers() {
     // the smallest normal number they are absolute.
     check::<1, _>("sigmoid", &Sigmoid, 4.0, f64::MIN_POSITIVE);
     check::<1, _>("tanh", &Tanh, 3.0, f64::MIN_POSITIVE);
-    // At -1.5 the normal distribution, 0.067, is exact to the rounding of 1.
+    // At -1.5 the normal distribution is 0.067, with an error of one rounding of 1.
     check::<1, _>("gelu", &Gelu, 20.0, f64::MIN_POSITIVE);
     check::<1, _>("softplus", &Softplus, 4.0, f64::MIN_POSITIVE);
-    // The exponential of a difference of size 15 turns its rounding into 15 of its own.
+    // The exponential of a difference of size 15 multiplies the rounding of the difference by 15.
     check::<4, _>("softmax", &Softmax, 20.0, f64::MIN_POSITIVE);
 }
 
@@ -75,7 +75,7 @@ fn losses() {
         let (x, t) = (batch::<4>(&golden["x"]), batch::<4>(&golden["t"]));
         let mut dy = x.clone();
         let loss = SoftmaxCrossEntropy.loss(&x, &t, Some(&mut dy));
-        // As for softmax; the logarithm makes a relative error an absolute one.
+        // As for softmax; the logarithm turns a relative error into an absolute one.
         assert_close(&[loss], &golden["loss"], 20.0, 0.0);
         assert_close(dy.as_slice(), &golden["dy"], 20.0, 1.0);
         assert_eq!(loss, SoftmaxCrossEntropy.loss(&x, &t, None));
@@ -112,7 +112,7 @@ fn price_graphs() {
     assert_close(&found, &[715.0, 2.2, 110.0, 3.3, 165.0, 650.0], 2.0, 0.0);
 }
 
-/// Chapters 3.2.4, 3.5 and 4.2: what the book prints to as many digits as these.
+/// Chapters 3.2.4, 3.5 and 4.2: the numbers that the book prints, with the same digits.
 #[test]
 fn printed_values() {
     let x = Vector3::new(-1.0, 1.0, 2.0);
@@ -150,7 +150,7 @@ fn printed_values() {
     assert_eq!(grad.bias, Vector3::new(5.0, 7.0, 9.0));
 }
 
-/// Far from zero nothing overflows, and what is not a number stays none.
+/// Far from zero nothing overflows, and a NaN stays a NaN.
 #[test]
 fn honest_numbers() {
     let scores = Vector2::new(1000.0, -1000.0);
@@ -158,7 +158,7 @@ fn honest_numbers() {
     assert_eq!(SoftmaxCrossEntropy.loss(&scores, &[1], Some(&mut dy)), 2000.0);
     assert_eq!(dy, Vector2::new(1.0, -1.0));
     assert_eq!(SoftmaxCrossEntropy.loss(&scores, &[0], None), 0.0);
-    // A small remainder is not rounded away.
+    // Rounding does not lose a small remainder.
     let sure = SoftmaxCrossEntropy.loss(&Vector2::new(50.0, 0.0), &[0], None);
     assert!((sure / (-50f64).exp() - 1.0).abs() < 1e-15);
 
@@ -192,7 +192,7 @@ fn honest_numbers() {
     let one = Vector2::repeat(1.0);
     assert_eq!([gelu.backward(&one).0, softplus.backward(&one).0], [slopes; 2]);
 
-    // Kinks and ties are the book's.
+    // Kinks and ties as in the book.
     assert_eq!(
         Relu.trace(&Vector2::new(0.0, -0.0)).backward(&Vector2::repeat(1.0)).0,
         Vector2::zeros()
@@ -202,8 +202,8 @@ fn honest_numbers() {
     assert_eq!(net.accuracy(&Vector2::repeat(f64::NAN), &[0]), 0.0);
 }
 
-/// Logarithms are taken for some samples at once: a batch is the mean of its samples all the same, and
-/// one that is NaN makes it so wherever it stands.
+/// The loss takes the logarithms of several samples at once. Still the loss of a batch is the mean over its samples,
+/// and a NaN in any sample makes it NaN.
 #[test]
 fn cross_entropy_of_many() {
     for samples in [1, 15, 16, 17, 35] {
@@ -229,8 +229,7 @@ fn cross_entropy_of_many() {
     }
 }
 
-/// What cannot be right is NaN, and no panic: labels that are no class, targets that are too many
-/// or too few.
+/// Wrong targets give NaN and no panic: labels that are not a class, too many targets, too few.
 #[test]
 fn impossible_targets() {
     let y = batch::<2>(&[1.0, 2.0, 3.0, 4.0]);
@@ -252,7 +251,7 @@ fn impossible_targets() {
     assert!(error.is_nan() && dy.iter().all(|dy| dy.is_nan()));
     let error: f64 = SumSquaredError.loss(&long, &y, None);
     assert!(error.is_nan());
-    // The softmax of one output is 1, and that output the largest, whatever it is.
+    // The softmax of one output is always 1, and that output is always the largest.
     let one = batch::<1>(&[1.0, -2.0]);
     let mut dy = one.clone();
     assert!(SoftmaxCrossEntropy.loss(&one, &vec![0, 0], Some(&mut dy)).is_nan());

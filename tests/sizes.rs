@@ -1,4 +1,5 @@
-//! Sizes that disagree are NaN, never a number that could be right; and what does not run need not be asked.
+//! If sizes disagree, the result is NaN and never a number that could be right. Also: backward passes that nobody needs
+//! do not run.
 
 use chainrule::*;
 use nalgebra::{Const, Dyn, SMatrix};
@@ -40,13 +41,14 @@ fn a_gradient_for_another_batch() {
         assert_eq!(y, net.predict(&x));
         assert!(dx.ncols() == 4 && all_nan(&dx) && leaves_are_nan(&gradient), "{samples}");
     }
-    // The right one is a number.
+    // With the right size the result is a number.
     let (y, dx, gradient) = net.vjp(&x, &columns(4));
     assert!(y.iter().chain(&dx).all(|number| number.is_finite()));
     assert!(gradient.0.weight.iter().chain(&gradient.2.bias).all(|number| number.is_finite()));
 }
 
-/// One layer, called with an output, a gradient on it, and a gradient on the input, of sizes of their own.
+/// One layer, called with an output, a gradient on it, and a gradient on the input, each with its own number of
+/// samples.
 fn forward<L: Layer<f64, D1<3>>>(layer: &L, x: usize, y: usize) -> Vec<f64>
 where
     L::Out: Flat,
@@ -117,7 +119,7 @@ fn a_backward_pass_for_another_batch() {
     check("softmax", Softmax);
 }
 
-/// Plain descent by a whole gradient, which stays in the workspace.
+/// Plain SGD as a `Whole` rule, which leaves the gradient in the workspace.
 struct Plain;
 
 impl Rule<f64, 0> for Plain {
@@ -128,7 +130,7 @@ impl Rule<f64, 0> for Plain {
     }
 }
 
-/// What a training step leaves in the workspace is its gradient, and the next is added to it once.
+/// A training step leaves its gradient in the workspace, and `accumulate` adds the next gradient to it once.
 #[test]
 fn accumulation_after_a_step() {
     type Layers = (Affine<f64, 2, 3>, Identity, Affine<f64, 3, 2>);
@@ -185,7 +187,7 @@ fn backward_passes(f: impl FnOnce()) -> usize {
     BACKWARD.get() - before
 }
 
-/// A frozen body in front goes back only where the gradient on the input is wanted.
+/// The backward pass runs through frozen first layers only if the caller needs the gradient on the input.
 #[test]
 fn a_frozen_front_does_not_go_back() {
     type A<const I: usize, const O: usize> = Affine<f64, I, O>;

@@ -1,5 +1,5 @@
-//! The gradient check on each layer, and on random stacks of all layers. The kind of a layer is chosen at run time, so
-//! that a stack is a value and not a type, and few types are compiled.
+//! The gradient check on each layer, and on random stacks of all layers. The tests choose the kind of a layer at run
+//! time. So a stack is a value and not a type, and rustc compiles few types.
 
 use chainrule::{gradcheck::*, *};
 use core::mem::MaybeUninit;
@@ -82,7 +82,7 @@ impl<T: Number, const N: usize> Layer<T, D1<N>> for Any<T, N> {
         let kind = this.kind;
         let Backward { x, y, cache: (batch, layer, rms, dropout), dy, mut dx, .. } = at;
         let numbers = [x, y, dy];
-        // A part that is not in use has the gradient 0.
+        // The parts that this kind does not use have the gradient 0.
         macro_rules! parts {
             ($($n:literal $part:ident { $($leaf:ident)* } $cache:expr;)*) => { $(
                 {

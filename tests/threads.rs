@@ -1,5 +1,5 @@
-//! Large products are shared out to rayon's threads, and the tasks of a program run on the same threads. What
-//! a program holds while it predicts, a lock or a borrow, must not meet another of its tasks on the way.
+//! The threads of rayon compute large products, and also run the tasks of a program. If a task holds a lock or a borrow
+//! while it predicts, its thread must not start another task of the program that needs them.
 
 use chainrule::{Affine, D1, Network, SumSquaredError, Zeros, init};
 use nalgebra::SMatrix;
@@ -15,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-/// 128 samples are 2^23 multiplications, twice what goes to threads.
+/// 128 samples are 2^23 multiplications, twice the size from which products go to threads.
 type Layers = Box<Affine<f32, 256, 256>>;
 type Net = Network<f32, D1<256>, Layers, SumSquaredError>;
 type Batch = SMatrix<f32, 256, 128>;
@@ -38,14 +38,14 @@ fn pool() -> rayon::ThreadPool {
     rayon::ThreadPoolBuilder::new().num_threads(4).stack_size(16 << 20).build().unwrap()
 }
 
-/// What `work` returns, unless it hangs: many times longer than it takes.
+/// The result of `work`. Fails if `work` hangs: the limit is many times the time that it takes.
 fn watched<R: Send + 'static>(work: impl FnOnce() -> R + Send + 'static) -> R {
     let (send, receive) = channel();
     thread::Builder::new().stack_size(16 << 20).spawn(move || send.send(work())).unwrap();
     receive.recv_timeout(Duration::from_secs(120)).expect("it hangs, or has panicked")
 }
 
-/// Predictions are sent one at a time, and at most six are open.
+/// A program sends predictions one at a time, and at most six of them run.
 #[test]
 fn a_lock_is_held_by_a_task() {
     let sums = watched(|| {
@@ -69,7 +69,7 @@ fn a_lock_is_held_by_a_task() {
     assert_eq!(sums.1, vec![sums.0; TASKS]);
 }
 
-/// A thread's workspace is borrowed for as long as one task runs.
+/// Each task borrows the workspace of its thread while it runs.
 #[test]
 fn a_borrow_is_held_by_a_task() {
     thread_local! {
@@ -96,7 +96,7 @@ fn a_borrow_is_held_by_a_task() {
     assert_eq!(twice, 0);
 }
 
-/// All of the pool's threads wait for the lock that a thread outside of it holds.
+/// All threads of the pool wait for a lock that a thread outside the pool holds.
 #[test]
 fn a_lock_is_held_outside() {
     let same = watched(|| {

@@ -1,5 +1,5 @@
 //! The trainer: each sample once in an epoch, short batches, early stopping, continued trainings, parts on threads, and
-//! what it refuses.
+//! errors.
 
 use chainrule::{
     Adam, Affine, BatchSize, D1, Epoch, Labels, Network, Number, Optimizer, Parameters, Parts,
@@ -35,7 +35,7 @@ fn bits(tree: &impl Parameters<f64>) -> Vec<u64> {
     bits
 }
 
-/// Labels that note which of them were gathered.
+/// Labels that record which of them were gathered.
 struct Noting(Vec<usize>, RefCell<Vec<Vec<usize>>>);
 
 impl Samples for Noting {
@@ -81,7 +81,7 @@ fn each_sample_once_in_an_epoch() {
     assert_eq!(all.iter().map(Vec::len).collect::<Vec<_>>(), [4, 4, 2, 4, 4, 2, 4, 4, 2]);
     all.chunks(3).for_each(|epoch| once(epoch, 1));
     assert_ne!(all[..3].concat(), all[3..6].concat());
-    // A batch of constant size goes on into the next epoch: five make up two epochs.
+    // A batch of constant size takes samples from the next epoch: five batches are two epochs.
     let all = batches(Const::<4>, 2);
     assert_eq!(all.len(), 5);
     once(&all, 2);
@@ -93,8 +93,8 @@ fn each_sample_once_in_an_epoch() {
     once(&batches(Const::<20>, 2), 2);
 }
 
-/// Without updates the loss of an epoch is the loss of the data set, whatever the batches. Each loss is the mean of at
-/// most 10 terms, summed over at most 10 batches: 20 roundings.
+/// If the weights do not change, the loss of an epoch is the loss of the data set, for any batch size. Each loss is the
+/// mean of at most 10 terms, summed over at most 10 batches: 20 roundings.
 #[test]
 fn short_batches_count_by_their_size() {
     let data = points(10, 1);
@@ -103,7 +103,7 @@ fn short_batches_count_by_their_size() {
         let mut net = net(1);
         let mut losses = Vec::new();
         let mut trainer = Trainer::new(Dyn(batch), 2, 0);
-        // So small a rate changes nothing.
+        // This rate is too small to change a weight.
         let mut sgd = Sgd::new(1e-300);
         trainer.fit(&mut net, &mut sgd, &data, Some(&data), |at| losses.extend(at.epoch)).unwrap();
         let exact = net.loss_on(&data, Dyn(10));
@@ -117,8 +117,8 @@ fn short_batches_count_by_their_size() {
     assert_eq!(last, [20, 8, 6, 4, 2, 2]);
 }
 
-/// Stopped after any update and continued with the saved state, net and optimizer, also in the middle of an epoch, the
-/// result has the same bits.
+/// A training that stops after any update, also in the middle of an epoch, and continues with the saved state, net and
+/// optimizer, gives the same bits.
 #[test]
 fn a_training_continues_to_the_bit() {
     let (data, valid) = (points(20, 2), points(9, 3));
@@ -129,7 +129,7 @@ fn a_training_continues_to_the_bit() {
     };
     let (mut whole, mut adam, mut trainer) = (net(2), Adam::new(0.05), fresh());
     trainer.fit(&mut whole, &mut adam, &data, Some(&valid), |_| ()).unwrap();
-    // It ends by its patience, after 15 of 18 updates.
+    // The patience ends it after 15 of 18 updates.
     assert_eq!(trainer.state.updates, 15);
     for stop in 1..15 {
         let (mut part, mut first, mut begun) = (net(2), Adam::new(0.05), fresh());
@@ -162,7 +162,7 @@ fn a_training_continues_to_the_bit() {
 
 #[test]
 fn the_best_weights_are_kept() {
-    // So few samples are learned by heart, and the validation loss rises again.
+    // The net overfits so few samples, and the validation loss rises again.
     let (data, valid) = (points(12, 4), points(40, 5));
     let (mut net, mut trainer, mut epochs) = (net(4), Trainer::new(Dyn(4), 500, 0), Vec::new());
     trainer.patience = Some(15);
@@ -178,13 +178,13 @@ fn the_best_weights_are_kept() {
     let line =
         format!("epoch {}: loss {:.6}, validation {:.6} (lowest)", best.number, best.loss, lowest);
     assert_eq!(best.to_string(), line);
-    // A training that has ended stays as it is.
+    // A second call after the end changes nothing.
     let before = bits(&net.layers);
     trainer.fit(&mut net, &mut Adam::new(0.05), &data, Some(&valid), |_| ()).unwrap();
     assert_eq!(before, bits(&net.layers));
 }
 
-/// The bits do not depend on the threads, and they are those of the parts run by hand.
+/// The bits do not depend on the number of threads, and equal those of a loop over the parts by hand.
 #[test]
 fn threads_give_the_same_bits() {
     let data = points(50, 6);
@@ -206,14 +206,14 @@ fn threads_give_the_same_bits() {
         assert_eq!(train(3, Threads::Scoped(threads)), one);
     }
     assert_eq!(train(3, Threads::Rayon), one);
-    // One part is the plain training.
+    // One part gives the same as `fit`.
     let (mut net, mut trainer) = (net(6), Trainer::new(Dyn(5), 4, 1));
     trainer.fit(&mut net, &mut Adam::new(0.01), &data, None, |_| ()).unwrap();
     assert_eq!(train(1, Threads::Scoped(2)).0, bits(&net.layers));
 }
 
-/// Parts of 5 and a batch of 15 have the same gradient but for rounding: sums of 15 terms, 16 roundings for each number
-/// of the gradient. The updates of SGD pass it on linearly, and this short training does not amplify it.
+/// Parts of 5 and a batch of 15 have the same gradient up to rounding: sums of 15 terms, 16 roundings for each number
+/// of the gradient. SGD is linear in the gradient, and this short training does not amplify the errors.
 #[test]
 fn parts_add_up_to_the_batch() {
     let data = points(45, 7);
@@ -228,7 +228,7 @@ fn parts_add_up_to_the_batch() {
     assert!(found.max() < 1e-14, "{found}");
 }
 
-/// What fails says why, and after which update; the net stays as it was.
+/// An error says why the training failed and after which update. The net does not change.
 #[test]
 fn what_is_refused() {
     let good = points(20, 8);

@@ -1,6 +1,6 @@
-//! Shapes that do not fit, and what the compiler says of them, to the letter.
+//! Programs with shapes that do not fit, and the exact messages of the compiler.
 
-/// The texts are those of this compiler; other versions word the rest of a message differently.
+/// The messages are those of this compiler version; other versions word parts of them differently.
 const COMPILER: &str = "rustc 1.95.";
 
 #[test]

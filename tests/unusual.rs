@@ -1,11 +1,11 @@
-//! Right layers of an unusual kind, as strangers would write them: the gradient check must not refuse one.
+//! Correct layers of unusual kinds, as users may write them. The gradient check must accept all of them.
 //!
-//! `GRADCHECK_CASES=10000 cargo test --release --test unusual` makes a long run of it.
+//! `GRADCHECK_CASES=10000 cargo test --release --test unusual` is a long run.
 
 use chainrule::{gradcheck::*, *};
 use nalgebra::{SMatrix, SVector, convert};
 
-/// A number as any scalar.
+/// Converts a number to any scalar.
 fn number<T: Number>(value: f64) -> T {
     convert(value)
 }
@@ -45,7 +45,7 @@ macro_rules! elementwise {
 }
 
 elementwise! {
-    /// Its kinks lie where small integers do.
+    /// Its kinks are at small integers.
     HardTanh hard_tanh: |x| x.clamp(-T::one(), T::one()),
         if x.abs() < T::one() { T::one() } else { T::zero() };
     /// Kinks at ±3.
@@ -57,7 +57,7 @@ elementwise! {
         if x.abs() < number(1e-4) { T::zero() } else { (x.cos() - x.sin() / x) / x };
     /// Dual numbers have no `floor`.
     Fraction fraction: |x| x - x.floor(), T::one();
-    /// Flat between its steps.
+    /// Constant between its steps.
     Rounded rounded: |x| x.round(), T::zero();
     Step step: |x| if x > T::zero() { T::one() } else { x * T::zero() }, T::zero();
     Square square: |x| x * x, x + x;
@@ -71,12 +71,12 @@ elementwise! {
     };
     Root root: |x| (x * x + T::one()).sqrt(), x / (x * x + T::one()).sqrt();
     Wave wave: |x| x.sin(), x.cos();
-    /// Shrinks towards zero, flat in the middle.
+    /// Moves numbers towards zero, and is constant in the middle.
     Shrink shrink: |x| if x.abs() > number(0.5) { x - x.signum() * number(0.5) } else { x * T::zero() },
         if x.abs() > number(0.5) { T::one() } else { T::zero() };
 }
 
-/// The largest of each two numbers; equal ones share the gradient.
+/// The larger of each pair of numbers. Equal numbers share the gradient.
 struct SharedPool;
 parameters!(SharedPool {});
 
@@ -110,7 +110,7 @@ impl<T: Number> Layer<T, D1<4>> for SharedPool {
 }
 gradcheck_layer!(shared_pool<T>: SharedPool, D1<4>);
 
-/// Every second number; the others are not read.
+/// Every second number. The layer does not read the others.
 struct Stride;
 parameters!(Stride {});
 
@@ -142,7 +142,7 @@ impl<T: Number> Layer<T, D1<5>> for Stride {
 }
 gradcheck_layer!(stride<T>: Stride, D1<5>);
 
-/// (x - mean)/std of each sample, with `eps` = 10⁻ᴱ in the root; keeps 1/std.
+/// (x - mean)/std of each sample, with `eps` = 10⁻ᴱ in the root. The cache holds 1/std.
 struct LayerNorm<const E: i32>;
 parameters!(LayerNorm<const E: i32> {});
 
@@ -286,7 +286,7 @@ gradcheck_layer!(batch_norm_in_a_net<T>: (Affine<T, 3, 4>, BatchNorm<T, 4>, Tanh
     GradCheck::new().per_sample(false).pass(Pass::train(0, 0, 0)),
     start: (Zeros::zeros(), BatchNorm::new(), Tanh, Zeros::zeros()));
 
-/// Drops each number with chance ½ in training.
+/// Drops each number with probability ½ in training.
 struct Dropout;
 parameters!(Dropout {});
 
@@ -388,7 +388,7 @@ impl<T: Number, const N: usize, const H: usize> Layer<T, D1<N>> for Tied<T, N, H
 }
 gradcheck_layer!(tied<T>: Tied<T, 4, 2>, D1<4>);
 
-/// y = b: the input is not read.
+/// y = b. The layer does not read its input.
 struct Constant<T, const N: usize> {
     bias: SVector<T, N>,
 }
@@ -415,8 +415,8 @@ impl<T: Number, const N: usize> Layer<T, D1<2>> for Constant<T, N> {
 }
 gradcheck_layer!(constant<T>: Constant<T, 3>, D1<2>);
 
-/// y = a·x where x > 0, else a slope that is learned. The gradient comes column by column, and working
-/// memory is used.
+/// y = a·x for x > 0, and a learned slope below. It delivers the gradient column by column, and uses working
+/// memory.
 struct Prelu<T, const N: usize> {
     slope: SMatrix<T, 1, N>,
 }

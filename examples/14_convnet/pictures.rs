@@ -103,7 +103,7 @@ impl Pictures {
         svg
     }
 
-    /// The mistakes of which the net is most certain.
+    /// The mistakes with the highest predicted probability.
     fn worst(&mut self) -> Svg {
         self.mistakes.sort_by(|a, b| b.chance.total_cmp(&a.chance));
         let size = 112 / self.side.max(1);
@@ -113,8 +113,8 @@ impl Pictures {
             let (x, y) = (8 + i % 5 * 136, 34 + i / 5 * 176);
             let Mistake { image, label, said, chance, of_label } = mistake;
             svg.grey(x, y, image, self.side, size);
-            svg.text(x, y + 130, &format!("says {said}: {:.1} %", 100.0 * chance));
-            svg.text(x, y + 147, &format!("is {label}: {:.1} %", 100.0 * of_label));
+            svg.text(x, y + 130, &format!("net: {said}, {:.1} %", 100.0 * chance));
+            svg.text(x, y + 147, &format!("label: {label}, {:.1} %", 100.0 * of_label));
         }
         svg
     }

@@ -1,5 +1,5 @@
-"""Trains a 64-32-10 net on the 8×8 digits in PyTorch. Writes digits.safetensors, and predicted.txt with the predicted class
-of each of the 360 test digits.
+"""Trains a 64-32-10 net on the 8×8 digits in PyTorch. Writes digits.safetensors, and predicted.txt with the predicted
+class of each of the 360 test digits.
 
 `train.py FILE` loads that file with strict=True instead, and counts equal predictions.
 """

@@ -1,4 +1,4 @@
-//! Links without a C runtime, as the board wants it.
+//! Links without a C runtime, with the options that the board needs.
 
 fn main() {
     let here = std::env::var("CARGO_MANIFEST_DIR").unwrap();

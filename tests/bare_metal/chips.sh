@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Trains on emulated chips: see usage.
+# Builds and runs the programs on emulated chips: see usage.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/chainrule-core
 budgets=$here/budgets.txt
 programs='xor sine fit predict'
 profiles='release small'
-# Target, program of src/bin, what runs it.
+# Target, program of src/bin, command that runs it.
 boards='
 thumbv7em-none-eabihf cortex_m qemu-system-arm -machine mps2-an386 -nographic -icount shift=0 -semihosting-config enable=on,target=native -kernel
 thumbv6m-none-eabi cortex_m qemu-system-arm -machine microbit -nographic -icount shift=0 -semihosting-config enable=on,target=native -kernel
@@ -18,11 +18,11 @@ usage() {
   cat <<END
 usage: tests/bare_metal/chips.sh [--install | --measure]
 
-Builds the programs of tests/bare_metal for three chips and WebAssembly, runs them in emulators, and holds
-what they learn against this machine's run, and flash, RAM, stack and instructions a step against
-budgets.txt. What cannot be built or run here is skipped, with what is missing.
+Builds the programs of tests/bare_metal for three chips and WebAssembly, and runs them in emulators.
+Compares the results with a run on this machine, and flash, RAM, stack and instructions of a step with
+budgets.txt. Skips what it cannot build or run here, and says what is missing.
 
-  --measure  print a table for budgets.txt instead, 2 % and 8 bytes above what is measured
+  --measure  print a table for budgets.txt instead, 2 % and 8 bytes above the measured values
   --install  as root on Debian: install QEMU, and put a compiler with its library's source, from
              which \`core\` is built for any target, into $cache
              (elsewhere: QEMU for ARM and RISC-V, Node.js, and rustup target add TARGET)
@@ -31,11 +31,11 @@ END
 
 install() {
   if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
-    echo "--install wants to be root and apt-get; see --help for what to install otherwise" >&2
+    echo "--install needs root and apt-get; --help lists what to install on other systems" >&2
     exit 1
   fi
   apt-get update -qq
-  # One by one, as one that fails should not take the others with it.
+  # One by one, so that a failure does not prevent the others.
   for package in binutils qemu-system-arm qemu-system-misc nodejs; do
     case $package in
       binutils) tool=size ;;
@@ -50,7 +50,7 @@ install() {
     rm -rf "$cache.part" && mkdir -p "$cache.part"
     (
       cd "$cache.part"
-      # The compiler's LLVM is named by the compiler or by the library beside it.
+      # The package of the compiler's LLVM is a dependency of the compiler or of its library.
       needs() { sed -nE "s/.*Depends: ($1)\$/\1/p" | sort -u; }
       library=$(apt-cache depends libstd-rust-web-dev | needs 'libstd-rust-web-[0-9].*')
       libraries="$library $(apt-cache depends rustc-web "$library" | needs 'libllvm[0-9]+')"
@@ -72,7 +72,7 @@ fail() {
   failed=$((failed + 1))
 }
 
-# `cargo_for TARGET ...`: by rustup's `core` for the target, or one built from source.
+# `cargo_for TARGET ...`: uses rustup's `core` for the target, or builds one from source.
 cargo_for() {
   local how=()
   if [ ! -d "$sysroot/lib/rustlib/$1/lib" ]; then
@@ -85,7 +85,7 @@ cargo_for() {
 # `build TARGET BIN PROFILE FEATURES`
 build() { cargo_for "$1" build --bin "$2" --profile "$3" --features "$4"; }
 
-# Of the lines `name number` of a run.
+# Prints the number of one of the lines `name number` in the output of a run.
 said() { sed -n "s/^$1 //p" <<<"$output"; }
 
 # `hold "TARGET PROFILE PROGRAM" FLASH RAM STACK INSTRUCTIONS`
@@ -106,7 +106,7 @@ hold() {
   done
 }
 
-# 2 % and a few bytes above, as 2 % of a little are nothing.
+# Adds 2 % and a few bytes, because 2 % of a small number are too little.
 roomy() { echo $(($1 + $1 / 50 + ($1 > 0 ? 8 : 0))); }
 
 measure=
@@ -123,13 +123,13 @@ export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$here/../../target}/chips
 unset RUSTFLAGS CARGO_ENCODED_RUSTFLAGS
 sysroot=$(rustc --print sysroot)
 host=$(rustc -vV | sed -n 's/^host: //p')
-# rustup's linker, of which the compiler from the cache has none.
+# rustup's linker, because the compiler from the cache has none.
 PATH=$sysroot/lib/rustlib/$host/bin:$PATH
 passed=0 failed=0 skipped=0
 
-# What this machine learns, in bits. No tolerance: Rust neither contracts nor reorders what the source
-# says, every target rounds as IEEE 754 does (by a unit or by software), and without std tanh, ln and √
-# are libm's, in the same Rust, everywhere. One bit of difference is a fault of a target or of a kernel.
+# The results on this machine, in bits. There is no tolerance: Rust neither contracts nor reorders operations, every
+# target rounds as in IEEE 754 (by a unit or by software), and without std tanh, ln and √ are the same Rust code of
+# libm everywhere. If one bit differs, a target or a kernel has a fault.
 declare -A expected=()
 if [ "$host" = x86_64-unknown-linux-gnu ]; then
   for program in $programs; do
@@ -155,17 +155,17 @@ while read -r target bin runner arguments; do
     continue
   fi
   compiler=$(cut -d' ' -f1-2 <<<"$compiler")
-  # Another compiler's code may be a little larger.
+  # The code of another compiler may be a little larger.
   slack=0
   grep -q "^# $compiler\$" "$budgets" || slack=10
   [ -z "$measure" ] || echo "# $compiler"
 
   for profile in $profiles; do
     for program in $programs; do
-      # Fitting by Levenberg and Marquardt is for chips with a floating-point unit.
+      # The Levenberg–Marquardt fit is for chips with a floating-point unit.
       [ "$program" != fit ] || [ "$target" = thumbv7em-none-eabihf ] || continue
       if ! build "$target" "$bin" $profile $program; then
-        fail "$target $profile $program does not build, or a panic is left in it"
+        fail "$target $profile $program does not build, or it contains a panic"
         continue
       fi
       file=$CARGO_TARGET_DIR/$target/$profile/$bin
@@ -192,17 +192,17 @@ while read -r target bin runner arguments; do
         hold "$target $profile $program" $flash $ram $stack $instructions
       fi
       if [ "$(said bits)" != "${expected[$program]-$(said bits)}" ]; then
-        fail "$target $profile $program ends at a loss of other bits than this machine's"
+        fail "$target $profile $program: the bits of the last loss differ from those of this machine"
       fi
       # Alignment adds a word at most.
       if (($(said static) > $(said promised) + 8)); then
-        fail "$target $profile $program takes $(said static) bytes, promised were $(said promised)"
+        fail "$target $profile $program takes $(said static) bytes; expected at most $(said promised)"
       fi
       ((failed > before)) || passed=$((passed + 1))
     done
   done
 
-  # A planted panic must not get through.
+  # With a planted panic the program must not link.
   if [ "$bin" = wasm ]; then
     build "$target" "$bin" small xor,plant-panic && ! node wasm.mjs "$CARGO_TARGET_DIR/$target/small/wasm.wasm"
   else
@@ -213,7 +213,7 @@ while read -r target bin runner arguments; do
   fi
 done <<<"$boards"
 
-# No chip of these has NEON: that its kernels compile is seen at least.
+# None of these chips has NEON. Check at least that its kernels compile.
 neon=aarch64-unknown-none
 if [ -d "$sysroot/lib/rustlib/$neon/lib" ] || [ -x "$cache/usr/bin/rustc" ]; then
   if cargo_for $neon check --manifest-path ../../Cargo.toml --lib --no-default-features; then

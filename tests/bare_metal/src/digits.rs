@@ -1,4 +1,4 @@
-//! Handwritten digits of 8×8 pixels, learned by a small convolutional net.
+//! A small convolutional net learns handwritten digits of 8×8 pixels.
 
 use crate::{Steps, pictures};
 use chainrule::{
@@ -43,5 +43,5 @@ impl Steps for Digits {
     }
 }
 
-/// The budget of a device, held by `cargo check`.
+/// The memory budget of a device. `cargo check` tests it.
 const _: () = assert!(Digits::PROMISED <= 12 * 1024, "training does not fit in 12 KiB");

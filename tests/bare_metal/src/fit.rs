@@ -1,4 +1,4 @@
-//! A wave of the sine at 41 points, fitted by Levenberg and Marquardt's method.
+//! Fits one period of a sine at 41 points by the Levenberg–Marquardt method.
 
 use crate::{Steps, wave};
 use chainrule::{
@@ -18,7 +18,7 @@ pub struct Fitting {
     memory: SampleGradients<f32, D1<1>, Layers, WEIGHTS, 4>,
     x: SMatrix<f32, 1, POINTS>,
     t: SMatrix<f32, 1, POINTS>,
-    /// The mean squared error after the last step that was taken.
+    /// The mean squared error after the last accepted step.
     error: f32,
 }
 
@@ -46,7 +46,7 @@ impl Steps for Fitting {
 
     fn step(&mut self, _: &mut Xoshiro128PlusPlus) -> f32 {
         let Fitting { net, solver, memory, x, t, error } = self;
-        // A step that is refused leaves the best weights.
+        // A refused step leaves the best weights.
         if let Ok(sum) = solver.step(&mut Fit { net, x, target: t, memory }) {
             *error = sum / POINTS as f32;
         }
@@ -59,5 +59,5 @@ impl Steps for Fitting {
     }
 }
 
-/// The budget of a device, held by `cargo check`.
+/// The memory budget of a device. `cargo check` tests it.
 const _: () = assert!(Fitting::PROMISED <= 4 * 1024, "training does not fit in 4 KiB");

@@ -8,7 +8,7 @@ use chainrule::{
 use nalgebra::Const;
 use rand::rngs::Xoshiro128PlusPlus;
 
-/// A ReLU after a pool gives the same as before it, and takes a quarter of the memory.
+/// A ReLU after a pool gives the same result as before it, and takes a quarter of the memory.
 type Layers = (
     Conv2d<f32, 1, 6, 5>,
     MaxPool2d<2>,
@@ -56,7 +56,7 @@ impl Steps for LeNet {
     }
 
     fn learned(&self, last: f32) -> bool {
-        // One pass over so few: better than the 2.3 of guessing.
+        // After one pass over so few digits the loss must be below 2.3, that of guessing.
         last < 2.2
     }
 }

@@ -1,4 +1,4 @@
-//! What a chip runs: a small net learns in memory that the linker knows. Each board's `src/bin` file
+//! The program of a chip: a small net learns in memory that the linker knows. The `src/bin` file of each board
 //! is start-up code around [`run`].
 #![no_std]
 
@@ -37,13 +37,13 @@ mod predict;
 #[cfg(feature = "predict")]
 pub use predict::Predict as Program;
 
-/// What a program does over and over, in memory of its own.
+/// A program: its memory, and the step that it repeats.
 pub trait Steps {
-    /// The memory before it begins: all zeros, so that it takes RAM and no flash.
+    /// The memory before the start: all zeros, so that it takes RAM and no flash.
     const ZEROS: Self;
-    /// What the constants of the crate promise for it.
+    /// The bytes that the constants of the crate promise for it.
     const PROMISED: usize;
-    /// How often it steps.
+    /// The number of steps.
     const STEPS: u32;
 
     fn begin(&mut self, rng: &mut Xoshiro128PlusPlus);
@@ -52,26 +52,26 @@ pub trait Steps {
     fn learned(&self, last: f32) -> bool;
 }
 
-/// What a run has come to.
+/// The result of a run.
 #[derive(Clone, Copy)]
 pub struct Outcome {
     first: f32,
     last: f32,
-    /// What was counted.
+    /// The ticks of the first [`COUNTED`] steps.
     pub ticks: u32,
     pub learned: bool,
 }
 
-/// sin πx for x from -1 to 1, to 0.002, after Bhaskara: libm's own would be half of the flash.
+/// sin πx for x from -1 to 1, to 0.002, after Bhaskara. The sine of libm would take half of the flash.
 pub const fn wave(x: f32) -> f32 {
     let arch = x.abs() * (1.0 - x.abs());
     (16.0 * arch / (5.0 - 4.0 * arch)).copysign(x)
 }
 
-/// So many steps, the first ones, are counted.
+/// The number of first steps whose ticks are counted.
 pub const COUNTED: u32 = 16;
 
-/// Takes all steps. `ticks` is the board's counter, which may wrap.
+/// Runs all steps. `ticks` reads the counter of the board, which may wrap.
 pub fn run(program: &mut Program, ticks: impl Fn() -> u32) -> Outcome {
     let mut rng = Xoshiro128PlusPlus::seed_from_u64(1);
     program.begin(&mut rng);
@@ -85,7 +85,7 @@ pub fn run(program: &mut Program, ticks: impl Fn() -> u32) -> Outcome {
         if step == COUNTED - 1 {
             end = ticks();
         }
-        // The mean of the last 64, as one batch says little.
+        // The mean of the last 64 losses, because the loss of one batch says little.
         last += (loss - last) / if step < Program::STEPS - 64 { 1.0 } else { 64.0 };
     }
     let learned = program.learned(last);
@@ -99,7 +99,7 @@ pub fn run(program: &mut Program, ticks: impl Fn() -> u32) -> Outcome {
     Outcome { first, last, ticks: end.wrapping_sub(start), learned }
 }
 
-/// Writes `label number` and a line's end, without `core::fmt`, byte after byte.
+/// Writes `label number` and a line end byte by byte, without `core::fmt`.
 fn line(label: &str, number: u32, put: &mut impl FnMut(u8)) {
     label.bytes().chain([b' ']).for_each(&mut *put);
     let (mut power, mut begun) = (1_000_000_000, false);
@@ -114,8 +114,8 @@ fn line(label: &str, number: u32, put: &mut impl FnMut(u8)) {
     put(b'\n');
 }
 
-/// All that a board says of a run. Losses are in millionths, and the last one in bits too, by which
-/// boards are compared. `instructions` are those of a step, 0 where they cannot be counted.
+/// The report of a board about a run. Losses are in millionths. The last loss is in bits too, to compare boards.
+/// `instructions` are those of a step, or 0 if the board cannot count them.
 pub fn report(outcome: &Outcome, stack: usize, instructions: u32, put: &mut impl FnMut(u8)) {
     let millionths = |loss: f32| (loss * 1e6) as u32;
     line("first", millionths(outcome.first), put);
@@ -128,13 +128,13 @@ pub fn report(outcome: &Outcome, stack: usize, instructions: u32, put: &mut impl
     line("learned", outcome.learned.into(), put);
 }
 
-/// Paint for a stack that is yet to be used.
+/// The byte that marks unused stack.
 pub const PAINT: u8 = 0xA5;
 
-/// How many bytes from `bottom` on are painted still, of `len`.
+/// How many of the `len` bytes from `bottom` on are still marked as unused.
 ///
 /// # Safety
-/// They may be read.
+/// These bytes may be read.
 pub unsafe fn painted(bottom: *const u8, len: usize) -> usize {
     let mut free = 0;
     while free < len && unsafe { bottom.add(free).read_volatile() } == PAINT {
@@ -143,7 +143,7 @@ pub unsafe fn painted(bottom: *const u8, len: usize) -> usize {
     free
 }
 
-/// A program links only if no panic is left in it.
+/// A program links only if it contains no panic.
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo) -> ! {
     unsafe extern "C" {

@@ -1,5 +1,5 @@
-//! The first 100 digits of `examples/data/digits`, whose README says whose they are. Each takes 33 bytes: the label, then
-//! 64 pixels of four bits (the original counts of 0 to 16, at most 15).
+//! The first 100 digits of `examples/data/digits`, whose README names their source. Each takes 33 bytes: the label,
+//! then 64 pixels of four bits (the original counts of 0 to 16, at most 15).
 
 static DIGITS: &[u8] = include_bytes!("digits.bin");
 

@@ -1,4 +1,4 @@
-//! A sine predicted by a net in flash, one number at a time.
+//! A net in flash predicts a sine, one number at a time.
 
 use crate::{Steps, wave};
 use chainrule::{Affine, D1, Network, Relu, SumSquaredError};
@@ -8,8 +8,9 @@ use rand::{Rng, rngs::Xoshiro128PlusPlus};
 type Layers = (Affine<f32, 1, 16>, Relu, Affine<f32, 16, 16>, Relu, Affine<f32, 16, 1>);
 type Net = Network<f32, D1<1>, Layers, SumSquaredError>;
 
-/// Made by hand, so that no table of numbers is needed here: straight lines between 17 knots. The
-/// first layer finds how far x is beyond each knot, the last one has by how much each bends the line.
+/// A net made by hand, so that no table of numbers is needed: straight lines between 17 knots. The
+/// first layer computes how far x is beyond each knot. The weights of the last layer are the changes of slope at the
+/// knots.
 static NET: Net = {
     let (mut beyond, mut keep, mut bends) = ([[0.0; 16]], [[0.0; 16]; 16], [[0.0]; 16]);
     let (mut knot, mut slope) = (0, 0.0);

@@ -1,4 +1,4 @@
-//! A whole wave of the sine, learned from new samples in each step.
+//! Learns one period of a sine, from new samples in each step.
 
 use crate::{Steps, wave};
 use chainrule::{
@@ -35,7 +35,7 @@ impl Steps for Sine {
 
     fn step(&mut self, rng: &mut Xoshiro128PlusPlus) -> f32 {
         for (x, t) in self.x.iter_mut().zip(self.t.iter_mut()) {
-            // From -1 to 1, for a whole wave.
+            // From -1 to 1, one period.
             *x = (rng.next_u32() >> 8) as f32 / (1 << 23) as f32 - 1.0;
             *t = wave(*x);
         }
@@ -48,5 +48,5 @@ impl Steps for Sine {
     }
 }
 
-/// The budget of a device, held by `cargo check`.
+/// The memory budget of a device. `cargo check` tests it.
 const _: () = assert!(Sine::PROMISED <= 12 * 1024, "training does not fit in 12 KiB");

@@ -1,4 +1,4 @@
-//! Exclusive or, learned.
+//! Learns exclusive or.
 
 use crate::Steps;
 use chainrule::{
@@ -10,7 +10,7 @@ use rand::rngs::Xoshiro128PlusPlus;
 type Layers = (Affine<f32, 2, 8>, Tanh, Affine<f32, 8, 1>);
 type Net = Network<f32, D1<2>, Layers, SumSquaredError>;
 
-/// Four samples, one a column, and what is to come out.
+/// Four samples, one in each column, and their targets.
 const X: SMatrix<f32, 2, 4> = SMatrix::<f32, 2, 4>::new(0., 0., 1., 1., 0., 1., 0., 1.);
 const T: SMatrix<f32, 1, 4> = SMatrix::<f32, 1, 4>::new(0., 1., 1., 0.);
 
@@ -41,5 +41,5 @@ impl Steps for Xor {
     }
 }
 
-/// The budget of a device, held by `cargo check`.
+/// The memory budget of a device. `cargo check` tests it.
 const _: () = assert!(Xor::PROMISED <= 1024, "training does not fit in 1 KiB");

@@ -1,4 +1,4 @@
-//! On a Cortex-M without anything: its own vectors, a painted stack, semihosting.
+//! Runs the program on a bare Cortex-M: vector table, marked stack, semihosting.
 #![no_std]
 #![no_main]
 #![cfg(target_arch = "arm")]
@@ -13,7 +13,7 @@ unsafe extern "C" {
     static _stack_top: u8;
 }
 
-// The stack pointer and where to begin; zeros for `.bss`, paint for all that is left to the stack.
+// The stack pointer and the entry point. The start-up code clears `.bss` and marks the rest of the RAM as unused stack.
 global_asm!(
     ".section .vectors, \"a\"",
     ".word _stack_top",
@@ -43,7 +43,7 @@ fn semihosting(operation: usize, argument: *const u32) {
     unsafe { asm!("bkpt #0xab", inlateout("r0") operation => _, in("r1") argument) };
 }
 
-/// SysTick, which counts 24 bits down, turned into one that counts up and wraps at 32.
+/// Turns SysTick, which counts 24 bits down, into a counter that counts up and wraps at 32 bits.
 fn ticks() -> u32 {
     !unsafe { (0xE000_E018 as *const u32).read_volatile() } << 8
 }
@@ -56,7 +56,7 @@ const INSTRUCTIONS: (u32, u32) = if cfg!(target_abi = "eabihf") { (40, 1) } else
 extern "C" fn main() -> ! {
     #[cfg(target_abi = "eabihf")]
     unsafe {
-        // Lets the program use the floating-point unit.
+        // Enable the floating-point unit.
         (0xE000_ED88 as *mut u32).write_volatile(0xF << 20);
         asm!("dsb", "isb");
     }
@@ -67,7 +67,7 @@ extern "C" fn main() -> ! {
     work()
 }
 
-/// Apart, as it may save floating-point registers before anything else.
+/// A function of its own, because it may save floating-point registers before anything else.
 #[inline(never)]
 fn work() -> ! {
     let outcome = run(unsafe { &mut *&raw mut PROGRAM }, ticks);
@@ -77,7 +77,7 @@ fn work() -> ! {
     let instructions = (outcome.ticks >> 8) * INSTRUCTIONS.0 / INSTRUCTIONS.1 / COUNTED;
     // SYS_WRITEC
     report(&outcome, stack, instructions, &mut |byte| semihosting(3, (&raw const byte).cast()));
-    // SYS_EXIT_EXTENDED: the application has ended, with this code.
+    // SYS_EXIT_EXTENDED: ends the program with this code.
     semihosting(0x20, [0x20026, u32::from(!outcome.learned)].as_ptr());
     loop {}
 }

@@ -1,4 +1,4 @@
-//! On x86-64 Linux without libc: its own `_start`, raw system calls, a painted stack.
+//! Runs the program on x86-64 Linux without libc: its own `_start`, raw system calls, a marked stack.
 #![no_std]
 #![no_main]
 #![cfg(target_arch = "x86_64")]
@@ -50,7 +50,7 @@ extern "C" fn main_on_stack() -> ! {
     exit(usize::from(!outcome.learned))
 }
 
-// What the compiled `core` expects of a libc.
+// The functions of libc that the compiled `core` needs.
 global_asm!(
     ".globl memcpy",
     "memcpy: mov rax, rdi",

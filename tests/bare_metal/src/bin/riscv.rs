@@ -1,4 +1,4 @@
-//! On QEMU's `virt` with an RV32IMC: its own start, a painted stack, the UART.
+//! Runs the program on QEMU's `virt` with an RV32IMC: its own start-up code, a marked stack, the UART.
 #![no_std]
 #![no_main]
 #![cfg(target_arch = "riscv32")]
@@ -13,7 +13,7 @@ unsafe extern "C" {
     static _stack_top: u8;
 }
 
-// Zeros for `.bss`, paint for all that is left to the stack.
+// Clears `.bss`, and marks the rest of the RAM as unused stack.
 global_asm!(
     ".section .start, \"ax\"",
     ".globl _start",
@@ -33,7 +33,7 @@ global_asm!(
     paint = const PAINT,
 );
 
-/// The instructions that were executed, modulo 2³²: a cycle is one under `-icount shift=0`, where QEMU
+/// The number of executed instructions, modulo 2³². Under `-icount shift=0` a cycle is an instruction, and QEMU
 /// 7.2 leaves `minstret` at 0.
 fn ticks() -> u32 {
     let count;
@@ -50,7 +50,7 @@ extern "C" fn main() -> ! {
     let uart = 0x1000_0000 as *mut u8;
     let mut put = |byte| unsafe { uart.write_volatile(byte) };
     report(&outcome, stack, outcome.ticks / COUNTED, &mut put);
-    // The device that ends a test: pass, or fail with a code.
+    // The test device of QEMU, which ends the program: pass, or fail with a code.
     let end = if outcome.learned { 0x5555 } else { 1 << 16 | 0x3333 };
     unsafe { (0x10_0000 as *mut u32).write_volatile(end) };
     loop {}

@@ -1,4 +1,4 @@
-//! In a WebAssembly runtime, which lends one function that takes a byte.
+//! Runs the program in a WebAssembly runtime, which provides one function that takes a byte.
 #![no_std]
 #![no_main]
 #![cfg(target_arch = "wasm32")]
@@ -12,8 +12,8 @@ unsafe extern "C" {
     fn put(byte: u32);
 }
 
-/// Whether it learned. The stack counts only what has an address: WebAssembly's other locals lie
-/// where a program cannot look.
+/// Returns whether the net learned. The stack contains only variables that have an address. A program cannot
+/// measure where WebAssembly keeps the others.
 #[unsafe(no_mangle)]
 extern "C" fn main() -> bool {
     let top = core::hint::black_box(&0_u64) as *const u64 as usize;
