@@ -112,7 +112,7 @@ impl Convolution {
             return y.fill(nan());
         }
         let ([_, places], taps, filters) = (self.windows.planes(), self.taps(), self.filters());
-        y.chunks_exact_mut(places).zip(b.iter().cycle()).for_each(|(y, &b)| y.fill(b));
+        y.chunks_exact_mut(places.max(1)).zip(b.iter().cycle()).for_each(|(y, &b)| y.fill(b));
         let [x_size, y_size] = self.sizes();
         let (x, y) = (x.chunks_exact(x_size), y.chunks_exact_mut(y_size));
         self.each(x, y, |x, y, filter, rows, [first, m]| {
@@ -171,7 +171,7 @@ impl Convolution {
     pub fn bias<T: Number>(&self, dy: &[T], db: &mut [T]) {
         let [_, places] = self.windows.planes();
         for dy in dy.chunks_exact((places * db.len()).max(1)) {
-            kernel::pairs(db.iter_mut(), dy.chunks_exact(places))
+            kernel::pairs(db.iter_mut(), dy.chunks_exact(places.max(1)))
                 .for_each(|(db, dy)| *db += kernel::sum(dy));
         }
     }
