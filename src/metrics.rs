@@ -34,7 +34,7 @@
 //! # Ok::<_, chainrule::data::DataError>(())
 //! ```
 
-use crate::data::{DataError, Dataset, Gather};
+use crate::data::{DataError, Dataset, Gather, Inputs};
 use crate::{Batch, BatchSize, Classes, Columns, D1, Layer, Network, Number, Scores, Shape};
 use crate::{kernel::Sum, loss::argmax, train::each_batch};
 use core::{array, fmt};
@@ -64,7 +64,7 @@ impl<T: Number, In: Shape, L, E> Network<T, In, L, E> {
     ) -> Result<M, DataError>
     where
         L: Layer<T, In>,
-        X: Gather<T, B, Batch = In::Batch<T, B>>,
+        X: Inputs<T, B, In>,
         Y: Gather<T, B>,
         M: Metric<T, L::Out, B, Y::Batch>,
     {

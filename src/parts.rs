@@ -1,7 +1,7 @@
 //! Training on several threads, which compute parts of a batch.
 
 use crate::{
-    data::{Dataset, Gather},
+    data::{Dataset, Gather, Inputs},
     grad::Grad,
     kernel,
     layer::Layer,
@@ -85,7 +85,7 @@ impl<B, T> Trainer<B, T> {
         In: Shape,
         L: Layer<T, In> + Sync,
         E: Loss<T, L::Out, B, Y::Batch> + Sync,
-        X: Gather<T, B, Batch = In::Batch<T, B>> + Sync,
+        X: Inputs<T, B, In> + Sync,
         Y: Gather<T, B> + Sync,
         O: Optimizer<T, L>,
         B::Samples<usize>: Send,
@@ -152,7 +152,7 @@ impl<T: Number, In: Shape, L: Layer<T, In>, B: BatchSize, Z> Part<T, In, L, B, Z
         size: usize,
     ) where
         E: Loss<T, L::Out, B, Z>,
-        X: Gather<T, B, Batch = In::Batch<T, B>>,
+        X: Inputs<T, B, In>,
         Y: Gather<T, B, Batch = Z>,
     {
         let first = self.number * size;

@@ -1,7 +1,7 @@
 //! The training loop: draw a mini-batch, compute its gradient, update, repeat.
 
 use crate::{
-    data::{DataError, Dataset, Gather},
+    data::{DataError, Dataset, Gather, Inputs},
     kernel::Sum,
     layer::Layer,
     loss::{Classes, Loss},
@@ -145,7 +145,7 @@ impl<B> Training<B> {
         In: Shape,
         L: Layer<T, In>,
         E: Loss<T, L::Out, B, Y::Batch>,
-        X: Gather<T, B, Batch = In::Batch<T, B>>,
+        X: Inputs<T, B, In>,
         Y: Gather<T, B>,
         O: Optimizer<T, L>,
     {
@@ -171,7 +171,7 @@ impl<B> Training<B> {
         In: Shape,
         L: Layer<T, In>,
         E: Loss<T, L::Out, B, Y::Batch>,
-        X: Gather<T, B, Batch = In::Batch<T, B>>,
+        X: Inputs<T, B, In>,
         Y: Gather<T, B>,
         O: Optimizer<T, L>,
     {
@@ -212,7 +212,7 @@ impl<T: Number, In: Shape, L, E> Network<T, In, L, E> {
     ) -> T
     where
         L: Layer<T, In, Out: Scores<N>>,
-        X: Gather<T, B, Batch = In::Batch<T, B>>,
+        X: Inputs<T, B, In>,
         Y: Gather<T, B>,
         Y::Batch: Classes<T, N, B>,
     {
@@ -229,7 +229,7 @@ impl<T: Number, In: Shape, L, E> Network<T, In, L, E> {
     pub fn loss_on<B: BatchSize, X, Y>(&self, data: &Dataset<X, Y>, batch: B) -> T
     where
         L: Layer<T, In>,
-        X: Gather<T, B, Batch = In::Batch<T, B>>,
+        X: Inputs<T, B, In>,
         Y: Gather<T, B>,
         E: Loss<T, L::Out, B, Y::Batch>,
     {

@@ -1,7 +1,7 @@
 //! Training by epochs, with a validation set and early stopping.
 
 use crate::{
-    data::{DataError, Dataset, Gather, Shuffle},
+    data::{DataError, Dataset, Gather, Inputs, Shuffle},
     layer::Layer,
     loss::Loss,
     metrics::as_f64,
@@ -221,7 +221,7 @@ impl<B, T> Trainer<B, T> {
         In: Shape,
         L: Layer<T, In>,
         E: Loss<T, L::Out, B, Y::Batch>,
-        X: Gather<T, B, Batch = In::Batch<T, B>>,
+        X: Inputs<T, B, In>,
         Y: Gather<T, B>,
         O: Optimizer<T, L>,
     {
@@ -254,7 +254,7 @@ impl<B, T> Trainer<B, T> {
         In: Shape,
         L: Layer<T, In>,
         E: Loss<T, L::Out, B, Y::Batch>,
-        X: Gather<T, B, Batch = In::Batch<T, B>>,
+        X: Inputs<T, B, In>,
         Y: Gather<T, B>,
     {
         let len = data.len();

@@ -374,7 +374,8 @@ fn faults_are_named() {
         refused::<f32>(case(n));
         refused::<f64>(case(n));
     }
-    let (cases, kinds) = (cases(), NAMED.len());
+    // Two of the faults stand there twice: they break two properties.
+    let (cases, kinds) = (cases(), NAMED.len() - 2);
     println!("{kinds} faults in {cases} cases, f32 and f64: none missed, no right layer refused");
 }
 

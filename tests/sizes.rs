@@ -213,3 +213,18 @@ fn a_frozen_front_does_not_go_back() {
     check(((Frozen(a), Counting, Frozen((b, Counting))), (Counting, c)), 3);
     check(Box::new((Frozen((a, Counting)), (Counting, b), Relu, c)), 2);
 }
+
+/// Sizes whose product wraps around to something small: the allocator refuses them, and no shape lies over less memory.
+#[test]
+fn sizes_beyond_the_address_space() {
+    const HALF: usize = usize::MAX / 2 + 1;
+    let calls: [fn(); 4] = [
+        || drop(Dyn(HALF).columns::<f32, 2>()),
+        || drop(Dyn(HALF / 2).columns::<f32, 784>()),
+        || drop(<Image<1, 2, 2> as Shape>::Batch::<f32, Dyn>::new(Dyn(HALF / 2))),
+        || drop(TwoLayerNet::<f32, 4, 8, 2>::workspace::<Dyn, Whole>(Dyn(HALF / 2))),
+    ];
+    for (i, call) in calls.into_iter().enumerate() {
+        assert!(std::panic::catch_unwind(call).is_err(), "call {i}");
+    }
+}

@@ -54,7 +54,7 @@ pub use idx::{FileError, FileErrorKind, read_images, read_labelled, read_labels,
 pub use images::{AsImages, as_images};
 #[cfg(feature = "alloc")]
 pub use samples::Pixels;
-pub use samples::{Gather, Samples, Subset};
+pub use samples::{Gather, Inputs, Samples, Subset};
 pub use shuffle::Shuffle;
 #[cfg(feature = "alloc")]
 pub use split::{Split, folds, split, stratified_folds, stratified_split};

@@ -3,7 +3,7 @@
 use super::error::DataError;
 #[cfg(feature = "alloc")]
 use crate::kernel;
-use crate::shape::{BatchSize, Columns, Labels, Number};
+use crate::shape::{BatchSize, Columns, Labels, Number, Shape};
 #[cfg(feature = "alloc")]
 use {alloc::vec::Vec, nalgebra::Dyn};
 
@@ -24,8 +24,8 @@ pub trait Samples {
 /// Samples that can be copied into batches of `B`: vectors `[T; N]` into [`Columns`], class numbers
 /// into [`Labels`].
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot fill a batch of `{T}`: its samples must be of the scalar `{T}`",
-    label = "these are not samples of `{T}`"
+    message = "`{Self}` cannot fill a batch of `{B}` samples over `{T}`",
+    label = "not samples over `{T}` for a batch of `{B}`"
 )]
 pub trait Gather<T: Number, B: BatchSize>: Samples {
     /// A batch of these samples.
@@ -56,6 +56,21 @@ pub trait Gather<T: Number, B: BatchSize>: Samples {
     /// # Ok::<_, DataError>(())
     /// ```
     fn gather(&self, indices: &[usize], batch: &mut Self::Batch) -> Result<(), DataError>;
+}
+
+/// Samples whose batches are the inputs of a net on shape `S`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not hold inputs of shape `{S}`: use `Vec<[{T}; N]>` or `data::from_slice::<{T}, N>(&values)?` \
+               with as many features N",
+    label = "these are not inputs of `{T}` of shape `{S}`",
+    note = "bytes of images: `data::Pixels::<N>`; inputs of a net on images: `data::as_images::<Image<C, H, W>, _>(samples)`"
+)]
+pub trait Inputs<T: Number, B: BatchSize, S: Shape>: Gather<T, B, Batch = S::Batch<T, B>> {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Number, B: BatchSize, S: Shape, X> Inputs<T, B, S> for X where
+    X: Gather<T, B, Batch = S::Batch<T, B>>
+{
 }
 
 /// Every index has a sample, and every place of the batch an index.

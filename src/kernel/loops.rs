@@ -202,7 +202,7 @@ fn long<T: Number>(
         part(from, k.min(from + BLOCK), sums);
         carry(sums, entries, block, &mut levels);
     }
-    *sums = total(&levels);
+    *sums = total(&levels, k.div_ceil(BLOCK));
 }
 
 /// y = F(x), and dx = dy·F' from x or from y.

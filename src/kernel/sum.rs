@@ -11,8 +11,8 @@ pub(super) const SHORT: usize = 128;
 /// equal, every addition may be rounded the same way: the error of a block is at most half as many times ε.
 pub(super) const BLOCK: usize = 32;
 
-/// Sums of 1, 2, 4, 8 … blocks. The last one takes all that is left.
-pub(super) const LEVELS: usize = 20;
+/// Sums of 1, 2, 4, 8 … blocks. The last one, of a million terms, takes all that is left.
+pub(super) const LEVELS: usize = 16;
 
 /// A sum whose error grows with the logarithm of the number of its terms, for any scalar, without a heap. Up to
 /// 128 terms it is a plain loop.
@@ -51,7 +51,7 @@ impl<T: Number> Sum<T> {
                 let [now] = self.now;
                 return now;
             }
-            _ => (self.now, total(&self.levels)),
+            blocks => (self.now, total(&self.levels, blocks)),
         };
         now + levels
     }
@@ -114,11 +114,15 @@ pub(super) fn carry<T: Copy + Zero, const N: usize>(
     }
 }
 
-/// The sums of all blocks.
+/// The sums of so many blocks. No other levels are in use.
 #[inline(always)]
-pub(super) fn total<T: Copy + Zero, const N: usize>(levels: &[[T; N]; LEVELS]) -> [T; N] {
+pub(super) fn total<T: Copy + Zero, const N: usize>(
+    levels: &[[T; N]; LEVELS],
+    blocks: usize,
+) -> [T; N] {
     let mut sums = [T::zero(); N];
-    for level in levels {
+    let used = usize::BITS - blocks.leading_zeros();
+    for level in levels.iter().take(used as usize) {
         for (sum, &level) in sums.iter_mut().zip(level) {
             *sum = *sum + level;
         }

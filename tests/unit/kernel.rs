@@ -452,14 +452,18 @@ fn nothing_is_right() {
     });
 }
 
-/// Of a million samples. In turn, additions to a sum of half of it are each rounded by ε/4 of the whole on
-/// average, and where all terms are equal all the same way.
+/// Of a million samples, in turn off by 10⁻² where all are equal, as all additions are rounded the same way.
+///
+/// The bound, with u = 2⁻²⁴: of all constants, 64 equal terms added in turn are off by at most 16.5u of their
+/// sum, and 48 by 12.5u. No kernel adds more in turn. To add up two sums that are equal is exact, and to add the
+/// sums of 1, 2, 4 … blocks costs at most 1u: 17.5u is 1.04·10⁻⁶ for the worst constants of all, and less for
+/// those below. In no order each term is rounded by u/√3 in some 48 + 16 additions: √64·u/√3 is 3·10⁻⁷.
 #[test]
 fn long_sums_are_exact() {
     const SAMPLES: usize = 1_000_000;
     const LIMIT: f64 = 1e-6;
     // All equal, of one sign, and in no order.
-    let constants = [0.1f32, 0.7, 1.0 / 3.0];
+    let constants = [0.1f32, 0.7, 1.0 / 3.0, 1.524_975];
     let rng = &mut Xoshiro128PlusPlus::seed_from_u64(8);
     let random: Vec<f32> = (0..3 * SAMPLES).map(|_| rng.random_range(0.0..1.0)).collect();
     let check = |outputs: usize, inputs: usize, kind: &dyn Fn(usize) -> f32, simd: bool| {
@@ -496,7 +500,7 @@ fn long_sums_are_exact() {
         }
     };
     let all = |simd| {
-        for (outputs, inputs) in [(1, 1), (1, 3), (3, 1), (2, 3)] {
+        for (outputs, inputs) in [(1, 1), (1, 3), (3, 1), (3, 2)] {
             constants.iter().for_each(|&c| check(outputs, inputs, &|_| c, simd));
             check(outputs, inputs, &|i| random[i % random.len()], simd);
         }

@@ -16,7 +16,7 @@ use crate::{
         sum::{LEVELS, SHORT, carry, total},
     },
 };
-use core::{any::TypeId, ops::Range};
+use core::{any::TypeId, mem::MaybeUninit, ops::Range};
 use num_traits::ConstOne;
 
 /// Products of no more than so many multiplications for one sample are inlined.
@@ -79,71 +79,93 @@ unsafe fn product<E: Float>(level: Level, product: Product<E>) {
     run(product);
 }
 
-/// A sum of more terms than these is one of sums of so many, and these of sums of `piece`.
+/// A sum of more terms than these is one of sums of `PIECE` terms.
 const DEEP: usize = 4096;
-/// So many of them are added up before they are added to C.
-const SUMS: usize = 32;
+const PIECE: usize = 48;
 
-/// A product over many k: to add one block after the other to C would round it too often. Part by part of
-/// C, cut where packs of rows and tiles end.
+/// A product over many k. To add piece after piece to C would round it too often: sums of 1, 2, 4, 8 … pieces
+/// are kept, and only sums of as many pieces are added up. The last level takes all that is left. Part by part
+/// of C, cut where packs of rows and tiles end.
 ///
 /// # Safety
 /// As `tile` says; the CPU has the level.
 #[inline(never)]
 unsafe fn deep_product<E: Float>(level: Level, all: Product<E>) {
-    const ROWS: usize = 144;
-    // A column or two have more than one sum side by side.
-    let piece = if all.n <= 2 { 128 } else { 64 };
-    let mut room = [[E::ZERO; ROWS * 2 * WIDTH]; 2];
-    let [block, sums] = &mut room;
-    for row in (0..all.m).step_by(ROWS) {
-        let (mut column, rows) = (0, ROWS.min(all.m - row));
+    const LAST: usize = 11;
+    // Of f64 there are half as many rows, in the same room.
+    const NUMBERS: usize = 64 * 2 * WIDTH;
+    let mut room = MaybeUninit::<[[f32; NUMBERS]; LAST + 1]>::uninit();
+    let (room, most) = (room.as_mut_ptr().cast::<E>(), 256 / size_of::<E>());
+    // Parts of about the same height: one of few rows would take as long as a full one.
+    let most = all.m.div_ceil(all.m.div_ceil(most)).next_multiple_of(16);
+    for row in (0..all.m).step_by(most) {
+        let (mut column, rows) = (0, most.min(all.m - row));
         while column < all.n {
             let columns = if all.n - column < 2 * WIDTH { all.n - column } else { WIDTH };
-            let numbers = rows * columns;
-            for (first, begin) in (0..all.k).step_by(SUMS * DEEP).enumerate() {
-                let end = all.k.min(begin + SUMS * DEEP);
-                sums.fill(E::ZERO);
-                for from in (begin..end).step_by(DEEP) {
-                    let to = end.min(from + DEEP);
-                    for k in (from..to).step_by(piece) {
-                        let start = if k == from { Start::Zero } else { Start::Add(E::ONE) };
-                        // SAFETY: a part of A and of B, and a block that has room for its columns.
-                        unsafe {
-                            (E::table(level).product)(Product {
-                                m: rows,
-                                k: piece.min(to - k),
-                                n: columns,
-                                a: all.a.add(row * all.a_row + k * all.a_column),
-                                b: all.b.add(k * all.b_row + column * all.b_column),
-                                c: block.as_mut_ptr(),
-                                c_column: rows,
-                                start,
-                                ..all
-                            });
-                        }
+            let (numbers, pieces) = (rows * columns, all.k.div_ceil(PIECE));
+            // SAFETY: a part of A, of B and of C; the room has so many numbers for each level, and a level
+            // is read only after it was written: where its digit of the number of pieces is one.
+            unsafe {
+                let sums = |level: usize| room.add(level * numbers);
+                for piece in 0..pieces {
+                    let k = piece * PIECE;
+                    let add = piece % 2 > 0;
+                    (E::table(level).product)(Product {
+                        m: rows,
+                        k: PIECE.min(all.k - k),
+                        n: columns,
+                        a: all.a.add(row * all.a_row + k * all.a_column),
+                        b: all.b.add(k * all.b_row + column * all.b_column),
+                        c: sums(0),
+                        c_column: rows,
+                        start: if add { Start::Add(E::ONE) } else { Start::Zero },
+                        ..all
+                    });
+                    // As in `carry`: where a digit goes from one to zero, its sums go to the next.
+                    let to = (piece.trailing_ones() as usize).min(LAST);
+                    for level in 1..to {
+                        plus(sums(level), sums(0), numbers);
                     }
-                    for (sum, &block) in sums.iter_mut().zip(block.iter()).take(numbers) {
-                        *sum += block;
+                    if to == LAST && piece >> LAST > 0 {
+                        plus(sums(LAST), sums(0), numbers);
+                    }
+                    if to > 0 {
+                        sums(0).copy_to_nonoverlapping(sums(to), numbers);
                     }
                 }
-                for (j, sums) in sums.chunks_exact(rows).take(columns).enumerate() {
-                    for (i, &sum) in sums.iter().enumerate() {
-                        // SAFETY: an entry of C, and of the column that it starts with.
-                        unsafe {
-                            let c = all.c.add((column + j) * all.c_column + row + i);
-                            *c = match all.start {
-                                Start::Add(factor) => *c + factor * sum,
-                                _ if first > 0 => *c + sum,
-                                Start::Zero => sum,
-                                Start::Column(start) => *start.add(row + i) + sum,
-                            };
-                        }
-                    }
+                if pieces % 2 == 0 {
+                    sums(0).write_bytes(0, numbers);
+                }
+                for level in (1..LAST).filter(|level| pieces >> level & 1 > 0) {
+                    plus(sums(level), sums(0), numbers);
+                }
+                if pieces >> LAST > 0 {
+                    plus(sums(LAST), sums(0), numbers);
+                }
+                for i in 0..numbers {
+                    let (sum, row) = (*sums(0).add(i), row + i % rows);
+                    let c = all.c.add((column + i / rows) * all.c_column + row);
+                    *c = match all.start {
+                        Start::Add(factor) => *c + factor * sum,
+                        Start::Zero => sum,
+                        Start::Column(start) => *start.add(row) + sum,
+                    };
                 }
             }
             column += columns;
         }
+    }
+}
+
+/// Adds so many sums to others.
+///
+/// # Safety
+/// Both can be read, and `to` written.
+#[inline(always)]
+unsafe fn plus<E: Float>(from: *const E, to: *mut E, numbers: usize) {
+    for i in 0..numbers {
+        // SAFETY: as the caller promises.
+        unsafe { *to.add(i) += *from.add(i) };
     }
 }
 
@@ -186,7 +208,7 @@ unsafe fn deep_column<E: Float>(
             }
             carry(&mut sums, rows, block, &mut levels);
         }
-        for (i, sum) in total(&levels).into_iter().enumerate().take(rows) {
+        for (i, sum) in total(&levels, inputs.div_ceil(depth)).into_iter().enumerate().take(rows) {
             // SAFETY: an entry of y.
             unsafe {
                 let y = y.add(row + i);
