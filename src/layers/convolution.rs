@@ -91,7 +91,7 @@ impl Convolution {
         }
         let ([plane, places], taps) = (self.windows.planes(), self.taps());
         let outputs = self.groups * self.outputs;
-        y.chunks_exact_mut(places).zip(b.iter().cycle()).for_each(|(y, &b)| y.fill(b));
+        y.chunks_exact_mut(places.max(1)).zip(b.iter().cycle()).for_each(|(y, &b)| y.fill(b));
         let y = y.chunks_exact_mut((places * self.outputs).max(1));
         let samples = kernel::pairs(x.chunks_exact((plane * self.channels).max(1)), y);
         for (group, (x, y)) in samples.enumerate() {
@@ -166,7 +166,7 @@ impl Convolution {
     pub fn bias<T: Number>(&self, dy: &[T], db: &mut [T]) {
         let [_, places] = self.windows.planes();
         for dy in dy.chunks_exact((places * db.len()).max(1)) {
-            kernel::pairs(db.iter_mut(), dy.chunks_exact(places))
+            kernel::pairs(db.iter_mut(), dy.chunks_exact(places.max(1)))
                 .for_each(|(db, dy)| *db += kernel::sum(dy));
         }
     }

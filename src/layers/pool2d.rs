@@ -86,7 +86,7 @@ pub struct GlobalAvgPool2d;
 parameters!(GlobalAvgPool2d {});
 
 function!([const C: usize, H: Size, W: Size] GlobalAvgPool2d, Img<C, H, W> => D1<C>, None, (this, x, y, dy, dx)
-    kernel::pairs(y.iter_mut(), x.chunks_exact(H::N * W::N))
+    kernel::pairs(y.iter_mut(), x.chunks_exact((H::N * W::N).max(1)))
         .for_each(|(y, x)| *y = kernel::sum(x) / number(H::N * W::N)),
-    kernel::pairs(dx.chunks_exact_mut(H::N * W::N), dy)
+    kernel::pairs(dx.chunks_exact_mut((H::N * W::N).max(1)), dy)
         .for_each(|(dx, &dy)| dx.fill(dy / number(H::N * W::N))));
