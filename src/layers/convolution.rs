@@ -64,45 +64,23 @@ impl Convolution {
         self.channels * self.windows.rows.kernel * self.windows.columns.kernel
     }
 
-    /// The filters of all groups.
-    #[inline(always)]
-    const fn filters(&self) -> usize {
-        self.groups * self.outputs
-    }
-
     /// Whether `x` and `y` are batches of the same number of samples.
     #[inline(always)]
     fn fits<T>(&self, x: &[T], y: &[T]) -> bool {
-        let [of_x, of_y] = self.sizes();
-        x.len().checked_div(of_x) == y.len().checked_div(of_y)
-    }
-
-    /// Calls `f` for each band of rows of each sample of `x` with the same of `y`: with the numbers of the sample, with
-    /// the first filter of its group, the rows, the first place and the number of places.
-    #[inline(always)]
-    fn each<X, Y>(
-        &self,
-        x: impl Iterator<Item = X>,
-        y: impl Iterator<Item = Y>,
-        mut f: impl FnMut(&mut X, &mut Y, usize, Range<usize>, [usize; 2]),
-    ) {
-        let (height, width) = (self.windows.rows.output, self.windows.columns.output);
-        for (group, (mut x, mut y)) in kernel::pairs(x, y).enumerate() {
-            let (filter, mut row) = (group % self.groups.max(1) * self.outputs, 0);
-            while row < height {
-                let rows = row..height.min(row + self.band.max(1));
-                row = rows.end;
-                let places = [rows.start * width, rows.len() * width];
-                f(&mut x, &mut y, filter, rows, places);
-            }
-        }
-    }
-
-    /// The numbers of a group of channels of a sample, and of its outputs.
-    #[inline(always)]
-    fn sizes(&self) -> [usize; 2] {
         let [plane, places] = self.windows.planes();
-        [(plane * self.channels).max(1), (places * self.outputs).max(1)]
+        let samples = |numbers: &[T], size| numbers.len().checked_div(size);
+        samples(x, plane * self.channels) == samples(y, places * self.outputs)
+    }
+
+    /// The bands of rows.
+    #[inline(always)]
+    fn bands(&self) -> impl Iterator<Item = Range<usize>> {
+        let (rows, band, mut first) = (self.windows.rows.output, self.band.max(1), 0);
+        core::iter::from_fn(move || {
+            let from = first;
+            first = rows.min(first + band);
+            (from < first).then_some(from..first)
+        })
     }
 
     /// y = x ⋆ W + b.
@@ -111,16 +89,22 @@ impl Convolution {
         if !self.fits(x, y) {
             return y.fill(nan());
         }
-        let ([_, places], taps, filters) = (self.windows.planes(), self.taps(), self.filters());
+        let ([plane, places], taps) = (self.windows.planes(), self.taps());
+        let outputs = self.groups * self.outputs;
         y.chunks_exact_mut(places.max(1)).zip(b.iter().cycle()).for_each(|(y, &b)| y.fill(b));
-        let [x_size, y_size] = self.sizes();
-        let (x, y) = (x.chunks_exact(x_size), y.chunks_exact_mut(y_size));
-        self.each(x, y, |x, y, filter, rows, [first, m]| {
-            self.windows.unfold(x, rows, 0..taps, col);
-            let (w, y) = (w.get(filter..).unwrap_or_default(), y.get_mut(first..));
-            let (size, y) = ([m, taps, self.outputs], y.unwrap_or_default());
-            kernel::gemm(size, col, (1, m), w, (filters, 1), y, places, false);
-        });
+        let y = y.chunks_exact_mut((places * self.outputs).max(1));
+        let samples = kernel::pairs(x.chunks_exact((plane * self.channels).max(1)), y);
+        for (group, (x, y)) in samples.enumerate() {
+            let w = w.get(group % self.groups.max(1) * self.outputs..).unwrap_or_default();
+            for rows in self.bands() {
+                let width = self.windows.columns.output;
+                let (first, m) = (rows.start * width, rows.len() * width);
+                self.windows.unfold(x, rows, 0..taps, col);
+                let y = y.get_mut(first..).unwrap_or_default();
+                let size = [m, taps, self.outputs];
+                kernel::gemm(size, col, (1, m), w, (outputs, 1), y, places, false);
+            }
+        }
     }
 
     /// dx: each number of a window gets Wᵀ·dy, added up where windows overlap.
@@ -129,17 +113,22 @@ impl Convolution {
         if !self.fits(dx, dy) {
             return dx.fill(nan());
         }
-        let ([_, places], taps, filters) = (self.windows.planes(), self.taps(), self.filters());
+        let ([plane, places], taps) = (self.windows.planes(), self.taps());
+        let outputs = self.groups * self.outputs;
         dx.fill(T::zero());
-        let [x_size, y_size] = self.sizes();
-        let (dx, dy) = (dx.chunks_exact_mut(x_size), dy.chunks_exact(y_size));
-        self.each(dx, dy, |dx, dy, filter, rows, [first, m]| {
-            let (w, dy) =
-                (w.get(filter..).unwrap_or_default(), dy.get(first..).unwrap_or_default());
-            let size = [m, self.outputs, taps];
-            kernel::gemm(size, dy, (1, places), w, (1, filters), col, m, true);
-            self.windows.fold(col, rows, 0..taps, dx);
-        });
+        let dy = dy.chunks_exact((places * self.outputs).max(1));
+        let samples = kernel::pairs(dx.chunks_exact_mut((plane * self.channels).max(1)), dy);
+        for (group, (dx, dy)) in samples.enumerate() {
+            let w = w.get(group % self.groups.max(1) * self.outputs..).unwrap_or_default();
+            for rows in self.bands() {
+                let width = self.windows.columns.output;
+                let (first, m) = (rows.start * width, rows.len() * width);
+                let dy = dy.get(first..).unwrap_or_default();
+                let size = [m, self.outputs, taps];
+                kernel::gemm(size, dy, (1, places), w, (1, outputs), col, m, true);
+                self.windows.fold(col, rows, 0..taps, dx);
+            }
+        }
     }
 
     /// Adds dW of the numbers `taps` of the window: Σ dy·xᵀ over all places and samples.
@@ -155,15 +144,21 @@ impl Convolution {
         if !self.fits(x, dy) {
             return dw.fill(nan());
         }
-        let ([_, places], filters) = (self.windows.planes(), self.filters());
-        let [x_size, y_size] = self.sizes();
-        let (x, dy) = (x.chunks_exact(x_size), dy.chunks_exact(y_size));
-        self.each(x, dy, |x, dy, filter, rows, [first, m]| {
-            self.windows.unfold(x, rows, taps.clone(), col);
-            let (dy, dw) = (dy.get(first..).unwrap_or_default(), dw.get_mut(filter..));
-            let (size, dw) = ([self.outputs, m, taps.len()], dw.unwrap_or_default());
-            kernel::gemm(size, dy, (places, 1), col, (1, m), dw, filters, false);
-        });
+        let [plane, places] = self.windows.planes();
+        let outputs = self.groups * self.outputs;
+        let dy = dy.chunks_exact((places * self.outputs).max(1));
+        let samples = kernel::pairs(x.chunks_exact((plane * self.channels).max(1)), dy);
+        for (group, (x, dy)) in samples.enumerate() {
+            let dw = dw.get_mut(group % self.groups.max(1) * self.outputs..).unwrap_or_default();
+            for rows in self.bands() {
+                let width = self.windows.columns.output;
+                let (first, m) = (rows.start * width, rows.len() * width);
+                self.windows.unfold(x, rows, taps.clone(), col);
+                let dy = dy.get(first..).unwrap_or_default();
+                let size = [self.outputs, m, taps.len()];
+                kernel::gemm(size, dy, (places, 1), col, (1, m), dw, outputs, false);
+            }
+        }
     }
 
     /// Adds db: the sum of `dy` over all places and samples.
