@@ -396,8 +396,8 @@ impl<T: Number, const K: usize> RealField for Jet<T, K> {
     derived! {
         copysign |x, sign| if x.is_sign_negative() == sign.is_sign_negative() { x } else { -x };
         // As `f64`'s: of a number and a NaN, the number.
-        max |x, other| if x >= other || other.partial_cmp(&other).is_none() { x } else { other };
-        min |x, other| if x <= other || other.partial_cmp(&other).is_none() { x } else { other };
+        max |x, other| if x.value.max(other.value) == x.value { x } else { other };
+        min |x, other| if x.value.min(other.value) == x.value { x } else { other };
         clamp |x, min, max| if x < min { min } else if x > max { max } else { x };
     }
 
