@@ -297,7 +297,7 @@ fn convolution() {
     for (file, text) in [
         ("filters.svg", "First filters before training"),
         ("mistakes.svg", "The worst of "),
-        ("confusion.svg", "what the net says"),
+        ("confusion.svg", "predictions (columns)"),
     ] {
         let picture = std::fs::read_to_string(folder.path().join(file)).unwrap();
         assert!(picture.starts_with("<svg") && picture.contains(text), "{file}");
