@@ -1,4 +1,4 @@
-//! A net as Rust source, so that its weights lie in flash.
+//! Exports a net as Rust source, so that its weights are in flash.
 //!
 //! [`Network::export`](crate::Network::export) prints a file with one `static`. A program that contains the file
 //! predicts from read-only memory: the parameters take no RAM, and nothing is loaded or parsed. Every number keeps

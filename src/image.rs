@@ -1,4 +1,4 @@
-//! The shape of images: channels, height and width as types, and a table of what a window leaves of a size.
+//! The shape of images: channels, height and width as types, and a table of the output sizes of windows.
 
 use crate::{
     kernel,

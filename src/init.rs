@@ -205,7 +205,7 @@ fn dot<T: Number>(numbers: &[T], [a, b]: [usize; 2], step: usize, length: usize)
 /// compute in f64. On a chip without f64 that takes more flash than everything else that trains a small net.
 pub(crate) fn circle<T: Number>(turns: T) -> [T; 2] {
     let number = nalgebra::convert::<f64, T>;
-    // A sixteenth of the angle from half a turn: so small that a few terms of the series suffice.
+    // Take a sixteenth of the angle from half a turn. It is so small that a few terms of the series are enough.
     let angle = (turns - number(0.5)) * number(core::f64::consts::TAU / 16.0);
     let series = |[a, b, c]: [f64; 3]| {
         let square = angle * angle;

@@ -74,7 +74,8 @@ impl<T: Number, In: Shape, L, E> Network<T, In, L, E> {
     }
 }
 
-/// How often each class was predicted for each class. The largest output is the prediction, the first of equals.
+/// The confusion matrix: how often each class was predicted for each actual class. The largest output is the
+/// prediction; of equal outputs the first.
 #[doc(alias("confusion_matrix", "ConfusionMatrix"))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Confusion<const N: usize> {
@@ -100,12 +101,12 @@ impl<const N: usize> Confusion<N> {
         correct as f64 / samples as f64
     }
 
-    /// Of the samples that were predicted to be of this class, the fraction that is. NaN if there was none.
+    /// The fraction of the samples predicted as this class that are of this class. NaN if there are none.
     pub fn precision(&self, class: usize) -> f64 {
         self.count(class, class) as f64 / self.predicted(class) as f64
     }
 
-    /// Of the samples of this class, the fraction that was predicted. NaN if there was none.
+    /// The fraction of the samples of this class that were predicted as this class. NaN if there are none.
     pub fn recall(&self, class: usize) -> f64 {
         self.count(class, class) as f64 / self.actual(class) as f64
     }

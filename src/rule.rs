@@ -60,7 +60,7 @@ pub trait Rule<T: Number, const N: usize>: 'static {
 pub struct Piece<'a, T, const N: usize> {
     /// The name of the parameter, as PyTorch's `Sequential` gives it: `0.weight`.
     pub path: &'a Path<'a>,
-    /// Always [`Role::Weight`]: rules see nothing else.
+    /// Always [`Role::Weight`], because rules get no other parameters.
     pub role: Role,
     /// The rows and columns of the whole parameter.
     pub shape: (usize, usize),
@@ -77,7 +77,7 @@ pub struct Piece<'a, T, const N: usize> {
 }
 
 impl<'a, T: Number, const N: usize> Piece<'a, T, N> {
-    /// Calls `f` with parts of this piece in which the gradient is `new` of what it was.
+    /// Calls `f` with parts of this piece in which `new` has changed the gradient.
     #[inline(always)]
     pub(crate) fn with_gradient(self, new: impl Fn(T) -> T, mut f: impl FnMut(Piece<T, N>)) {
         let Piece { path, role, shape, first, step, values, gradient, mut state } = self;
@@ -96,7 +96,7 @@ impl<'a, T: Number, const N: usize> Piece<'a, T, N> {
     }
 }
 
-/// A setting of an optimizer that cannot be right.
+/// An impossible setting of an optimizer.
 ///
 /// ```
 /// use chainrule::{BadSetting, Optimizer, Sgd, StepError};
@@ -121,7 +121,7 @@ impl BadSetting {
     /// An error unless `fits`.
     ///
     /// # Errors
-    /// That the setting `name` is `found` and must be as `expected` says.
+    /// An error that says that the setting `name` is `found` and must be `expected`.
     #[inline(always)]
     pub fn unless<T: Number>(
         fits: bool,

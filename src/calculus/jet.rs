@@ -1,4 +1,4 @@
-//! A number with its derivatives, which is a scalar like any other.
+//! A scalar that carries derivatives.
 #![allow(unsafe_code)] // of `one_lane!`, which is in `kernel`
 
 use crate::{kernel::one_lane, shape::Number};
@@ -14,8 +14,8 @@ use simba::scalar::{SubsetOf, SupersetOf};
 
 /// A number and its derivatives along `K` directions: u + Σ uₖ·εₖ, where each product of two ε is 0.
 ///
-/// A layer runs on it as on any scalar, and its outputs are then exact derivatives. For second derivatives the
-/// parts are jets too: `Jet<Jet<f64, 1>, 1>`. Comparisons look at the value alone.
+/// A layer runs on it as on any scalar, and its outputs then contain exact derivatives. For second derivatives the
+/// parts are jets too: `Jet<Jet<f64, 1>, 1>`. Comparisons use only the value.
 ///
 /// ```
 /// use chainrule::Jet;
@@ -163,7 +163,7 @@ impl<T: Number, const K: usize> Num for Jet<T, K> {
     }
 }
 
-/// Questions that the value alone answers.
+/// Functions that depend only on the value.
 macro_rules! of_value {
     ($($f:ident)*) => {
         $(fn $f(&self) -> bool { self.value.$f() })*

@@ -9,8 +9,8 @@ use crate::{kernel, shape::Number, zeros::Zeros};
 use core::{cmp::Ordering, mem::MaybeUninit};
 use nalgebra::{SVector, convert};
 
-/// Trains on one batch, the same in each step, with any loss. It learns the curvature of the loss from the last `M`
-/// steps, and takes steps whose length a line search finds (the strong Wolfe conditions).
+/// Trains on the same batch in each step, with any loss. It estimates the curvature of the loss from the last `M`
+/// steps. A line search (with the strong Wolfe conditions) finds the length of each step.
 /// (Nocedal and Wright, 2006, algorithms 7.4 and 3.5; PyTorch's `LBFGS` with `strong_wolfe`.)
 ///
 /// The memory is 2·`M` + 6 times the `P` weights. For large nets put it on the heap: `Box::<LBfgs<f32, P, 10>>::zeros()`.
@@ -33,8 +33,8 @@ use nalgebra::{SVector, convert};
 /// assert!(solver.solve(problem, 100).loss <= 1e-4);
 /// ```
 ///
-/// Near a minimum, in f32 soon, differences of the loss are rounding. The search then goes by the slopes, and accepts a
-/// loss that is larger by √ε of itself. At the end the weights are the best of all steps.
+/// Near a minimum, and in f32 early, differences of the loss are only rounding errors. The search then uses the slopes,
+/// and accepts a loss that is larger by a factor of 1 + √ε. At the end the weights are the best of all steps.
 #[doc(alias = "LBFGS")]
 #[derive(Clone, Debug)]
 pub struct LBfgs<T, const P: usize, const M: usize> {
@@ -64,7 +64,7 @@ struct Point<T> {
 }
 
 impl<T: Number, const P: usize, const M: usize> LBfgs<T, P, M> {
-    /// A solver that has seen no step.
+    /// A new solver without steps.
     pub fn new() -> Self {
         let zeros = SVector::zeros();
         LBfgs {
@@ -207,7 +207,7 @@ impl<T: Number, const P: usize, const M: usize> LBfgs<T, P, M> {
                 direction.axpy(*factor - other, s, T::one());
             }
         }
-        // For NaN too.
+        // Also true for NaN.
         if direction.dot(&self.gradient).partial_cmp(&T::zero()) != Some(Ordering::Less) {
             self.kept = 0;
             self.direction = -self.gradient;

@@ -1,4 +1,4 @@
-//! The solver of Levenberg and Marquardt.
+//! The Levenberg–Marquardt solver.
 
 use super::{
     outcome::{Outcome, Stop},
@@ -35,7 +35,7 @@ use num_traits::ConstZero;
 /// type Net = Network<f64, D1<1>, (Affine<f64, 1, 5>, Tanh, Affine<f64, 5, 1>), SumSquaredError>;
 /// const WEIGHTS: usize = Net::weight_count();
 ///
-/// // A wave of the sine at 41 points.
+/// // One period of a sine at 41 points.
 /// let x = SMatrix::<f64, 1, 41>::from_fn(|_, i| i as f64 / 20.0 - 1.0);
 /// let t = x.map(|x| (std::f64::consts::PI * x).sin());
 ///
@@ -265,7 +265,7 @@ fn add_square<T: Number, const P: usize>(rows: &[T], n: usize, matrix: &mut SMat
     }
 }
 
-/// As many columns are computed at a time.
+/// How many columns are computed at a time.
 const WIDTH: usize = 16;
 
 struct Factor<'a, T, const P: usize> {
@@ -292,7 +292,7 @@ impl<T: Number, const P: usize> Work for Factor<'_, T, P> {
             let sum = kernel::dot(upper(column, j), upper(column, j));
             for (&a, pivot) in column.iter().zip(self.pivots.iter_mut()).skip(j).take(1) {
                 *pivot = (a - sum + self.damping).sqrt();
-                // False for NaN too.
+                // Also false for NaN.
                 if (*pivot).partial_cmp(&T::zero()) != Some(Ordering::Greater) {
                     return false;
                 }

@@ -1,4 +1,4 @@
-//! How a solver ends.
+//! The results of solvers.
 
 use core::fmt;
 
@@ -10,7 +10,7 @@ pub enum Stop {
     Goal,
     /// The next step would change the loss by less than rounding.
     Converged,
-    /// No step makes the loss smaller, however small it is.
+    /// No step, however small, makes the loss smaller.
     Stalled,
     /// All iterations are used up.
     Budget,
@@ -18,7 +18,7 @@ pub enum Stop {
     Flat,
     /// The loss or its gradient is NaN or infinite at the weights that were given.
     NotFinite,
-    /// There is not one residual.
+    /// There are no residuals.
     Empty,
 }
 
@@ -36,10 +36,10 @@ impl fmt::Display for Stop {
     }
 }
 
-/// How a solver ended.
+/// The result of a solver.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Outcome<T> {
-    /// Why.
+    /// Why the solver stopped.
     pub stop: Stop,
     /// The number of steps that were taken.
     pub iterations: usize,

@@ -13,7 +13,7 @@ use crate::{
 use core::ops::Range;
 use nalgebra::{Const, SMatrix, try_convert};
 
-/// The gradient of each sample goes to a row of its own. Layers that deliver by [`Grad::product`] and
+/// The gradient of each sample goes to its own row. Layers that deliver by [`Grad::product`] and
 /// [`Grad::sum`] are fast. For all others the backward pass runs once for each sample.
 #[derive(Clone, Copy, Debug)]
 pub struct PerSample;
@@ -96,7 +96,7 @@ impl<T: Number> Destination<T> for PerSample {
 
 /// The place that the first number of a leaf says.
 fn place<T: Number>(numbers: &[T]) -> usize {
-    // f32, which chips have, counts to 16 million.
+    // An f32 counts exactly to 16 million.
     let first = numbers.first().and_then(|&place| try_convert::<T, f32>(place));
     first.map_or(0, |place| place as usize)
 }

@@ -1,4 +1,4 @@
-//! What a least-squares solver works on: residuals with their Jacobian.
+//! Residuals with their Jacobian, for least-squares solvers.
 
 use super::per_sample::SampleGradients;
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
 };
 use nalgebra::SVector;
 
-/// A function of `P` weights that a solver makes small.
+/// A function of `P` weights that a solver minimises.
 ///
 /// [`OnBatch`] is the loss of a net on a batch, [`Fit`] the squared errors of a net, [`Physics`](crate::Physics) a loss
 /// on derivatives. You can implement it for any other function.
@@ -195,7 +195,7 @@ pub(super) fn copy_weights<T: Number, L: Parameters<T>>(layers: &L, to: &mut [T]
     });
 }
 
-/// Sets the trained weights. Statistics have a place among them, and do not change.
+/// Sets the trained weights. Statistics have places among the numbers, but do not change.
 pub(super) fn set_weights<T: Number, L: Parameters<T>>(layers: &mut L, weights: &[T]) {
     let mut from = weights.iter();
     layers.visit_mut(None, [], &Path::ROOT, &mut |leaf: LeafMut<T, 0>| {

@@ -1,5 +1,5 @@
-//! Data whose size is known at run time becomes samples whose size is a type. The size is checked
-//! here, once.
+//! Converts data whose size is known at run time to samples whose size is a type. These functions check the size
+//! once.
 
 use super::error::DataError;
 #[cfg(feature = "alloc")]

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::shape::{BatchSize, Number};
 
-/// Inputs and their targets: as many of one as of the other, and at least one.
+/// Inputs and their targets: the same number of both, and at least one.
 ///
 /// ```
 /// use chainrule::data::{DataError, Dataset};

@@ -1,4 +1,4 @@
-//! What can be wrong with data in memory.
+//! Errors of data in memory.
 
 use crate::errors::errors;
 

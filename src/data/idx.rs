@@ -149,7 +149,7 @@ struct Idx<'a> {
 impl<'a> Idx<'a> {
     fn open(reader: impl Read + 'a) -> Result<Self, FileErrorKind> {
         let mut reader = BufReader::new(reader);
-        // Not by a look into the buffer: a reader may hand out one byte at a time.
+        // Do not look into the buffer, because a reader may return one byte at a time.
         let mut magic = Vec::new();
         reader.by_ref().take(2).read_to_end(&mut magic)?;
         let reader: Box<dyn Read> = match magic[..] {
@@ -192,7 +192,7 @@ impl<'a> Idx<'a> {
     /// The records of `N` bytes after the header; nothing may follow them. A gzip file is also checked
     /// against its checksum, which is read at the end.
     fn records<const N: usize>(mut self) -> Result<Vec<[u8; N]>, FileErrorKind> {
-        // The header is not trusted: memory grows with the bytes that are in the file.
+        // Do not trust the header: allocate only for bytes that the file contains.
         let mut bytes = Vec::new();
         let rest = self.expected.saturating_sub(self.found());
         self.reader.by_ref().take(rest).read_to_end(&mut bytes)?;
@@ -219,7 +219,7 @@ const fn kind(magic: u32) -> &'static str {
     if magic == IMAGES { "images" } else { "labels" }
 }
 
-/// What is wrong with a file, and with which one.
+/// An error in a file, with the name of the file.
 #[derive(Debug)]
 pub struct FileError {
     /// The file.
@@ -289,7 +289,7 @@ errors! {
             /// Columns of an image.
             columns: u32,
         } => "expected at least one pixel per image, found {rows} × {columns}";
-        /// The file is right, but its data is not.
+        /// The format of the file is right, but its data is not.
         Data(error: DataError) => "{error}";
     }
 }

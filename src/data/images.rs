@@ -1,4 +1,4 @@
-//! Vectors read as images.
+//! Converts samples that are vectors to images.
 
 use super::{
     error::DataError,

@@ -73,7 +73,7 @@ impl<T: Number, B: BatchSize, S: Shape, X> Inputs<T, B, S> for X where
 {
 }
 
-/// Every index has a sample, and every place of the batch an index.
+/// Checks that every index has a sample, and every place of the batch an index.
 pub(super) fn check(indices: &[usize], samples: usize, batch: usize) -> Result<(), DataError> {
     if indices.len() != batch {
         return Err(DataError::Indices { expected: batch, found: indices.len() });
@@ -81,7 +81,7 @@ pub(super) fn check(indices: &[usize], samples: usize, batch: usize) -> Result<(
     check_below(indices, samples)
 }
 
-/// Every index has a sample.
+/// Checks that every index has a sample.
 pub(super) fn check_below(indices: &[usize], samples: usize) -> Result<(), DataError> {
     match indices.iter().enumerate().find(|&(_, &index)| index >= samples) {
         Some((position, &found)) => Err(DataError::Index { position, found, samples }),
@@ -293,8 +293,7 @@ impl<T: Number, B: BatchSize, S: Gather<T, B> + ?Sized> Gather<T, B> for Subset<
     }
 }
 
-/// Grey images of `N` pixels. They are kept as bytes; a batch of them has numbers from 0 to 1, a
-/// byte divided by 255.
+/// Grey images of `N` pixels. It stores bytes; the numbers of a batch are the bytes divided by 255, from 0 to 1.
 ///
 /// ```
 /// use chainrule::data::{Gather, Pixels};
@@ -330,7 +329,7 @@ impl<T: Number, const N: usize, B: BatchSize> Gather<T, B> for Pixels<N> {
     fn gather(&self, indices: &[usize], batch: &mut Self::Batch) -> Result<(), DataError> {
         check(indices, self.0.len(), batch.ncols())?;
         let image = |&i: &usize| self.0.get(i);
-        // Images at random indices are in no cache. So each is prefetched while others are copied.
+        // Images at random indices are not in the cache. So the code prefetches them while it copies others.
         let ahead = indices.iter().skip(4).map(image).chain(core::iter::repeat(None));
         let batch = batch.as_mut_slice().chunks_exact_mut(N.max(1));
         for ((x, image), next) in batch.zip(indices.iter().filter_map(image)).zip(ahead) {

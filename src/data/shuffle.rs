@@ -5,8 +5,8 @@ use crate::pass::{hash, mix};
 /// A random order of the numbers below `len`: each occurs once. The order follows from the seed, and it is the
 /// same on every target.
 ///
-/// It is a Feistel network (Luby and Rackoff, 1988): any place of the order can be asked for, and no list is
-/// kept. So an epoch needs no memory for its order, and a training can continue in the middle of one.
+/// It is a Feistel network (Luby and Rackoff, 1988), which computes the number in any place of the order without a
+/// list. So an epoch needs no memory for its order, and a training can continue in the middle of one.
 ///
 /// ```
 /// use chainrule::data::Shuffle;
@@ -34,7 +34,7 @@ impl Shuffle {
         if place >= self.len {
             return place;
         }
-        // The network mixes all numbers of so many bits. Those that are not below `len` are mixed again.
+        // The network permutes all numbers of this many bits. Numbers that are not below `len` are mixed again.
         let bits = usize::BITS - (self.len - 1).leading_zeros();
         let widths = [bits / 2, bits - bits / 2];
         // Short numbers mix slowly. The count is even, so that both halves have their own width again.

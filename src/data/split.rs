@@ -33,7 +33,7 @@ pub fn split(samples: usize, test: usize, seed: u64) -> Result<Split, DataError>
     held_out(&order(samples, seed), test)
 }
 
-/// As [`split`], and each class has the same share of both parts, as far as the numbers allow.
+/// As [`split`], but both parts have the same share of each class, as far as the numbers allow.
 ///
 /// # Errors
 /// As [`split`]; or there is only one class; or a class has only one sample.
@@ -61,7 +61,7 @@ pub fn folds(samples: usize, k: usize, seed: u64) -> Result<Vec<Split>, DataErro
     dealt(&order(samples, seed), k)
 }
 
-/// As [`folds`], and the numbers of samples of a class in two folds differ by at most one.
+/// As [`folds`], but the numbers of samples of a class in two folds differ by at most one.
 ///
 /// # Errors
 /// As [`folds`]; or there is only one class; or a class has fewer than `k` samples.
@@ -103,7 +103,7 @@ fn held_out(order: &[usize], test: usize) -> Result<Split, DataError> {
     Ok(cut(order, |place| before(place) < before(place + 1)))
 }
 
-/// Deals `order` to `k` folds in turn.
+/// Distributes `order` to `k` folds in turn.
 fn dealt(order: &[usize], k: usize) -> Result<Vec<Split>, DataError> {
     if k < 2 || k > order.len() {
         return Err(DataError::Folds { samples: order.len(), found: k });

@@ -231,7 +231,7 @@ fn field(found: &str) -> String {
     if found.is_empty() { "no value".into() } else { format!("\"{found}\"") }
 }
 
-/// What is wrong with a table, and where.
+/// An error in a table, with its place.
 #[derive(Debug)]
 pub struct TableError {
     /// The file.
@@ -259,7 +259,7 @@ errors! {
         } => "expected a column of this name, found only {}", columns.join(", ");
         /// A field has no value, or a wrong one.
         Field {
-            /// What it should be.
+            /// The expected kind of value.
             expected: &'static str,
             /// What it is; empty if the value is missing.
             found: String,

@@ -1,4 +1,4 @@
-//! A net as one C99 header, for firmware.
+//! Exports a net as one C99 header, for firmware.
 //!
 //! [`Network::export_c`](crate::Network::export_c) prints it. The header has one function, `predict`, for one sample. It
 //! uses no heap and nothing of the C library but `math.h`; the parameters are `const`, so that they lie in flash. The
@@ -305,7 +305,7 @@ impl<T: Real, In: Flat, L: ExportC<T, In, Out: Flat>, E> fmt::Display
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         let &Header(net, name) = self;
         let (inputs, outputs, real) = (In::LEN, L::Out::LEN, T::NAME);
-        // The first time nothing is written, to know the sizes.
+        // The first pass writes nothing and only finds the sizes.
         let mut writer = Writer { text: &mut Nothing, now: "x", sizes: [0; 2] };
         net.layers.c(&mut writer)?;
         let sizes = writer.sizes;

@@ -61,7 +61,7 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// Writes the file at once or not at all: until it is complete on the disk, a file that is there stays as it is.
+    /// Writes the whole file or nothing: an existing file does not change until the new one is complete on the disk.
     ///
     /// # Errors
     /// The folder cannot be written to.
@@ -80,7 +80,7 @@ impl Checkpoint {
         write(path.as_ref(), net, optimizer, &numbers, &[])
     }
 
-    /// Sets the net and the optimizer to what the file holds. It checks everything first. If it returns an error,
+    /// Loads the net and the optimizer from the file. It checks everything first. If it returns an error,
     /// nothing has changed.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! Files on disk: read whole, written at once or not at all.
+//! Files on disk: reads a file whole, and writes a whole file or nothing.
 
 use super::error::{LoadError, LoadErrorKind};
 use alloc::vec::Vec;
@@ -12,8 +12,8 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, LoadError> {
     fs::read(path).map_err(|error| LoadErrorKind::Io(error).of(path))
 }
 
-/// Writes a temporary file beside `path`, waits until it is on the disk, and renames it. Until then a file that was
-/// there stays as it is.
+/// Writes a temporary file beside `path`, waits until it is on the disk, and renames it. Until then an existing file
+/// does not change.
 pub(super) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut name = path.file_name().unwrap_or_default().to_os_string();
     name.push(".tmp");

@@ -21,11 +21,11 @@ errors! {
         /// The file cannot be read.
         #[cfg(feature = "std")]
         Io(error: std::io::Error) => "{error}";
-        /// It is no safetensors file.
+        /// It is not a safetensors file.
         Format(error: FormatError) => "{error}";
         /// It holds another net.
         Mismatch(mismatch: Mismatch) => "{mismatch}";
-        /// It is no checkpoint of such a training, or a later version of the crate wrote it.
+        /// It is not a checkpoint of this kind of training, or a later version of the crate wrote it.
         #[cfg(feature = "std")]
         Version {
             /// The version of checkpoints in the file, if there is one.

@@ -47,8 +47,8 @@ impl<T: Stored, In, L: Parameters<T>, E> Network<T, In, L, E> {
         load(&mut self.layers, &disk::read(path)?, loading).map_err(|kind| kind.of(path))
     }
 
-    /// Saves all parameters as a safetensors file, which PyTorch loads with `strict=True`. It is written at once or
-    /// not at all: until it is complete on the disk, a file that is there stays as it is.
+    /// Saves all parameters as a safetensors file, which PyTorch loads with `strict=True`. It writes the whole file or
+    /// nothing: an existing file does not change until the new one is complete on the disk.
     ///
     /// # Errors
     /// The folder cannot be written to.

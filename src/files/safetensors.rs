@@ -1,16 +1,16 @@
 //! The format safetensors: the length of a header in 8 bytes, the header in JSON, then the numbers of all tensors.
 //!
-//! The reader takes this header and no other JSON. No allocation is larger than the file, and nothing recurses.
+//! The reader accepts only this header and no other JSON. No allocation is larger than the file, and nothing recurses.
 
 use alloc::{format, string::String, vec::Vec};
 use core::{fmt, fmt::Write};
 
-/// Why a file is no safetensors file.
+/// Why a file is not a safetensors file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FormatError {
     /// The byte of the file, counted from 0.
     pub at: usize,
-    /// What belongs there.
+    /// What was expected there.
     pub expected: &'static str,
 }
 
@@ -37,7 +37,7 @@ fn bits(dtype: &str) -> Option<usize> {
     })
 }
 
-/// The most sizes that a tensor has.
+/// The largest number of sizes of a tensor.
 const RANK: usize = 8;
 
 /// A tensor in a file.
@@ -55,7 +55,7 @@ impl Tensor<'_> {
     }
 }
 
-/// What a file holds.
+/// An item of a file.
 pub(super) enum Item<'a> {
     Tensor(Tensor<'a>),
     /// An entry of the metadata.

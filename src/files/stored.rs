@@ -15,8 +15,8 @@ pub trait Stored: Number {
     #[doc(hidden)]
     fn push(self, bytes: &mut Vec<u8>);
 
-    /// How to read numbers of a type. `None` if the type is no floating-point number, or if it is wider than this
-    /// one and not to be narrowed.
+    /// How to read numbers of a type. `None` if the type is not a floating-point type, or if it is wider than this
+    /// one and must not be narrowed.
     #[doc(hidden)]
     fn reader(dtype: &str, narrow: bool) -> Option<Reader<Self>>;
 }

@@ -1,4 +1,4 @@
-//! The values that a check is made at: all from one seed, simple ones first.
+//! The values at which a check runs. All come from one seed, and simple values come first.
 
 use super::Real;
 use crate::shape::{Buffer, Columns, Flat};
@@ -7,21 +7,21 @@ use core::fmt;
 use nalgebra::Dyn;
 use rand::{Rng, SeedableRng, rngs::Xoshiro128PlusPlus};
 
-/// Where a check is made: the seed of all values, how many samples, and what the values are like.
-/// The same case is the same values, on every machine.
+/// The point of a check: the seed of all values, the number of samples, and the kind of values.
+/// The same case gives the same values on every machine.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Case {
-    /// What all is drawn from.
+    /// The seed of all values.
     pub seed: u64,
     /// Samples in the batch.
     pub batch: usize,
-    /// What the values are like.
+    /// The kind of values.
     pub values: Values,
-    /// No value is nearer to 0, where most kinks are, than this.
+    /// The smallest distance of a value from 0, where most kinks are.
     pub margin: f64,
 }
 
-/// What values are like, from simple to strange.
+/// The kinds of values, from simple to extreme.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Values {
     /// ±0.25, ±0.75, ±1.25 and ±1.75: a counterexample that can be followed by hand, on none of the
@@ -127,7 +127,7 @@ impl Case {
     }
 }
 
-/// As a line of Rust, to run it again.
+/// Prints a line of Rust that repeats the case.
 impl fmt::Display for Case {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         let Case { seed, batch, values, margin } = self;

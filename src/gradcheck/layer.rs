@@ -1,5 +1,5 @@
-//! A layer as what is checked, and the passes that a check makes: forward, backward in several ways, by a
-//! rule, predicting.
+//! A layer as the subject of a check, and the passes of the check: forward, backward in several ways, with a
+//! rule, and predicting.
 
 use super::{
     Real,
@@ -25,7 +25,7 @@ use alloc::{
 use core::{cell::RefCell, marker::PhantomData};
 use nalgebra::{Const, Dyn};
 
-/// What a backward pass is asked for and what it finds in its memory.
+/// What a backward pass must compute, and what its memory contains before.
 #[derive(Clone, Copy)]
 pub(super) struct How {
     /// Whether y, dx and an overwritten gradient held NaN before; else zeros.
@@ -34,17 +34,17 @@ pub(super) struct How {
     pub overwrite: bool,
     /// How many backward passes follow the forward pass.
     pub times: usize,
-    /// Whether dx is wanted.
+    /// Whether dx is needed.
     pub dx: bool,
-    /// Whether cache and working memory have served another input before.
+    /// Whether another input has used the cache and the working memory before.
     pub used: bool,
 }
 
-/// Everything is wanted, once, in fresh memory.
+/// Computes everything, once, in new memory.
 pub(super) const PLAIN: How =
     How { poisoned: false, overwrite: false, times: 1, dx: true, used: false };
 
-/// How the numbers that are found lie: inputs, parameters that learn, steps of statistics, outputs.
+/// The order of the numbers: inputs, trained parameters, steps of statistics, outputs.
 #[derive(Clone, Copy)]
 pub(super) struct Layout {
     /// Where the inputs end.
@@ -71,7 +71,7 @@ pub(super) trait Passes: Sync {
     /// What [`Function::gradient`] gives, for so many samples.
     fn run(&self, samples: usize, x: &[f64], dy: &[f64], how: How) -> Vec<f64>;
 
-    /// dx of a backward pass that is not asked for the gradient of the parameters.
+    /// dx of a backward pass without the gradient of the parameters.
     fn dx_alone(&self, x: &[f64], dy: &[f64]) -> Vec<f64>;
 
     /// A backward pass that gives the gradient to a rule.
@@ -332,8 +332,8 @@ where
     }
 }
 
-/// A rule that keeps what it is given: state 0 is the gradient, state 1 counts. It spoils the parameter,
-/// as an optimizer may.
+/// A rule that keeps the gradient in state 0 and counts in state 1. It overwrites the parameter, as an
+/// optimizer may.
 struct Keeps(RefCell<Vec<String>>);
 
 impl<T: Number> Rule<T, 2> for Keeps {

@@ -1,4 +1,4 @@
-//! A loss as what is checked, and targets over any scalar.
+//! A loss as the subject of a check, and targets over any scalar.
 
 use super::{Real, layer::batch, subject::Function};
 use crate::{
@@ -30,7 +30,7 @@ impl<U: Number, S: Flat, E: Loss<U, S, Dyn, Y>, Y> Function<U> for OfLoss<'_, S,
     }
 }
 
-/// A target that can be had over another scalar.
+/// A target that can be converted to another scalar.
 pub trait Target<U: Number> {
     /// The same over `U`.
     type As;

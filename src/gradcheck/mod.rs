@@ -1,4 +1,4 @@
-//! Gradient checks for anybody's layer: exact, in f32 too, at kinks, to second order.
+//! Checks the gradients of your own layers and losses: exactly, also in f32, at kinks, and with second derivatives.
 //!
 //! ```
 //! use chainrule::{Affine, D1, Tanh, Zeros, gradcheck::GradCheck};
@@ -9,51 +9,50 @@
 //! # Ok::<_, chainrule::gradcheck::Report>(())
 //! ```
 //!
-//! In the tests of a layer one line does all of it, in f32 and f64, over many random cases, the
-//! simplest first:
+//! In your tests one line checks a layer in f32 and f64, in many random cases, the simplest first:
 //!
 //! ```
 //! chainrule::gradcheck_layer!(affine<T>: chainrule::Affine<T, 4, 3>, chainrule::D1<4>);
 //! ```
 //!
-//! # Oracles
+//! # What the check compares with
 //!
-//! | | what it is | its blind spot |
+//! | | what it is | what it cannot find |
 //! |---|---|---|
-//! | dual numbers | the layer's own forward pass over dual numbers: exact, no step | takes forward as it is written |
-//! | differences | central, with a Richardson step that estimates its own error | kinks: it notices one within its step and leaves the entry unchecked |
+//! | dual numbers | the layer's own forward pass over dual numbers: exact, without a step size | an error in the forward pass itself |
+//! | differences | central differences, with a Richardson step that estimates their error | errors at a kink: if a kink is within the step, the entry is unchecked |
 //! | second order | the backward pass over dual numbers, against differences of gradients, and for symmetry | the same |
 //! | value | the output in f64 | an error that f64 has too |
-//! | properties | what holds for every layer, see [`GradCheck::check`] | |
+//! | properties | rules that hold for every layer, see [`GradCheck::check`] | |
 //!
-//! An f32 layer is judged at its own f32 values, by f64 duals, in units of f32: comparing f32 with f32
-//! differences, which lose all but two digits, is what makes other checks fail.
+//! An f32 layer is compared with f64 dual numbers at the same f32 values, in units of f32. Checks that compare f32 with
+//! f32 differences fail, because such differences lose all but two digits.
 //!
 //! # Scale and tolerance
 //!
-//! A gradient is a sum, dL/dw = Σ dyⱼ·∂yⱼ/∂w, and its terms may cancel: the error of rounding is
-//! measured by the size of the terms and not by that of the result. The *scale* of an entry is
-//! Σ |dyⱼ·∂yⱼ/∂w| with the exact ∂yⱼ/∂w of the dual numbers, plus max |dyⱼ|: slopes that are taken
-//! from outputs of size 1, as sigmoid's y·(1 - y), are exact to a rounding of 1. The tolerance is 64
+//! A gradient is a sum, dL/dw = Σ dyⱼ·∂yⱼ/∂w, and its terms may cancel. So rounding errors depend on the size of
+//! the terms and not on the size of the result. The *scale* of an entry is
+//! Σ |dyⱼ·∂yⱼ/∂w| with the exact ∂yⱼ/∂w of the dual numbers, plus max |dyⱼ|. The second part is for slopes that are
+//! computed from outputs of size 1, such as sigmoid's y·(1 - y): their error is a rounding of 1. The tolerance is 64
 //! units in the last place (ε) of `T` times the scale. For differences their own estimated error is
 //! added.
 //!
-//! Some layers amplify rounding: a normalisation divides by a standard deviation that may be small. So
-//! 16 times the *measured* rounding is allowed too. It is what changes in the result when the check moves
-//! all inputs and parameters in the last place, and how unevenly the error changes when it moves them by
-//! √ε of themselves to both sides: the error of a fault changes smoothly, that of rounding is drawn anew.
+//! Some layers amplify rounding: a normalisation divides by a standard deviation that may be small. So the check also
+//! allows 16 times the *measured* rounding. To measure it, the check changes all inputs and parameters in the last
+//! place, and takes the change of the result. It also changes them by √ε of themselves to both sides, and takes how
+//! unevenly the error changes: the error of a fault changes smoothly, but rounding errors are random.
 //! If the measured rounding is more than a thousandth of the scale, the entry is unchecked.
 //!
-//! At a kink or a tie a layer may choose: any slope between those on both sides is accepted, and counted
-//! as unchecked.
+//! At a kink or a tie a layer may have any slope between those on both sides. The check accepts it, and counts the
+//! entry as unchecked.
 //!
 //! # Unchecked
 //!
-//! A number is passed, failed, or *unchecked* with a reason, which the report counts: a branch changes
+//! A number passes, fails, or is *unchecked*. The report counts the unchecked numbers by their reason: a branch changes
 //! inside the step; rounding is amplified too much; the exact number is too large for the scalar; dual
 //! numbers do not have a function that the layer calls (`floor`, `round`).
 //!
-//! # For those who come from PyTorch
+//! # Compared with PyTorch
 //!
 //! | `torch.autograd.gradcheck` | here |
 //! |---|---|
@@ -61,7 +60,7 @@
 //! | `atol`, `rtol` | [`GradCheck::tolerance`], in units in the last place of the scale, with a written reason |
 //! | `fast_mode=True` | [`Mode::Directional`]; if it fails, all entries are compared to name the fault |
 //! | `nondet_tol` | none: two runs and two threads must agree bit for bit |
-//! | `check_batched_grad` | property `batch`: a batch is as its samples one by one |
+//! | `check_batched_grad` | property `batch`: a batch gives the same as its samples one by one |
 //! | `gradgradcheck` | always: `second order` and `symmetry`; [`hessian_vector_product`] for use |
 //! | `raise_exception` | a `Result`: `unwrap` prints the table |
 //! | inputs that require grad | the input and every parameter, always |
@@ -109,7 +108,7 @@ use num_dual::Dual64;
 use property::Properties;
 use subject::Subject;
 
-/// What can be checked: f32 and f64.
+/// The scalars that can be checked: f32 and f64.
 pub trait Real: Number + Into<f64> {
     /// The nearest there is.
     fn narrow(value: f64) -> Self;
@@ -278,8 +277,8 @@ fn guarded<R>(f: impl FnOnce() -> R) -> Result<R, String> {
     })
 }
 
-/// In how many cases `gradcheck_layer!` checks a layer: 64, or what the environment variable
-/// `GRADCHECK_CASES` says.
+/// The number of cases in which `gradcheck_layer!` checks a layer: 64, or the value of the environment variable
+/// `GRADCHECK_CASES`.
 pub fn cases() -> u64 {
     std::env::var("GRADCHECK_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(64)
 }
@@ -335,7 +334,7 @@ where
     dual.gradient(&at, &target.over()).map_scalar(&mut |g| g.eps)
 }
 
-/// Stamps the whole gradient check on a layer, as a module with two tests, `f32` and `f64`:
+/// Writes the whole gradient check of a layer as a module with two tests, `f32` and `f64`:
 ///
 /// ```
 /// # use chainrule::{gradcheck_layer, gradcheck::GradCheck, Affine, D1, Frozen, Relu};

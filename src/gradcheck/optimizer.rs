@@ -24,9 +24,9 @@ use rand::{SeedableRng, rngs::Xoshiro128PlusPlus};
 /// The first property of an optimizer that does not hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OptimizerFault {
-    /// What must hold.
+    /// The property.
     pub property: &'static str,
-    /// What was found in its place.
+    /// What was found instead.
     pub found: String,
 }
 

@@ -1,5 +1,5 @@
-//! What a layer is held against: its values in f64, dual numbers, differences, and the gradient's own
-//! derivative.
+//! Compares a layer with its values in f64, dual numbers, differences, and the derivative of its
+//! gradient.
 
 use super::{
     GradCheck, Mode, Values,
@@ -14,18 +14,18 @@ use alloc::{format, rc::Rc, string::String, vec, vec::Vec};
 /// How many times the measured rounding is allowed.
 pub(super) const NOISE: f64 = 16.0;
 
-/// At how many entries of a case rounding is measured once more.
+/// At how many entries of a case the check measures rounding again.
 const LOOKS: usize = 64;
 
 pub(super) const KINK: &str = "a branch changes inside the step";
 const NOISY: &str = "rounding is amplified too much here";
 
-/// What rounding may do to each number that is found.
+/// How much rounding may change each number.
 pub(super) struct Tolerance {
     places: Rc<[Place]>,
     /// Units in the last place, as a part of the scale.
     units: f64,
-    /// The size of what was summed up.
+    /// The size of the terms of the sum.
     pub scale: Vec<f64>,
     /// How much it changes when the numbers of the point change in the last place.
     noise: Vec<f64>,
@@ -132,7 +132,7 @@ pub(super) fn compare<'a>(
     Some(all.tolerance)
 }
 
-/// What was found, and all that it takes to judge it.
+/// The found numbers, and the data to check them.
 pub(super) struct Comparison<'a, 's> {
     pub subject: &'a mut Subject<'s>,
     pub dy: &'a [f64],
@@ -373,10 +373,10 @@ impl Comparison<'_, '_> {
     }
 }
 
-/// Makes `noise` as large as the differences of both are.
+/// Increases `noise` to the differences of the two.
 pub(super) fn spread(noise: &mut [f64], at: &[f64], near: &[f64]) {
     for (noise, (at, near)) in noise.iter_mut().zip(at.iter().zip(near)) {
-        // `max` leaves out a NaN.
+        // `max` ignores NaN.
         *noise = noise.max((near - at).abs());
     }
 }

@@ -1,4 +1,4 @@
-//! What must hold of a layer whatever it computes.
+//! The properties that every layer must have.
 
 use super::{
     GradCheck,
@@ -12,7 +12,7 @@ use super::{
 use crate::pass::Pass;
 use alloc::{borrow::ToOwned, format, string::ToString, vec, vec::Vec};
 
-/// A layer with all that it takes to judge its passes.
+/// A layer with the data to check its passes.
 pub(super) struct Properties<'a> {
     pub layer: &'a dyn Passes,
     pub layout: Layout,
@@ -42,12 +42,12 @@ impl Properties<'_> {
         let x = self.x().to_vec();
         let plain = self.run(dy, PLAIN);
 
-        // What must be the same to the last bit, as nothing may be computed otherwise.
+        // These must be the same to the last bit, because the computation is the same.
         let poisoned = How { poisoned: true, ..PLAIN };
         self.same("used memory", 0.0, &self.run(dy, How { used: true, ..poisoned }), &plain);
         let overwrite = How { times: 2, overwrite: true, ..PLAIN };
         self.same("twice", 0.0, &self.run(dy, overwrite), &plain);
-        // Each half of what is asked for, alone.
+        // dx without the gradient of the parameters, and the reverse.
         let without_dx = self.run(dy, How { dx: false, ..PLAIN });
         let rest_alone = without_dx.get(at.inputs..).unwrap_or_default();
         let dx_alone = layer.dx_alone(&x, dy);

@@ -1,10 +1,10 @@
-//! What a check has found, as a value and as a table.
+//! The result of a check, as a value and as a table.
 
 use super::GradCheck;
 use alloc::{borrow::ToOwned, boxed::Box, format, string::String, vec::Vec};
 use core::{cmp::Ordering, fmt};
 
-/// What was checked, and what was found.
+/// The result of a gradient check.
 ///
 /// `Display` and `Debug` print the same table, so that `unwrap` on a failed check shows it.
 #[derive(Clone, PartialEq)]
@@ -13,9 +13,9 @@ pub struct Report {
     pub subject: String,
     /// Each check that was made, in order.
     pub checks: Vec<Check>,
-    /// How it was made; its `Display` is a line of Rust that makes it again.
+    /// The check itself; its `Display` is a line of Rust that repeats it.
     pub check: Box<GradCheck>,
-    /// In how many cases. A report of many has passed in all of them; a report of a failure is of one.
+    /// The number of cases. If it is above 1, all of them passed; the report of a failure is about one case.
     pub cases: u64,
     /// The unit in the last place of 1, of the scalar that is checked.
     pub ulp: f64,
@@ -24,32 +24,32 @@ pub struct Report {
 /// One property of one leaf.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Check {
-    /// What was compared: `dual numbers`, `linearity` …
+    /// The property: `dual numbers`, `linearity` …
     pub property: &'static str,
-    /// Of what: `x`, `y`, the name of a parameter, or `all`.
+    /// The leaf: `x`, `y`, the name of a parameter, or `all`.
     pub leaf: String,
     /// How many numbers were compared.
     pub compared: usize,
-    /// How many were not, and why.
+    /// How many were not compared, and why.
     pub unchecked: (usize, String),
-    /// The mean of the absolute differences, as the chapter prints it.
+    /// The mean of the absolute differences, as the book prints it.
     pub mean: f64,
-    /// The entry that is worst for its tolerance.
+    /// The entry with the largest error relative to its tolerance.
     pub worst: Option<Worst>,
-    /// What is wrong, where numbers do not say it.
+    /// The cause, if numbers do not show it.
     pub cause: String,
     /// Whether something is wrong.
     pub failed: bool,
 }
 
-/// What is known of a property.
+/// The result of a property.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// All that was compared is right.
+    /// All compared numbers are right.
     Passed,
     /// Something is wrong.
     Failed,
-    /// Nothing could be compared; the reason stands beside it.
+    /// Nothing could be compared; `unchecked` has the reason.
     Unchecked,
 }
 
@@ -61,9 +61,9 @@ pub(super) type Holds = Result<(), (String, String)>;
 pub struct Worst {
     /// Its row and column; of an input, the feature and the sample.
     pub entry: (usize, usize),
-    /// What the layer gave.
+    /// The number that the layer gave.
     pub found: f64,
-    /// What was expected.
+    /// The expected number.
     pub expected: f64,
     /// The size that rounding is measured by, see [the module](super).
     pub scale: f64,
@@ -98,7 +98,7 @@ impl Report {
         Report { subject, checks: Vec::new(), check: Box::new(check), cases: 1, ulp }
     }
 
-    /// Whether nothing is wrong. [`unchecked`](Self::unchecked) tells what was not compared.
+    /// Whether nothing is wrong. [`unchecked`](Self::unchecked) returns what was not compared.
     pub fn passed(&self) -> bool {
         self.failures().next().is_none()
     }
@@ -166,7 +166,7 @@ impl Report {
 }
 
 impl Check {
-    /// What is known.
+    /// The result.
     pub fn verdict(&self) -> Verdict {
         match self.compared {
             _ if self.failed => Verdict::Failed,
@@ -216,11 +216,11 @@ impl fmt::Display for Report {
         let [property, entry, found, expected] = ["property", "worst entry", "found", "expected"];
         write!(f, "     {property:15} {entry:26} {found:>12} {expected:>12}")?;
         writeln!(f, "  absolute  relative      ulps      mean")?;
-        // What is wrong comes first.
+        // Errors come first.
         use Verdict::{Failed, Passed, Unchecked};
         for (verdict, mark) in [(Failed, "FAIL"), (Unchecked, "--"), (Passed, "ok")] {
             for check in checks.iter().filter(|check| check.verdict() == verdict) {
-                // Of what is right one row a property is enough: its worst leaf.
+                // For a property that holds, print only its worst leaf.
                 if verdict != Passed || !self.worse_leaf(check) {
                     write!(f, "{mark:4} {:15} ", check.property)?;
                     check.row(f, *ulp)?;

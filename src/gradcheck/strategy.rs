@@ -1,6 +1,6 @@
-//! Strategies for proptest: cases, from which parameters, batches and targets follow.
+//! Strategies for proptest: cases, which determine parameters, batches and targets.
 //!
-//! A case is drawn as a few small numbers, whatever the size of the net, and shrinks towards
+//! A case is a few small numbers for a net of any size, and shrinks towards
 //! quarters, few samples and a small seed.
 //!
 //! ```
@@ -20,12 +20,12 @@ use super::{Case, Values};
 use core::ops::Range;
 use proptest::prelude::{Just, Strategy, any, prop_oneof};
 
-/// Cases with so many samples, all values at least 0.01 from 0.
+/// Cases with these numbers of samples, and with all values at least 0.01 from 0.
 pub fn cases(samples: Range<usize>) -> impl Strategy<Value = Case> {
     away_from_kinks(samples, 0.01)
 }
 
-/// Cases with so many samples, all values at least `margin` from 0.
+/// Cases with these numbers of samples, and with all values at least `margin` from 0.
 pub fn away_from_kinks(samples: Range<usize>, margin: f64) -> impl Strategy<Value = Case> {
     let values = prop_oneof![
         Just(Values::Quarters),
@@ -35,7 +35,8 @@ pub fn away_from_kinks(samples: Range<usize>, margin: f64) -> impl Strategy<Valu
     (any::<u64>(), samples, values).prop_map(case)
 }
 
-/// Cases with so many samples, the values of either sign and from 10⁻ᵖ to 10ᵖ, `p` up to `powers`.
+/// Cases with these numbers of samples. The values have either sign and sizes from 10⁻ᵖ to 10ᵖ, with `p` up to
+/// `powers`.
 pub fn magnitudes(samples: Range<usize>, powers: u8) -> impl Strategy<Value = Case> {
     let values = (1..=powers.max(1)).prop_map(|most| Values::Magnitudes(most.into()));
     let case = |(seed, batch, values)| Case { seed, batch, values, margin: 0.0 };

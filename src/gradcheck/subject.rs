@@ -1,4 +1,4 @@
-//! What is checked, as a function from many numbers to many, over `T`, f64 and dual numbers.
+//! The subject of a check: a function from many numbers to many, over `T`, f64 and dual numbers.
 
 use super::Real;
 use alloc::{boxed::Box, rc::Rc, vec::Vec};
@@ -35,7 +35,7 @@ pub(super) fn narrow<T: Real>(numbers: &[f64]) -> Vec<T> {
     numbers.iter().map(|&number| T::narrow(number)).collect()
 }
 
-/// Where one of the numbers belongs: its leaf, row and column there, and its place among all.
+/// The place of one number: its leaf, its row and column there, and its index among all numbers.
 #[derive(Clone)]
 pub(super) struct Place {
     pub leaf: Rc<str>,

@@ -1,4 +1,4 @@
-//! Whether a tree of parameters is one: the same leaves by every method, with their gradients beside them.
+//! Checks a tree of parameters: every method must show the same leaves, with their gradients beside them.
 
 use super::report::Holds;
 use crate::{
@@ -14,7 +14,7 @@ use alloc::{
     vec::Vec,
 };
 
-/// A leaf as it was seen.
+/// A leaf as a method shows it.
 pub(super) struct Seen<T> {
     pub name: String,
     pub role: Role,
@@ -28,7 +28,7 @@ impl<T> Seen<T> {
     }
 }
 
-/// What `visit` shows.
+/// The leaves that `visit` shows.
 pub(super) fn seen<T: Number>(tree: &impl Parameters<T>) -> Vec<Seen<T>> {
     let mut all = Vec::new();
     tree.visit(&Path::ROOT, &mut |leaf: Leaf<T>| {

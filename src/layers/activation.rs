@@ -8,8 +8,8 @@ use crate::{Number, init::Gain, kernel};
 /// # Shapes
 /// Any. The output has the shape of the input.
 ///
-/// The slope at the kink, x = 0, is 0, as in the book. A NaN input gives a NaN output, with slope 1. The slope is a
-/// factor of dy, so where x ≤ 0 a NaN or infinite dy makes dx NaN.
+/// The slope at the kink, x = 0, is 0, as in the book. A NaN input gives a NaN output, with slope 1. The slope is
+/// multiplied by dy, so for x ≤ 0 a NaN or infinite dy makes dx NaN.
 ///
 /// ```
 /// use chainrule::{ByValue, Relu};
@@ -131,9 +131,9 @@ elementwise!(Identity {} Some(Gain::Linear), (this, x, y, dy, dx) y.copy_from_sl
 
 /// y = x, dx = dy. It does nothing; the output keeps the shape of an image.
 ///
-/// PyTorch's `Flatten` makes a vector of an image. [`Dense`](crate::Dense) takes the image itself. With this layer before
-/// it the layers have the indices, and so the parameters the names, of a PyTorch `Sequential` with `Flatten` and
-/// `Linear`. It costs a copy of the numbers.
+/// PyTorch's `Flatten` turns an image into a vector. [`Dense`](crate::Dense) takes the image itself. Use this layer
+/// before it to give the layers the indices of a PyTorch `Sequential` with `Flatten` and `Linear`, and so the
+/// parameters their names. It costs a copy of the numbers.
 ///
 /// # Shapes
 /// Any. The output has the shape of the input.
@@ -291,7 +291,7 @@ pub(super) fn setting<T: Number>(value: Option<f64>, default: f64) -> T {
     nalgebra::convert(value.unwrap_or(default))
 }
 
-/// So many numbers go through a kernel together.
+/// How many numbers a kernel takes at a time.
 const TOGETHER: usize = 64;
 
 /// to = f(x, kernel(u(x))), times dy if it is given.

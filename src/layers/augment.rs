@@ -1,17 +1,18 @@
-//! Variations of images in training.
+//! Random shifts and reflections of images in training.
 #![allow(unsafe_code)] // of `parameters!`, whose unsafe part is in `kernel::place`
 
 use crate::{Img, Size};
 use rand::{Rng, SeedableRng, rngs::Xoshiro128PlusPlus};
 
-/// In training moves each image by up to `shift` pixels up or down and left or right, and mirrors it with probability ½ if
-/// `flip` is true. In a prediction it does nothing.
+/// In training it moves each image by up to `shift` pixels up or down and left or right, and mirrors it with
+/// probability ½ if `flip` is true. In a prediction it does nothing.
 ///
 /// y(·, r, q) = x(·, r - down, q - right), where x is zero outside of the image; dx takes dy back to where it came from.
 /// (Chapter 8.1.2; PyTorch's transforms `RandomCrop` with a padding, and `RandomHorizontalFlip`.)
 ///
-/// As the first layer of a net it makes new images from those of a data set in each step. It holds no images: the cache
-/// is the seed, from which the backward pass draws again. All randomness comes from the [`Pass`](crate::Pass).
+/// As the first layer of a net it makes new images from those of a data set in each step. It keeps no images: the cache
+/// is the seed, and the backward pass draws the same numbers again. All randomness comes from the
+/// [`Pass`](crate::Pass).
 ///
 /// # Shapes
 /// From `Image<C, H, W>` to the same shape. A NaN moves with its image.
@@ -30,9 +31,9 @@ use rand::{Rng, SeedableRng, rngs::Xoshiro128PlusPlus};
 #[doc(alias("RandomCrop", "RandomHorizontalFlip"))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Augment {
-    /// The most pixels.
+    /// The largest shift in pixels.
     pub shift: u8,
-    /// Whether it mirrors.
+    /// Whether to mirror images.
     pub flip: bool,
 }
 

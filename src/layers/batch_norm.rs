@@ -59,7 +59,7 @@ pub struct BatchNorm<T, const N: usize> {
     pub running_var: Statistic<T, N>,
     /// ε. `None` means 10⁻⁵.
     pub eps: Option<f64>,
-    /// How much of a batch goes into the running statistics. `None` means 0.1.
+    /// The weight of a new batch in the running statistics. `None` means 0.1.
     pub momentum: Option<f64>,
 }
 
@@ -167,7 +167,7 @@ impl<T: Number, const N: usize> BatchNorm<T, N> {
     }
 }
 
-/// How many numbers each channel has in a batch.
+/// The number of values of each channel in a batch.
 #[inline(always)]
 fn count<T: Number, const N: usize>(x: &[T]) -> T {
     number(x.len().checked_div(N).unwrap_or(0))

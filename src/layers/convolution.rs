@@ -1,4 +1,4 @@
-//! What the convolutions share: im2col of one sample, some rows at a time, and products.
+//! The common code of the convolutions: im2col of one sample, some rows at a time, and products.
 
 use crate::image::{Extent, Grid, Img, Pixel, Size};
 use crate::kernel::{self, Axis, Windows};

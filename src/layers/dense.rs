@@ -37,8 +37,8 @@ pub struct Dense<T: Number, S: Grid, const O: usize> {
     pub bias: SVector<T, O>,
 }
 
-// As `parameters!(Dense<T: scalar, S: Grid, const O: usize> { weight, bias })`, but a weight of zeros at compile time
-// and its source exist where the memory of the image has them.
+// As `parameters!(Dense<T: scalar, S: Grid, const O: usize> { weight, bias })`, but with bounds on the memory of the
+// image for `ConstZeros` and `Export`.
 parameters!(@fields Dense T
     [T: Number, S: Grid, const O: usize,] [T: Number, S: Grid, const O: usize,]
     [T: Number + ConstZero, S: Grid<Of<SVector<T, O>>: ConstZeros>, const O: usize,] []

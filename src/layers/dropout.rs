@@ -12,9 +12,9 @@ use rand::{Rng, SeedableRng, rngs::Xoshiro128PlusPlus};
 /// # Shapes
 /// Any. The output has the shape of the input.
 ///
-/// [`Pass`](crate::Pass) gives the seed. It is all that the layer keeps for the backward pass, which draws the same
-/// numbers again. A NaN that is dropped is still NaN. With p = 1 all outputs are 0. A p that is not in 0..=1 makes all
-/// outputs of a training NaN.
+/// The layer takes its seed from the [`Pass`](crate::Pass) and keeps only the seed. The backward pass draws the same
+/// numbers again. A NaN that is dropped is still NaN. With p = 1 all outputs are 0. If p is not in 0..=1, all outputs
+/// in training are NaN.
 ///
 /// ```
 /// use chainrule::{Affine, D1, Dropout, Network, Relu, SoftmaxCrossEntropy};
@@ -69,7 +69,7 @@ function!([const C: usize, H: Extent, W: Extent] Dropout2d, Img<C, H, W> => Img<
     (this, seed, x, y, dy, dx)
     drop(this.rate, seed, H::N * W::N, x, y), drop(this.rate, seed, H::N * W::N, dy, dx));
 
-/// Drops each group of `together` numbers, or none of it.
+/// Drops or keeps each group of `together` numbers as a whole.
 #[inline(always)]
 fn drop<T: Number>(rate: Option<f64>, seed: Option<u64>, together: usize, x: &[T], y: &mut [T]) {
     let Some(seed) = seed else { return y.copy_from_slice(x) };

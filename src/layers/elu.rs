@@ -36,7 +36,7 @@ elementwise!(Elu { alpha } Some(Gain::Relu), (this, x, y, dy, dx)
 /// Any. The output has the shape of the input.
 ///
 /// At the kink, x = 0, the slope is λ·α, as PyTorch's. Far below zero y is -λ·α and the slope is 0. A NaN input gives a
-/// NaN output. The first weights before it have variance 1/inputs, as the paper demands.
+/// NaN output. The first weights before it have variance 1/inputs, as in the paper.
 ///
 /// ```
 /// use chainrule::{ByValue, Selu};

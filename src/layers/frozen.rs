@@ -8,8 +8,8 @@ use crate::{
 use core::{fmt, mem::MaybeUninit};
 use rand::Rng;
 
-/// Keeps a layer unchanged in training. Its parameters have no gradient, so they take neither memory nor time for
-/// one. The layer runs as in a prediction, in training too. The gradient on its input is that of the layer.
+/// A layer that does not change in training. Its parameters have no gradient, which saves memory and time. The layer
+/// runs as in a prediction, also in training. It passes on the gradient on its input.
 ///
 /// # Shapes
 /// Those of the inner layer.

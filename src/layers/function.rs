@@ -1,11 +1,11 @@
-//! Layers that are functions of their input: they have no parameters.
+//! Code for layers without parameters, which are functions of their input.
 
 /// Implements `Layer` by two functions on the numbers of a batch, sample after sample. The second one computes dx and
-/// runs where it is wanted. Batches of different sizes give NaN.
+/// runs only if the caller needs dx. Batches of different sizes give NaN.
 ///
 /// Other functions of the trait may follow.
 ///
-/// A layer that is random in training names its `seed` too, which is all that it keeps for the backward pass.
+/// A random layer also names its `seed`, which is the only value that it keeps for the backward pass.
 macro_rules! function {
     ([$($generics:tt)*] $layer:ty, $in:ty => $out:ty, $gain:expr,
         ($this:ident, $x:ident, $y:ident, $dy:ident, $dx:ident) $forward:expr, $backward:expr
@@ -77,7 +77,7 @@ macro_rules! elementwise {
 
 use crate::shape::{Flat, Number};
 
-/// How many samples of shape S these are. None of a shape without numbers.
+/// The number of samples of shape S in these numbers. 0 for a shape without numbers.
 #[inline(always)]
 pub(super) const fn samples<T: Number, S: Flat>(numbers: &[T]) -> Option<usize> {
     numbers.len().checked_div(S::LEN)

@@ -95,14 +95,14 @@ impl<T: Number, const N: usize> Default for LayerNorm<T, N> {
 
 normalisation!(LayerNorm, true, |this| setting(this.eps, 1e-5), bias);
 
-/// 1 / √(variance + ε). NaN if the variance has overflown, for else every output would be 0.
+/// 1 / √(variance + ε). NaN if the variance has overflowed, because otherwise every output would be 0.
 #[inline(always)]
 pub(super) fn inverse<T: Number>(variance: T, eps: T) -> T {
     if variance.is_finite() { (variance + eps).sqrt().recip() } else { nan() }
 }
 
-/// Normalises each sample; RMS normalisation is the same around 0 and not around the mean. `kept` gets two numbers for
-/// each sample: what was subtracted, and the factor.
+/// Normalises each sample around its mean, or for RMS normalisation around 0. `kept` gets two numbers for
+/// each sample: the number that was subtracted, and the factor.
 #[inline(always)]
 pub(super) fn normalise<T: Number>(
     around_mean: bool,

@@ -1,4 +1,4 @@
-//! Rectifiers that let a part of negative numbers through.
+//! Variants of ReLU with a slope below zero.
 
 use super::{
     activation::setting,
@@ -90,7 +90,7 @@ impl<T: Number, S: Flat> Layer<T, S> for PRelu<T> {
         }
         part!(this.weight).add(|dw| {
             let mut sum = Sum::new();
-            // Not by a filter for x ≤ 0, which would drop a NaN.
+            // A filter for x ≤ 0 would drop a NaN.
             let terms = x.iter().zip(dy);
             terms.for_each(|(&x, &dy)| sum.add(if x > T::zero() { T::zero() } else { x * dy }));
             dw.x += sum.total();

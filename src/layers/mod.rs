@@ -1,4 +1,4 @@
-//! One file a layer; the activations without parameters share one.
+//! The layers. Each has its own file; the activations without parameters share one.
 #![allow(unsafe_code)] // of `parameters!`, whose unsafe part is in `kernel::place`
 
 #[macro_use]

@@ -27,13 +27,14 @@ const fn windows<H: Size, OH: Size, W: Size, OW: Size>(k: usize, s: usize, p: us
 /// The largest number of each window of K×K pixels. `MaxPool2d<2, 2>` halves both sides; `MaxPool2d<3, 2>` has windows
 /// that overlap.
 ///
-/// dx is dy at the largest number of its window, the first of equals, else 0. (Chapter 7.3; PyTorch's `MaxPool2d`.)
+/// dx is dy at the largest number of the window, and 0 elsewhere. Of several equal numbers the first gets dy. (Chapter
+/// 7.3; PyTorch's `MaxPool2d`.)
 ///
 /// # Shapes
 /// From `Image<C, H, W>` to `Image<C, (H + 2P - K) / S + 1, …>`, rounded down. S is the stride, P the padding, which never
 /// is the largest.
 ///
-/// If a number of a window is NaN, the output is NaN, and the first NaN has the slope.
+/// If a number of a window is NaN, the output is NaN, and the first NaN gets dy.
 ///
 /// ```
 /// use chainrule::{Image, Images, MaxPool2d, Network, SumSquaredError};
@@ -66,7 +67,7 @@ pool!(MaxPool2d, (windows, x, y, dy, dx) windows.max(x, y), windows.max_back(x, 
 pub struct AvgPool2d<const K: usize, const S: usize = K, const P: usize = 0>;
 pool!(AvgPool2d, (windows, x, y, dy, dx) windows.mean(x, y), windows.mean_back(dy, dx));
 
-/// The mean of each channel: a vector of C numbers, whatever the size of the image.
+/// The mean of each channel: a vector of C numbers for images of any size.
 ///
 /// dx: each pixel gets dy / (H·W). (PyTorch's `AdaptiveAvgPool2d(1)` and `Flatten`.)
 ///

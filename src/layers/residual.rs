@@ -1,4 +1,4 @@
-//! A layer with a way around it.
+//! A residual connection around a layer.
 
 use crate::{
     Backward, BatchSize, Destination, Flat, Forward, Grad, Layer, Number, Purpose, init::Gain,

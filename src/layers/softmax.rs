@@ -12,9 +12,9 @@ use crate::{D1, Number, Probabilities, init::Gain, kernel};
 /// The largest entry is subtracted first, so inputs of ±1000 do not overflow. A NaN or +∞ in a column makes the
 /// whole column NaN.
 ///
-/// Do not end a net in this layer if you train it with [`SoftmaxCrossEntropy`](crate::SoftmaxCrossEntropy): the loss
+/// Do not end a net with this layer if you train it with [`SoftmaxCrossEntropy`](crate::SoftmaxCrossEntropy): the loss
 /// contains the softmax and does not take probabilities. To predict a class you do not need it either, because
-/// the largest output stays the largest.
+/// softmax keeps the order of the outputs.
 ///
 /// ```
 /// use chainrule::{ByValue, Softmax};

@@ -50,7 +50,7 @@ pub struct Standardized<M> {
 
 parameters!(Standardized<M: part> { mean, std });
 
-/// Why no mean and standard deviation follow from the data.
+/// Why a layer cannot be fitted to the data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StandardizeError {

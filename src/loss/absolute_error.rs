@@ -26,6 +26,6 @@ pub struct AbsoluteError;
 elementwise!(AbsoluteError {}, S::LEN, |_this, y, t| match y - t {
     error if error > T::zero() => (error, T::one()),
     error if error < T::zero() => (-error, -T::one()),
-    // A NaN stays one.
+    // A NaN stays a NaN.
     error => (error, error),
 });

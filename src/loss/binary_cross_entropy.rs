@@ -1,4 +1,4 @@
-//! Cross entropy of yes and no.
+//! Cross entropy for two classes, yes and no.
 
 use super::{MeanLoss, Weights};
 use crate::kernel::{self, Sum};
@@ -18,8 +18,8 @@ use {alloc::vec::Vec, nalgebra::Dyn};
 /// `D1<1>`, it can also be a list of labels, 0 or 1.
 ///
 /// # Numbers
-/// Nothing overflows: at a score of ±1000 with the wrong target the loss is 1000, with the right one 0. The loss and
-/// the gradient of a sure and right answer are not rounded to 0. A NaN or ±∞ in the outputs makes the loss NaN or
+/// Nothing overflows: at a score of ±1000 with the wrong target the loss is 1000, with the right one 0. If the score is
+/// large and right, loss and gradient are not rounded to 0. A NaN or ±∞ in the outputs makes the loss NaN or
 /// infinite. A target that is not in 0..=1 makes it NaN.
 ///
 /// ```
@@ -82,7 +82,7 @@ labels!([usize], Dyn);
 #[cfg(feature = "alloc")]
 labels!(Vec<usize>, Dyn);
 
-/// So many exponentials and logarithms are computed together.
+/// How many exponentials and logarithms are computed together.
 const TOGETHER: usize = 32;
 
 /// `t` is the target of a number of the batch. The `parts` numbers of a sample have its weight.
@@ -107,7 +107,7 @@ fn binary<T: Number>(
         for (i, (&y, (&e, &log))) in (group * TOGETHER..).zip(y.iter().zip(e.iter().zip(&logs))) {
             let (weight, t) = (weights.of(i.checked_div(parts).unwrap_or(0)), t(i));
             let t = if t < T::zero() || t > T::one() { nan() } else { t };
-            // σ(y) and σ(-y), neither as a difference.
+            // Compute both σ(y) and σ(-y), because 1 - σ(y) would lose digits.
             let (large, small) = (T::one() / (T::one() + e), e / (T::one() + e));
             let (yes, no, above) =
                 if y > T::zero() { (large, small, y) } else { (small, large, T::zero()) };

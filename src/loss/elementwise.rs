@@ -46,7 +46,7 @@ pub(super) fn each<T: Number, S: Flat, B: BatchSize>(
     if let Some(dy) = dy.as_deref_mut().filter(|dy| dy.len() != y.len() || !fits) {
         dy.fill(nan());
     }
-    // Apart, so that a step without weights has no code for them.
+    // A function of its own, so that a step without weights contains no code for them.
     if weights.each.is_none() {
         return of_one_weight(y, t, dy, T::one(), total, &f) / total;
     }
@@ -58,7 +58,7 @@ pub(super) fn each<T: Number, S: Flat, B: BatchSize>(
     sum.total() / total
 }
 
-/// The loss of numbers that have one weight, times the weight, and their slopes.
+/// The weighted loss, and the slopes, of numbers with the same weight.
 #[inline(always)]
 fn of_one_weight<T: Number>(
     y: &[T],

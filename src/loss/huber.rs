@@ -25,7 +25,7 @@ use crate::Number;
 #[doc(alias("HuberLoss", "SmoothL1Loss", "smooth_l1_loss"))]
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Huber {
-    /// δ: where squares end. The default is 1.
+    /// δ: up to this error the loss is a square. The default is 1.
     pub delta: f64,
 }
 
@@ -41,7 +41,7 @@ elementwise!(Huber { delta }, S::LEN, |this, y, t| {
     let (size, slope) = if error > T::zero() { (error, delta) } else { (-error, -delta) };
     match size {
         _ if size <= delta => (half * error * error, error),
-        // A NaN is not larger, and stays one.
+        // A NaN is not larger, so it stays a NaN.
         _ => (delta * (size - half * delta), if size > delta { slope } else { error * delta }),
     }
 });

@@ -1,4 +1,4 @@
-//! PyTorch's mean of squared errors.
+//! The mean of squared errors, as in PyTorch.
 
 use crate::Number;
 

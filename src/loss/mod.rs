@@ -97,11 +97,11 @@ macro_rules! losses {
 losses!(CrossEntropy<const N> SoftmaxCrossEntropy);
 losses!(of_vectors AbsoluteError BinaryCrossEntropy Huber MeanSquaredError SumSquaredError);
 
-/// How much each sample counts.
+/// The weights of the samples.
 #[derive(Clone, Copy)]
 struct Weights<'a, T> {
     each: Option<&'a [T]>,
-    /// What the sum over the samples is divided by. NaN if something does not fit.
+    /// The divisor of the sum over the samples. NaN if something does not fit.
     total: T,
 }
 
@@ -147,7 +147,7 @@ pub trait Classes<T: Number, const N: usize, B: BatchSize> {
     /// The class with the largest probability, the first of equals. `None` if there is none.
     fn class(&self, sample: usize) -> Option<usize>;
 
-    /// The label as it stands, if the sample has one: it need not be one of the `N` classes. The default is the
+    /// The unchecked label, if the sample has one: it need not be one of the `N` classes. The default is the
     /// class.
     fn label(&self, sample: usize) -> Option<usize> {
         self.class(sample)

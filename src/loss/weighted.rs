@@ -17,8 +17,8 @@ use core::fmt;
 /// # Shapes
 /// Those of the inner loss. The weights are an array, a `Vec`, or a matrix of one row.
 ///
-/// A sample of weight 0 does not count: its gradient is 0, and its target may be anything. A weight that is
-/// negative or not finite, another number of weights than of samples, or a sum of 0 makes the loss NaN.
+/// A sample of weight 0 does not count: its gradient is 0, and its target may be anything. The loss is NaN if a weight
+/// is negative or not finite, if the numbers of weights and samples differ, or if the sum of the weights is 0.
 ///
 /// ```
 /// use chainrule::{Affine, D1, Network, MeanSquaredError, Weighted, Zeros};

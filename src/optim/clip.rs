@@ -6,28 +6,28 @@ use crate::{
 };
 use nalgebra::convert;
 
-/// A rule whose gradient is cut to ±`largest`, number by number. [`Descent::clip_value`] makes one.
+/// A rule that gets the gradient limited to ±`largest`, number by number. [`Descent::clip_value`] makes one.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ClipValue<R, T> {
     /// The rule.
     pub rule: R,
-    /// The largest size of a number of the gradient.
+    /// The largest absolute value of a number of the gradient.
     pub largest: T,
 }
 
-/// A rule whose gradient is made smaller if its norm is above `largest`. [`Descent::clip_norm`] makes one.
+/// A rule that gets the gradient scaled down if its norm is above `largest`. [`Descent::clip_norm`] makes one.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ClipNorm<R, T> {
     /// The rule.
     pub rule: R,
     /// The largest norm of the gradient.
     pub largest: T,
-    /// What the gradient of this step is multiplied with.
+    /// The factor of the gradient in this step.
     factor: Option<T>,
 }
 
 impl<R, G, const N: usize> Descent<R, G, N> {
-    /// Cuts each number of the gradient to ±`largest`. The steps remain fused.
+    /// Limits each number of the gradient to ±`largest`. The steps remain fused.
     ///
     /// ```
     /// use chainrule::{Optimizer, Sgd};

@@ -4,16 +4,16 @@ use crate::{BadSetting, Number, Path};
 
 /// Weight decay, which makes weights smaller at each step.
 ///
-/// [`L2`](Decay::L2) and [`Decoupled`](Decay::Decoupled) do not apply to parameters that are called `bias`, or
-/// to parameters of one column, such as the scales of a normalisation. PyTorch decays all parameters:
-/// [`L2All`](Decay::L2All), [`DecoupledAll`](Decay::DecoupledAll). To choose by name, use
+/// [`L2`](Decay::L2) and [`Decoupled`](Decay::Decoupled) do not apply to parameters with the name `bias`, or
+/// to parameters of one column, such as the scales of a normalisation. PyTorch decays all parameters; for this use
+/// [`L2All`](Decay::L2All) or [`DecoupledAll`](Decay::DecoupledAll). To choose by name, use
 /// [`Descent::groups`](crate::Descent::groups).
 #[doc(alias("weight_decay"))]
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Decay<T> {
     /// None.
     None,
-    /// λ·W is added to the gradient: the derivative of λ/2·ΣW². (Chapter 6.4.2; PyTorch's
+    /// Adds λ·W to the gradient: the derivative of λ/2·ΣW². (Chapter 6.4.2; PyTorch's
     /// `weight_decay`, except in AdamW.)
     L2(T),
     /// W ← (1 - η·λ)·W before the step, for any gradient. (PyTorch's `AdamW`.)

@@ -59,12 +59,12 @@ use alloc::boxed::Box;
 /// # Ok::<_, chainrule::StepError>(())
 /// ```
 pub trait Optimizer<T: Number, L: Parameters<T>> {
-    /// How the optimizer takes a gradient: [`Fused`] or [`Whole`].
+    /// When the optimizer gets the gradient: [`Fused`] or [`Whole`].
     type Way: Way
     where
         Self: Sized;
 
-    /// Takes one step by a gradient.
+    /// Takes one step with a gradient.
     ///
     /// # Errors
     /// [`StepError::Gradient`] if a number of the gradient is not finite, [`StepError::Setting`] if a setting
@@ -265,7 +265,7 @@ rates! {
     [R: Rate<T>, F: Clone] Groups<R, F>: rule;
 }
 
-/// How a way trains.
+/// The training step for each [`Way`].
 #[doc(hidden)]
 pub trait Train<T: Number, const N: usize>: Way + Sized {
     fn train<R: Rule<T, N, Way = Self>, L: Parameters<T>>(

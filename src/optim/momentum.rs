@@ -30,7 +30,7 @@ pub struct Momentum<T> {
     pub momentum: T,
     /// τ, PyTorch's dampening.
     pub dampening: T,
-    /// How the gradient is taken at the place where the velocity leads.
+    /// Whether to use Nesterov's momentum, and in which form.
     pub nesterov: Nesterov,
     /// The weight decay.
     pub decay: Decay<T>,
@@ -39,7 +39,7 @@ pub struct Momentum<T> {
 /// Nesterov's momentum. (Sutskever and others, 2013; Bengio and others, 2012.)
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Nesterov {
-    /// Without: W ← W - η·v.
+    /// Plain momentum: W ← W - η·v.
     Off,
     /// W ← W - η·(dW + μ·v). (PyTorch.)
     On,

@@ -7,8 +7,8 @@ use nalgebra::convert;
 /// h ← α·h + (1 - α)·dW², W ← W - η·dW / (√h + ε). (Chapter 6.1.5; Tieleman and Hinton, 2012; PyTorch's
 /// `RMSprop`.)
 ///
-/// `N` is the number of state trees. With 2, a velocity follows: v ← μ·v + dW / (√h + ε), W ← W - η·v. With 3, the
-/// rule is centred too: in place of h stands h - g², where g is the mean of the gradient, g ← α·g + (1 - α)·dW.
+/// `N` is the number of state trees. With 2, the rule has a velocity: v ← μ·v + dW / (√h + ε), W ← W - η·v. With 3, it
+/// is centred too: it uses h - g² in place of h, where g is the mean of the gradient, g ← α·g + (1 - α)·dW.
 /// If rounding makes h - g² negative, it counts as 0; in PyTorch it becomes NaN.
 ///
 /// ```

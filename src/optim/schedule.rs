@@ -1,6 +1,6 @@
 //! Learning rates that depend on the step, for any optimizer.
 //!
-//! A [`Schedule`] is a pure function of the step. Its value is multiplied with the learning rate of the rule. A
+//! A [`Schedule`] is a pure function of the step. The learning rate of the rule is multiplied by its value. A
 //! closure is a schedule too. [`Descent::schedule`] applies one.
 //!
 //! | | value at step t, from 0 | PyTorch |
@@ -77,7 +77,7 @@ impl<R, S> Scheduled<R, S> {
 }
 
 impl<R, G, const N: usize> Descent<R, G, N> {
-    /// Multiplies the learning rate with a [`Schedule`]. The steps are fused if they are without it.
+    /// Multiplies the learning rate by a [`Schedule`]. Fused steps stay fused.
     pub fn schedule<T: Number, S: Schedule<T>>(self, schedule: S) -> Descent<Scheduled<R, S>, G, N>
     where
         R: Rule<T, N> + Rate<T>,
@@ -126,9 +126,9 @@ impl<T: Number, R: Rule<T, N> + Rate<T>, S: Schedule<T>, const N: usize> Rule<T,
 #[doc(alias("StepLR", "ExponentialLR"))]
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Step<T> {
-    /// After so many steps the rate changes.
+    /// The number of steps between two changes.
     pub every: u64,
-    /// What it is multiplied with.
+    /// The factor of each change.
     pub factor: T,
 }
 
