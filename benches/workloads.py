@@ -1,4 +1,4 @@
-"""Prints the table of benches/workloads.sh from the lines that the script collected."""
+"""Prints the table of benches/workloads.sh or benches/tiny.sh from the lines that the script collected."""
 
 import collections
 import statistics
@@ -19,14 +19,16 @@ def time(ns):
 
 rounds = max(len(values) for values in times.values())
 print(f"Medians of {rounds} rounds; in brackets, the ratio to the fastest other program.\n")
-print("| workload | type | fastest other | chainrule, plain build | chainrule, native with LTO |")
-print("|---|---|---|---|---|")
-for workload, scalar in sorted({key[:2] for key in median if key[2] == "native"}):
+builds = {"plain": "plain build", "native": "native with LTO"}
+builds = {key: name for key, name in builds.items() if any(build == key for *_, build in median)}
+print("| workload | type | fastest other |", " | ".join(f"chainrule, {name}" for name in builds.values()), "|")
+print("|---" * (3 + len(builds)) + "|")
+for workload, scalar in sorted({key[:2] for key in median if key[2] == "plain"}):
     others = {key[2]: ns for key, ns in median.items() if key[:2] == (workload, scalar) and key[2] not in ("native", "plain")}
     cells = [workload, scalar]
     best = min(others, key=others.get, default=None)
     cells.append(f"{best} {time(others[best])}" if best else "")
-    for build in ("plain", "native"):
+    for build in builds:
         ns = median[workload, scalar, build]
         cells.append(time(ns) + (f" ({ns / others[best]:.2f})" if best else ""))
     print("|", " | ".join(cells), "|")

@@ -142,7 +142,9 @@ impl BadSetting {
     /// If `found` is not above 0, or not finite.
     #[inline(always)]
     pub fn unless_positive<T: Number>(name: &'static str, found: T) -> Result<(), Self> {
-        Self::unless(found > T::zero() && found.is_finite(), name, "above 0", found)
+        // Infinity less infinity is NaN.
+        #[expect(clippy::eq_op, reason = "zero, or NaN")]
+        Self::unless(found > found - found, name, "above 0", found)
     }
 
     /// For a small number such as ε.

@@ -208,6 +208,7 @@ fn long<T: Number>(
 /// y = F(x), and dx = dy·F' from x or from y.
 macro_rules! elementwise {
     ($($name:ident |$x:ident| $y:expr, $back:ident |$from:ident| $slope:expr;)*) => { $(
+        #[inline]
         pub fn $name<T: Number>(x: &[T], y: &mut [T]) {
             if x.len() != y.len() {
                 return refuse(y);
@@ -217,6 +218,7 @@ macro_rules! elementwise {
             }
         }
 
+        #[inline]
         pub fn $back<T: Number>(from: &[T], dy: &[T], dx: &mut [T]) {
             if (from.len(), dy.len()) != (dx.len(), dx.len()) {
                 return refuse(dx);

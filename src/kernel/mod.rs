@@ -80,7 +80,7 @@ pub use place::{Larger, Room, Scratch, numbers, numbers_mut, parts, zero_field};
 #[cfg(feature = "alloc")]
 pub(crate) use simd::prefetch;
 pub(crate) use simd::run;
-pub(crate) use softmax::softmax;
+pub(crate) use softmax::{divide_by_sum, softmax, subtract_top};
 pub use sum::{Sum, sum_of};
 pub use windows::{Axis, Windows, sum};
 

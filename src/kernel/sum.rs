@@ -68,12 +68,12 @@ impl<T: Number> Sum<T> {
 /// The sum of `count` terms. `part` adds up a range of them. Up to 128 terms it is called once, so the sum is a
 /// plain loop.
 #[inline(always)]
-pub fn sum_of<T: Number>(count: usize, part: impl Fn(Range<usize>) -> T) -> T {
+pub fn sum_of<T: Number>(count: usize, mut part: impl FnMut(Range<usize>) -> T) -> T {
     if count <= SHORT { part(0..count) } else { blocks(count, part) }
 }
 
 #[inline(never)]
-fn blocks<T: Number>(count: usize, part: impl Fn(Range<usize>) -> T) -> T {
+fn blocks<T: Number>(count: usize, mut part: impl FnMut(Range<usize>) -> T) -> T {
     let mut sum = Sum::new();
     let (mut from, mut to) = (0, SHORT);
     while from < count {

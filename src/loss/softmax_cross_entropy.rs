@@ -60,42 +60,75 @@ pub(super) fn cross_entropy<T: Number, const N: usize, B: BatchSize>(
     total: T,
     mut dy: Option<&mut Columns<T, N, B>>,
 ) -> T {
-    let mut loss = Sum::new();
     if let Some(dy) = dy.as_deref_mut().filter(|dy| dy.ncols() != y.ncols()) {
         dy.fill(nan());
     }
-    let (n, mut p) = (N.max(1), [T::zero(); N]);
-    for (group, y) in y.as_slice().chunks(TOGETHER * n).enumerate() {
-        let (mut sums, mut logs) = ([T::zero(); TOGETHER], [T::zero(); TOGETHER]);
-        let each = y.chunks_exact(n).zip(sums.iter_mut().zip(&mut logs));
-        for (s, (y, (sum, rest))) in (group * TOGETHER..).zip(each) {
-            let weight = weight(s);
-            let dy = dy.as_deref_mut().map(|dy| dy.as_mut_slice().chunks_exact_mut(n));
-            let dy = dy.and_then(|mut dy| dy.nth(s)).unwrap_or_default();
-            if weight == T::zero() {
-                dy.fill(T::zero());
-                continue;
-            }
-            let (top, others) = kernel::softmax(y, &mut p);
-            *rest = others;
-            for (k, &y) in y.iter().enumerate() {
-                let t = weight * t(s, k);
-                *sum += t;
-                // 0·∞ must not enter the sum. A NaN enters it through `rest`.
-                if t != T::zero() {
-                    loss.add(t * (top - y));
-                }
-            }
-            for (k, (dy, &p)) in dy.iter_mut().zip(&p).enumerate() {
-                *dy = (*sum * p - weight * t(s, k)) / total;
-            }
-        }
-        let logs = logs.get_mut(..y.len() / n).unwrap_or_default();
-        kernel::ln_1p(logs);
-        sums.iter().zip(logs).for_each(|(&sum, &mut ln)| loss.add(sum * ln));
+    let (y, mut dy) = (y.as_slice(), dy.map(|dy| dy.as_mut_slice()));
+    let mut group = |first: usize, count: usize| {
+        let here = N * first..N * (first + count);
+        let y = y.get(here.clone()).unwrap_or_default();
+        let dy = dy.as_deref_mut().and_then(|dy| dy.get_mut(here)).unwrap_or_default();
+        of_some::<T, N>(count, y, |s, k| t(first + s, k), |s| weight(first + s), total, dy)
+    };
+    // Without a loop if one group is all, so that its size is a constant.
+    let samples = y.len().checked_div(N).unwrap_or(0);
+    if samples <= TOGETHER {
+        return group(0, samples) / total;
+    }
+    let mut loss = Sum::new();
+    for first in (0..samples).step_by(TOGETHER) {
+        loss.add(group(first, TOGETHER.min(samples - first)));
     }
     loss.total() / total
 }
 
-/// The number of samples whose logarithms are computed together.
-const TOGETHER: usize = 16;
+/// The loss of `count` samples, times `total`.
+#[inline(always)]
+fn of_some<T: Number, const N: usize>(
+    count: usize,
+    y: &[T],
+    t: impl Fn(usize, usize) -> T,
+    weight: impl Fn(usize) -> T,
+    total: T,
+    dy: &mut [T],
+) -> T {
+    let mut slopes = [[T::zero(); N]; TOGETHER];
+    let [mut tops, mut sums, mut logs] = [[T::zero(); TOGETHER]; 3];
+    let each = || y.chunks_exact(N.max(1));
+    for ((y, p), top) in each().zip(&mut slopes).zip(&mut tops) {
+        *top = kernel::subtract_top(y, p);
+    }
+    kernel::exp(slopes.as_flattened_mut().get_mut(..N * count).unwrap_or_default());
+    let mut loss = T::zero();
+    let results = sums.iter_mut().zip(&mut logs).enumerate();
+    for (((y, p), &top), (s, (sum, rest))) in each().zip(&mut slopes).zip(&tops).zip(results) {
+        let weight = weight(s);
+        if weight == T::zero() {
+            p.fill(T::zero());
+            continue;
+        }
+        let mut targets = [T::zero(); N];
+        for (k, target) in targets.iter_mut().enumerate() {
+            *target = weight * t(s, k);
+            *sum += *target;
+        }
+        *rest = kernel::divide_by_sum(y, top, p);
+        // 0·∞ must not enter the sum. A NaN enters it through `rest`.
+        loss += kernel::sum_of(N, |part| {
+            let targets = targets.iter().zip(y).skip(part.start).take(part.len());
+            targets.fold(T::zero(), |sum, (&t, &y)| {
+                sum + if t == T::zero() { t } else { t * (top - y) }
+            })
+        });
+        for (p, &t) in p.iter_mut().zip(&targets) {
+            *p = (*sum * *p - t) / total;
+        }
+    }
+    dy.iter_mut().zip(slopes.as_flattened()).for_each(|(dy, &slope)| *dy = slope);
+    let logs = logs.get_mut(..count).unwrap_or_default();
+    kernel::ln_1p(logs);
+    sums.iter().zip(logs).fold(loss, |loss, (&sum, &mut ln)| loss + sum * ln)
+}
+
+/// The number of samples whose exponentials and logarithms are computed together.
+const TOGETHER: usize = 4;

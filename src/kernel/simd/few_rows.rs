@@ -111,7 +111,7 @@ impl<E: Constants> Product<E> {
                     *c = match self.start {
                         Start::Zero => sum,
                         Start::Column(start) => *start.add(row + r) + sum,
-                        Start::Add(factor) => scaled::<P>(sum, factor, *c),
+                        Start::Add(factor) => P::fused(sum, factor, *c),
                     };
                 }
                 c = c.wrapping_add(self.c_column);
@@ -155,7 +155,7 @@ impl<E: Constants> Product<E> {
                         let c = self.c.add((done + j) * self.c_column + r);
                         let sum = *part.add(r * MOST + j);
                         *c = match self.start {
-                            Start::Add(factor) => scaled::<P>(sum, factor, *c),
+                            Start::Add(factor) => P::fused(sum, factor, *c),
                             _ => sum,
                         };
                     }
@@ -164,14 +164,6 @@ impl<E: Constants> Product<E> {
             }
         }
     }
-}
-
-/// sum·factor + c, rounded once as in a pack.
-#[inline(always)]
-unsafe fn scaled<P: Pack>(sum: P::Element, factor: P::Element, c: P::Element) -> P::Element {
-    let mut out = [c; 16];
-    unsafe { P::splat(sum).mul_add(P::splat(factor), P::splat(c)).store(out.as_mut_ptr()) };
-    out[0]
 }
 
 /// Lane r is the sum of all lanes of `rows[first + r]`.

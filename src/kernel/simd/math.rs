@@ -9,7 +9,7 @@
 use super::{
     constants::Constants,
     lanes::Lanes,
-    pack::{astray, load, store},
+    pack::{astray, lent, load, store, unlent},
 };
 use core::f64::consts::{FRAC_1_SQRT_2, LOG2_E};
 use num_traits::ConstZero;
@@ -69,6 +69,23 @@ pub unsafe fn apply<P: Lanes, F: Function>(
         if left > 0 {
             store(F::of(load::<P>(x, left)), y, left);
         }
+    }
+}
+
+/// `x = F(x)`, for few numbers.
+///
+/// # Safety
+/// As for [`apply`].
+#[inline(always)]
+pub unsafe fn few<P: Lanes, F: Function>(x: *mut P::Element, len: usize) {
+    let mut i = 0;
+    while i < len {
+        // SAFETY: `i` and what follows lie behind the pointer.
+        unsafe {
+            let (x, count) = (x.add(i), P::LANES.min(len - i));
+            unlent(F::of(lent::<P>(x, count)), x, count);
+        }
+        i += P::LANES;
     }
 }
 

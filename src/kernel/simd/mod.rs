@@ -2,29 +2,31 @@
 //!
 //! # How a call finds its kernel
 //!
-//! A layer calls a function of `kernel`, such as `affine`. That function asks `slices` first. `slices` checks the
-//! lengths of the slices and the scalar, and chooses a way by the sizes. If it returns false (another scalar, a CPU
-//! without the instructions, sizes that disagree), `kernel::loops` does the work.
+//! A layer calls a function of `kernel`, such as `affine`. That function asks `products` (or `functions`) first, which
+//! checks the lengths of the slices and the scalar, and chooses a way by the sizes. If it returns false (another scalar,
+//! a CPU without the instructions, sizes that disagree), `kernel::loops` does the work.
 //!
 //! ```text
-//!         affine            product_nt           product_tn          sum_columns, functions
-//!       y = W·x + b         dW = dy·xᵀ           dx = Wᵀ·dy          db = Σ dy, tanh, …
+//!         affine            product_nt           product_tn          sum_columns
+//!       y = W·x + b         dW = dy·xᵀ           dx = Wᵀ·dy           db = Σ dy
 //!            └──────────────────┴───────────┬────────┴───────────────────┘
-//!                                        slices
-//!          ┌────────────────────────┬───────┴──────────────┬──────────────────────────┐
-//!    small, one sample       one or two samples      more samples             functions
-//!    inlined; the sizes      vector: goes through    `product`, a general     math: 64 numbers
-//!    are constants           W once, no copy         C = start + A·B          at most inlined,
-//!    vector                                                │                  more by the table
-//!                   ┌──────────────────────┬───────────────┴──────┐
-//!              more than 4096 k      four million          B over 1 MiB: some
-//!              slices, in parts      multiplications:      columns after the other
-//!                                    threads
-//!                   └──────────────────────┴───────────────┬──────┘
-//!                                                   panels::product
-//!                   ┌──────────────────────────────────────┼──────────────────────┐
-//!             few rows that are             AVX-512, B mostly zeros:       everything else:
-//!             left over: few_rows           zeros                          panels, made of tiles
+//!                                       products
+//!      ┌─────────────────────┬──────────────┴──────────┬─────────────────────────┐
+//!  up to 32 weights,    one sample, up to        one or two samples        more samples
+//!  four samples         1024 weights             vector: goes through      `product`, a general
+//!  small: loops over    vector, inlined: the     W once, no copy           C = start + A·B
+//!  single numbers       sizes are constants                                      │
+//!                                ┌──────────────────────┬────────────────────────┤
+//!                          more than 4096 k       four million             B over 1 MiB: some
+//!                          deep: parts, and       multiplications:         columns after the other
+//!                          sums of their sums     threads
+//!                                └──────────────────────┴────────────────────────┤
+//!                                                                         panels::product
+//!                                ┌───────────────────────────────┬───────────────┴───────┐
+//!                          few rows that are              AVX-512, B mostly        everything else:
+//!                          left over: few_rows            zeros: zeros             panels, made of tiles
+//!
+//!   functions of one number (tanh, …): `functions` sends up to 64 numbers to `math`, inlined, and more by the table
 //! ```
 //!
 //! The way down to `vector` and `product` is a call through a table of functions ([`Kernels`]), one table for each
@@ -55,12 +57,28 @@
 //! With AVX2 a register holds 8 numbers and a panel is 2 high: 3 panels of 16 rows, with tiles of 6 columns.
 //! Nothing skips zeros. In f64 with AVX-512 the 48 rows are two panels of 24.
 //!
+//! # How to add a kernel
+//!
+//! A convolution without im2col, say:
+//!
+//! 1. Write its plain loop in `kernel::loops`, for every scalar, and its line in the list of `kernel::each`. Without a
+//!    line here the loop serves everybody (`no_simd` has the same list).
+//! 2. Write the kernel over [`pack::Pack`] in a file of its own: an `unsafe fn conv<P: Pack>(..)` over pointers that is
+//!    `inline(always)`, with loops and no closures around packs. `vector` is the shortest example.
+//! 3. Name it in `large!`: this makes one compiled function for each scalar and level, and an entry in the tables.
+//! 4. In `products` write the function that checks the lengths, casts the pointers (`if_float!`) and calls
+//!    `(E::table(level).conv)(..)`.
+//! 5. `tests/unit/kernel.rs` compares both for every level of the CPU: add the call, with the error that the order of the
+//!    sums allows.
+//!
 //! # What each file holds
 //!
 //! | file | contents |
 //! |---|---|
 //! | `mod` | levels (instruction sets), the tables, `run` |
-//! | `slices` | checked sizes, and which way a size takes |
+//! | `products`, `functions` | checked sizes, and which way a size takes |
+//! | `small` | layers of a few numbers, number by number |
+//! | `deep` | products over many k |
 //! | `pack` | one register and its operations, as a trait |
 //! | `lanes` | what functions need of a register besides |
 //! | `x86`, `neon` | the registers of each architecture, and how to ask the CPU |
@@ -76,11 +94,13 @@
 //!
 //! | constant | value | why |
 //! |---|---|---|
-//! | `slices::SMALL` | 1024 multiplications | up to here one sample is inlined; no measurement is recorded |
-//! | `slices::FEW` | 64 numbers | up to here a function is inlined; no measurement is recorded |
-//! | `slices::CACHE` | 1 MiB | B in parts that fit the second-level cache |
-//! | `slices::DEEP` | 4096 | a longer sum is a sum of sums, to round less |
-//! | `slices::WORTH_THREADS` | 2²² | some tens of microseconds; an eighth would do on an idle machine, but not on a busy one |
+//! | `products::SMALL` | 1024 multiplications | up to here one sample is inlined; no measurement is recorded |
+//! | `products::CACHE` | 1 MiB | B in parts that fit the second-level cache |
+//! | `deep::DEEP` | 4096 | a longer sum is a sum of sums, to round less |
+//! | `functions::INLINED` | 64 numbers | up to here a function is inlined; no measurement is recorded |
+//! | `small::FEW` | 16 numbers | where a layer has as many outputs, packs are faster: 2-16-16-1 in f32 took 1.1 times as long without them |
+//! | `small::WEIGHTS`, `SAMPLES` | 32, 4 | so many sums fit the registers; a step of 4-8-3 fell from 176 to 59 ns (f32, one sample) |
+//! | `products::WORTH_THREADS` | 2²² | some tens of microseconds; an eighth would do on an idle machine, but not on a busy one |
 //! | `tile::BLOCK` | 24 KiB | three quarters of a first-level cache, so that some of B stays too |
 //! | `panels::WIDTH` | 48 | whole tiles of 16, 12, 8, 6 and 4 columns |
 //! | `panels::MANY` | 16 | from so many columns and so deep it pays to copy a panel |
@@ -103,6 +123,7 @@ mod arch;
 #[path = "x86.rs"]
 mod arch;
 mod constants;
+mod deep;
 mod few_rows;
 #[cfg(all(test, feature = "std"))]
 #[path = "../../../tests/unit/kernel.rs"]
@@ -114,6 +135,7 @@ mod math;
 mod math_tests;
 mod pack;
 mod panels;
+mod small;
 #[cfg(target_arch = "x86_64")]
 mod tanh;
 #[cfg(feature = "rayon")]
@@ -265,12 +287,23 @@ macro_rules! levels {
             }
         }
 
-        /// A kernel of the level, inlined in `slices`.
+        /// A kernel of the level, inlined in `products` and `functions`.
         macro_rules! inlined {
             ($d level:ident, $d kernel:ident<$d e:ident>($d($d argument:expr),*)) => {
                 match $d level {
-                    $(Level::$level => {
+                    $(super::Level::$level => {
                         super::$module::$d kernel::<<$d e as Float>::$level, $d e>($d($d argument),*)
+                    })*
+                }
+            };
+        }
+
+        /// A function for few numbers, inlined whatever the compiler makes of its size.
+        macro_rules! few {
+            ($d level:ident, $d module:ident::$d function:ident<$d e:ident $d(, $d of:ident)?>($d($d argument:expr),*)) => {
+                match $d level {
+                    $(super::Level::$level => {
+                        super::$d module::$d function::<<$d e as Float>::$level $d(, super::math::$d of)?>($d($d argument),*)
                     })*
                 }
             };
@@ -327,6 +360,28 @@ thread_local! {
     pub static FORCED: core::cell::Cell<Option<Level>> = const { core::cell::Cell::new(None) };
 }
 
-// After the macros that it uses.
-mod slices;
-pub use slices::*;
+/// Runs `$body` with `$e` as f32 or f64 if that is what `$t` is, on a CPU that has a level, and
+/// returns true; the types are the same there, so that the pointers are cast from the one to the other.
+macro_rules! if_float {
+    ($t:ident is $e:ident, $level:ident, $pointers:tt: $body:expr) => {{
+        if let Some($level) = level() {
+            if_float!($t is $e = f32, $pointers: $body);
+            if_float!($t is $e = f64, $pointers: $body);
+        }
+        return false;
+    }};
+    ($t:ident is $e:ident = $float:ident, ($($pointer:ident),*): $body:expr) => {
+        if TypeId::of::<$t>() == TypeId::of::<$float>() {
+            type $e = $float;
+            $(let $pointer = $pointer.cast::<$e>();)*
+            $body;
+            return true;
+        }
+    };
+}
+
+// After the macros that they use.
+mod functions;
+mod products;
+pub use functions::*;
+pub use products::*;

@@ -43,7 +43,7 @@ pub fn prefetch(from: *const u8) {
 }
 
 macro_rules! neon {
-    ($name:ident: $v:ident of $lanes:literal $e:ident, $fused:ident
+    ($name:ident: $v:ident of $lanes:literal $e:ident, $fused:ident $single:ident
      $splat:ident $load:ident $store:ident $fma:ident $fms:ident $add:ident $sub:ident $mul:ident
      $div:ident $abs:ident $round:ident $less:ident $pick:ident $zip1:ident $zip2:ident $pairs:ident,
      $sign:ident $to_int:ident $splat_int:ident $add_int:ident $shift:ident $number:ident,
@@ -59,6 +59,20 @@ macro_rules! neon {
         unsafe fn $fused(a: $v, b: $v, c: $v) -> $v {
             // SAFETY: as the caller promises.
             unsafe { $fma(c, a, b) }
+        }
+
+        /// The same for single numbers.
+        ///
+        /// # Safety
+        /// As for the packs.
+        #[inline(always)]
+        unsafe fn $single(a: $e, b: $e, c: $e) -> $e {
+            let mut out = [c; $lanes];
+            // SAFETY: as the caller promises; `out` has room for a pack.
+            unsafe {
+                $store(out.as_mut_ptr(), $fused($splat(a), $splat(b), $splat(c)));
+                out.as_ptr().read()
+            }
         }
 
         /// Like `vld1q`, but it loads numbers and not bytes if the build has no unaligned loads, as on bare metal.
@@ -81,7 +95,7 @@ macro_rules! neon {
 
         // NEON has no masks, so every load tests the number of lanes.
         pack!($name: $v of $lanes $e, panels of 3,
-            $splat $load $store $fused, add $add sub $sub mul $mul div $div,
+            $splat $load $store $fused $single, add $add sub $sub mul $mul div $div,
             usize: |count| count,
             |$from, $count| $load_part,
             |$bytes| $load($of_bytes.as_ptr()),
@@ -114,7 +128,7 @@ macro_rules! neon {
     };
 }
 
-neon!(F32x4: float32x4_t of 4 f32, fused_f32
+neon!(F32x4: float32x4_t of 4 f32, fused_f32 single_f32
     vdupq_n_f32 load_f32 store_f32 vfmaq_f32 vfmsq_f32 vaddq_f32 vsubq_f32 vmulq_f32
     vdivq_f32 vabsq_f32 vrndnq_f32 vcltq_f32 vbslq_f32 vzip1q_f32 vzip2q_f32 vpaddq_f32,
     vreinterpretq_u32_f32 vcvtnq_s32_f32 vdupq_n_s32 vaddq_s32 vshlq_n_s32 vreinterpretq_f32_s32,
@@ -142,7 +156,7 @@ neon!(F32x4: float32x4_t of 4 f32, fused_f32
     |bytes| [f32::from(*bytes), f32::from(*bytes.add(1)), f32::from(*bytes.add(2)), f32::from(*bytes.add(3))]
 );
 
-neon!(F64x2: float64x2_t of 2 f64, fused_f64
+neon!(F64x2: float64x2_t of 2 f64, fused_f64 single_f64
     vdupq_n_f64 load_f64 store_f64 vfmaq_f64 vfmsq_f64 vaddq_f64 vsubq_f64 vmulq_f64
     vdivq_f64 vabsq_f64 vrndnq_f64 vcltq_f64 vbslq_f64 vzip1q_f64 vzip2q_f64 vpaddq_f64,
     vreinterpretq_u64_f64 vcvtnq_s64_f64 vdupq_n_s64 vaddq_s64 vshlq_n_s64 vreinterpretq_f64_s64,

@@ -7,6 +7,8 @@
 //! inlined, and be a call for every instruction.
 #![allow(unsafe_code)]
 
+use num_traits::ConstZero;
+
 /// Some numbers in one register.
 pub trait Pack: Copy {
     type Element: super::constants::Constants;
@@ -42,6 +44,11 @@ pub trait Pack: Copy {
     /// `count` numbers can be written; it is less than `LANES`.
     unsafe fn store_part(self, to: *mut Self::Element, count: usize);
 
+    /// `a * b + c` for single numbers, rounded once.
+    ///
+    /// # Safety
+    /// As for `splat`.
+    unsafe fn fused(a: Self::Element, b: Self::Element, c: Self::Element) -> Self::Element;
     /// `self * a + b`, rounded once.
     fn mul_add(self, a: Self, b: Self) -> Self;
     fn add(self, other: Self) -> Self;
@@ -89,9 +96,29 @@ pub(super) unsafe fn store<P: Pack>(pack: P, to: *mut P::Element, left: usize) {
     unsafe { if left >= P::LANES { pack.store(to) } else { pack.store_part(to, left) } }
 }
 
+/// Fewer numbers than a pack has lanes, one by one: of a constant number each comes from the register where it is. A
+/// load of a part would wait for the stores of the numbers.
+#[inline(always)]
+pub(super) unsafe fn lent<P: Pack>(from: *const P::Element, count: usize) -> P {
+    let mut all = [P::Element::ZERO; 16];
+    for i in 0..count {
+        unsafe { *all.as_mut_ptr().add(i) = *from.add(i) };
+    }
+    unsafe { P::load(all.as_ptr()) }
+}
+
+#[inline(always)]
+pub(super) unsafe fn unlent<P: Pack>(pack: P, to: *mut P::Element, count: usize) {
+    let mut all = [P::Element::ZERO; 16];
+    unsafe { pack.store(all.as_mut_ptr()) };
+    for i in 0..count {
+        unsafe { *to.add(i) = *all.as_ptr().add(i) };
+    }
+}
+
 macro_rules! pack {
     ($name:ident: $v:ident of $lanes:literal $e:ident, panels of $panel:literal,
-     $splat:ident $load:ident $store:ident $fma:ident, $($operation:ident $instruction:ident)*,
+     $splat:ident $load:ident $store:ident $fma:ident $fused:ident, $($operation:ident $instruction:ident)*,
      $mask:ty: |$count:ident| $of_count:expr,
      |$from:ident, $part:ident| $load_part:expr,
      |$bytes:ident| $of_bytes:expr,
@@ -145,6 +172,10 @@ macro_rules! pack {
             unsafe fn store_part(self, $to: *mut $e, $many: usize) {
                 let $value = self.0;
                 unsafe { $store_part }
+            }
+            #[inline(always)]
+            unsafe fn fused(a: $e, b: $e, c: $e) -> $e {
+                unsafe { $fused(a, b, c) }
             }
             #[inline(always)]
             fn mul_add(self, a: Self, b: Self) -> Self {

@@ -158,8 +158,19 @@ pub fn prefetch(from: *const u8) {
 }
 
 // A masked store does not forward to a later load. A store of a quarter or a half does.
+#[inline(always)]
+unsafe fn fused_f32(a: f32, b: f32, c: f32) -> f32 {
+    // SAFETY: as the caller promises, here and below.
+    unsafe { _mm_cvtss_f32(_mm_fmadd_ss(_mm_set_ss(a), _mm_set_ss(b), _mm_set_ss(c))) }
+}
+
+#[inline(always)]
+unsafe fn fused_f64(a: f64, b: f64, c: f64) -> f64 {
+    unsafe { _mm_cvtsd_f64(_mm_fmadd_sd(_mm_set_sd(a), _mm_set_sd(b), _mm_set_sd(c))) }
+}
+
 pack!(F32x16: __m512 of 16 f32, panels of 3,
-    _mm512_set1_ps _mm512_loadu_ps _mm512_storeu_ps _mm512_fmadd_ps,
+    _mm512_set1_ps _mm512_loadu_ps _mm512_storeu_ps _mm512_fmadd_ps fused_f32,
     add _mm512_add_ps sub _mm512_sub_ps mul _mm512_mul_ps div _mm512_div_ps,
     __mmask16: |count| (u32::MAX >> 16 >> 16usize.saturating_sub(count)) as __mmask16,
     |from, mask| _mm512_maskz_loadu_ps(mask, from),
@@ -182,7 +193,7 @@ pack!(F32x16: __m512 of 16 f32, panels of 3,
 );
 
 pack!(F64x8: __m512d of 8 f64, panels of 3,
-    _mm512_set1_pd _mm512_loadu_pd _mm512_storeu_pd _mm512_fmadd_pd,
+    _mm512_set1_pd _mm512_loadu_pd _mm512_storeu_pd _mm512_fmadd_pd fused_f64,
     add _mm512_add_pd sub _mm512_sub_pd mul _mm512_mul_pd div _mm512_div_pd,
     __mmask8: |count| (u32::MAX >> 24 >> 8usize.saturating_sub(count)) as __mmask8,
     |from, mask| _mm512_maskz_loadu_pd(mask, from),
@@ -204,7 +215,7 @@ pack!(F64x8: __m512d of 8 f64, panels of 3,
 );
 
 pack!(F32x8: __m256 of 8 f32, panels of 2,
-    _mm256_set1_ps _mm256_loadu_ps _mm256_storeu_ps _mm256_fmadd_ps,
+    _mm256_set1_ps _mm256_loadu_ps _mm256_storeu_ps _mm256_fmadd_ps fused_f32,
     add _mm256_add_ps sub _mm256_sub_ps mul _mm256_mul_ps div _mm256_div_ps,
     __m256i: |count| _mm256_cmpgt_epi32(
         _mm256_set1_epi32(count.min(8) as i32), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7)),
@@ -227,7 +238,7 @@ pack!(F32x8: __m256 of 8 f32, panels of 2,
 );
 
 pack!(F64x4: __m256d of 4 f64, panels of 2,
-    _mm256_set1_pd _mm256_loadu_pd _mm256_storeu_pd _mm256_fmadd_pd,
+    _mm256_set1_pd _mm256_loadu_pd _mm256_storeu_pd _mm256_fmadd_pd fused_f64,
     add _mm256_add_pd sub _mm256_sub_pd mul _mm256_mul_pd div _mm256_div_pd,
     __m256i: |count| _mm256_cmpgt_epi64(
         _mm256_set1_epi64x(count.min(4) as i64), _mm256_setr_epi64x(0, 1, 2, 3)),

@@ -1,0 +1,145 @@
+//! Products over many k: sums of sums, so that they are not rounded too often.
+#![allow(unsafe_code)]
+
+use super::{Float, Level, Product, Size, Start, panels::WIDTH, tile::Aligned};
+use crate::kernel::sum::{LEVELS, carry, total};
+use core::mem::MaybeUninit;
+
+/// A sum of more terms than these is one of sums of `PIECE` terms.
+pub const DEEP: usize = 4096;
+const PIECE: usize = 48;
+
+/// A product over many k. To add piece after piece to C would round it too often: sums of 1, 2, 4, 8 … pieces
+/// are kept, and only sums of as many pieces are added up. The last level takes all that is left. Part by part
+/// of C, cut where packs of rows and tiles end.
+///
+/// # Safety
+/// As `tile` says; the CPU has the level.
+#[inline(never)]
+pub unsafe fn product<E: Float>(level: Level, all: Product<E>) {
+    const LAST: usize = 11;
+    // Of f64 there are half as many rows, in the same room.
+    const NUMBERS: usize = 64 * 2 * WIDTH;
+    let mut room = Aligned(MaybeUninit::<[[f32; NUMBERS]; LAST + 1]>::uninit());
+    let (room, most) = (room.0.as_mut_ptr().cast::<E>(), 256 / size_of::<E>());
+    // Parts of about the same height: one of few rows would take as long as a full one.
+    let most = all.m.div_ceil(all.m.div_ceil(most)).next_multiple_of(16);
+    for row in (0..all.m).step_by(most) {
+        let (mut column, rows) = (0, most.min(all.m - row));
+        while column < all.n {
+            let columns = if all.n - column < 2 * WIDTH { all.n - column } else { WIDTH };
+            let (numbers, pieces) = (rows * columns, all.k.div_ceil(PIECE));
+            // SAFETY: a part of A, of B and of C; the room has so many numbers for each level, and a level
+            // is read only after it was written: where its digit of the number of pieces is one.
+            unsafe {
+                let sums = |level: usize| room.add(level * numbers);
+                for piece in 0..pieces {
+                    let k = piece * PIECE;
+                    let add = piece % 2 > 0;
+                    (E::table(level).product)(Product {
+                        m: rows,
+                        k: PIECE.min(all.k - k),
+                        n: columns,
+                        a: all.a.add(row * all.a_row + k * all.a_column),
+                        b: all.b.add(k * all.b_row + column * all.b_column),
+                        c: sums(0),
+                        c_column: rows,
+                        start: if add { Start::Add(E::ONE) } else { Start::Zero },
+                        ..all
+                    });
+                    // As in `carry`: where a digit goes from one to zero, its sums go to the next.
+                    let to = (piece.trailing_ones() as usize).min(LAST);
+                    for level in 1..to {
+                        plus(sums(level), sums(0), numbers);
+                    }
+                    if to == LAST && piece >> LAST > 0 {
+                        plus(sums(LAST), sums(0), numbers);
+                    }
+                    if to > 0 {
+                        sums(0).copy_to_nonoverlapping(sums(to), numbers);
+                    }
+                }
+                if pieces % 2 == 0 {
+                    sums(0).write_bytes(0, numbers);
+                }
+                for level in (1..LAST).filter(|level| pieces >> level & 1 > 0) {
+                    plus(sums(level), sums(0), numbers);
+                }
+                if pieces >> LAST > 0 {
+                    plus(sums(LAST), sums(0), numbers);
+                }
+                for i in 0..numbers {
+                    let (sum, row) = (*sums(0).add(i), row + i % rows);
+                    let c = all.c.add((column + i / rows) * all.c_column + row);
+                    *c = match all.start {
+                        Start::Add(factor) => *c + factor * sum,
+                        Start::Zero => sum,
+                        Start::Column(start) => *start.add(row) + sum,
+                    };
+                }
+            }
+            column += columns;
+        }
+    }
+}
+
+/// Adds so many sums to others.
+///
+/// # Safety
+/// Both can be read, and `to` written.
+#[inline(always)]
+unsafe fn plus<E: Float>(from: *const E, to: *mut E, numbers: usize) {
+    for i in 0..numbers {
+        // SAFETY: as the caller promises.
+        unsafe { *to.add(i) += *from.add(i) };
+    }
+}
+
+/// A row of dW of more bytes than these may be wanted in parts, which have to have the bits of the whole.
+pub const LONG_ROW: usize = 32 * 1024;
+
+/// Ones for [`column`].
+pub const MOST: usize = 512;
+
+/// y = W·x over many columns, so far apart, or added to y; with `ones` the sum of the columns, where x is
+/// `MOST` ones.
+///
+/// # Safety
+/// As `tile` says; the CPU has the level.
+#[inline(never)]
+pub unsafe fn column<E: Float>(
+    level: Level,
+    (outputs, inputs): Size,
+    (w, apart): (*const E, usize),
+    (x, ones): (*const E, bool),
+    y: *mut E,
+    overwrite: bool,
+) {
+    const ROWS: usize = 64;
+    // A row by itself lies in packs, of which each lane has a sum of its own.
+    let depth = match apart * size_of::<E>() {
+        _ if apart == 1 => MOST,
+        0..=64 => 256,
+        _ => 128,
+    };
+    for row in (0..outputs).step_by(ROWS) {
+        let rows = ROWS.min(outputs - row);
+        let (mut levels, mut sums) = ([[E::ZERO; ROWS]; LEVELS], [E::ZERO; ROWS]);
+        for (block, k) in (0..inputs).step_by(depth).enumerate() {
+            // SAFETY: part of W and x, or ones, and room for as many rows.
+            unsafe {
+                let (w, size) = (w.add(k * apart + row), (rows, depth.min(inputs - k)));
+                let x = if ones { x } else { x.add(k) };
+                (E::table(level).column)(size, (w, apart), x, sums.as_mut_ptr(), Start::Zero);
+            }
+            carry(&mut sums, rows, block, &mut levels);
+        }
+        for (i, sum) in total(&levels, inputs.div_ceil(depth)).into_iter().enumerate().take(rows) {
+            // SAFETY: an entry of y.
+            unsafe {
+                let y = y.add(row + i);
+                *y = if overwrite { sum } else { *y + sum };
+            }
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! Layers of a few numbers, in plain loops over numbers. In a net of constant sizes the compiler unrolls them and keeps
+//! the numbers in registers from one loop to the next. Packs would be mostly empty, and a store of a part of a pack
+//! makes the next load wait. `tile` says who may call these functions. Sizes are `(outputs, inputs)`.
+#![allow(unsafe_code)]
+#![allow(clippy::needless_range_loop, clippy::indexing_slicing)]
+
+use super::{Size, lanes::Lanes};
+use core::sync::atomic::{Ordering, compiler_fence};
+use num_traits::ConstZero;
+
+/// Whether a layer is small, for so many samples.
+#[inline(always)]
+pub const fn is_small((outputs, inputs): Size, samples: usize) -> bool {
+    let some = outputs > 0 && inputs > 0;
+    some && outputs < FEW && inputs < FEW && outputs * inputs <= WEIGHTS && samples <= SAMPLES
+}
+
+/// From so many numbers on packs are not mostly empty.
+pub const FEW: usize = 16;
+/// More weights than these, or samples, are too many for registers.
+const WEIGHTS: usize = 32;
+const SAMPLES: usize = 4;
+
+/// Computes all numbers before it writes one: so the compiler need not ask whether a write changes what is read next.
+macro_rules! each {
+    ($to:expr, $count:expr, |$i:ident| $value:expr) => {{
+        let (mut all, to) = ([ConstZero::ZERO; WEIGHTS], $to);
+        for $i in 0..$count {
+            all[$i] = $value;
+        }
+        for i in 0..$count {
+            *to.add(i) = all[i];
+        }
+    }};
+}
+
+/// y = W·x + b.
+#[inline(always)]
+pub unsafe fn affine<P: Lanes>(
+    (outputs, inputs): Size,
+    samples: usize,
+    (w, b): (*const P::Element, *const P::Element),
+    x: *const P::Element,
+    y: *mut P::Element,
+) {
+    unsafe {
+        for s in 0..samples {
+            each!(y.add(s * outputs), outputs, |o| {
+                // Two sums side by side, so that one addition need not wait for the one before.
+                let mut sums = [*b.add(o), P::Element::ZERO];
+                for i in 0..inputs {
+                    let product = *w.add(i * outputs + o) * *x.add(s * inputs + i);
+                    sums[i % 2] = if i == 1 { product } else { sums[i % 2] + product };
+                }
+                if inputs < 2 { sums[0] } else { sums[0] + sums[1] }
+            });
+        }
+    }
+}
+
+/// dx = Wᵀ·dy.
+#[inline(always)]
+pub unsafe fn product_tn<P: Lanes>(
+    (outputs, inputs): Size,
+    samples: usize,
+    w: *const P::Element,
+    dy: *const P::Element,
+    dx: *mut P::Element,
+) {
+    unsafe {
+        for s in 0..samples {
+            each!(dx.add(s * inputs), inputs, |i| {
+                let mut sum = *w.add(i * outputs) * *dy.add(s * outputs);
+                for o in 1..outputs {
+                    sum += *w.add(i * outputs + o) * *dy.add(s * outputs + o);
+                }
+                sum
+            });
+        }
+    }
+}
+
+/// dW = dy·xᵀ, or dW + factor·(dy·xᵀ).
+#[inline(always)]
+pub unsafe fn product_nt<P: Lanes>(
+    (outputs, inputs): Size,
+    samples: usize,
+    dy: *const P::Element,
+    x: *const P::Element,
+    dw: *mut P::Element,
+    factor: Option<P::Element>,
+) {
+    unsafe {
+        let mut all = [P::Element::ZERO; WEIGHTS];
+        for i in 0..inputs {
+            for o in 0..outputs {
+                let mut sum = *dy.add(o) * *x.add(i);
+                for s in 1..samples {
+                    sum += *dy.add(s * outputs + o) * *x.add(s * inputs + i);
+                }
+                all[i * outputs + o] = sum;
+            }
+        }
+        for i in 0..inputs {
+            let (all, dw) = (all.as_ptr().add(i * outputs), dw.add(i * outputs));
+            each!(dw, outputs, |o| match factor {
+                Some(factor) => P::fused(*all.add(o), factor, *dw.add(o)),
+                None => *all.add(o),
+            });
+            // The next step loads column by column. A load that begins in one store and ends in another waits for
+            // both, so the compiler must not join the columns.
+            compiler_fence(Ordering::SeqCst);
+        }
+    }
+}
+
+/// w ← w + factor·g.
+#[inline(always)]
+pub unsafe fn add_scaled<P: Lanes>(
+    factor: P::Element,
+    g: *const P::Element,
+    w: *mut P::Element,
+    len: usize,
+) {
+    unsafe { each!(w, len, |i| P::fused(*g.add(i), factor, *w.add(i))) }
+}
