@@ -1,12 +1,12 @@
-//! Functions of each number of a slice: which way a length takes. Each is false if it was not done, and left to the
-//! loops.
+//! Functions of each number of a slice, and which kernel computes a given length. A function that returns false has done
+//! nothing, and the plain loops take over.
 #![allow(unsafe_code)]
 
 #[cfg(feature = "rayon")]
 use super::threads;
+use super::{Float, level, small::FEW};
 #[cfg(feature = "alloc")]
-use super::tile;
-use super::{Float, arch, level, small::FEW};
+use super::{arch, tile};
 use crate::{Number, kernel::loops};
 use core::any::TypeId;
 
