@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The small nets of benches/workloads.rs and their twin in C++, by turns, on one pinned core: a table of medians and of
-# ratios.
+# Measures the small nets of benches/workloads.rs and their twins in C++ in interleaved rounds on one pinned core. Prints
+# a table of medians and ratios.
 # Usage: benches/tiny.sh ROUNDS
 set -euo pipefail
 cd "$(dirname "$0")/.."
