@@ -30,7 +30,7 @@ use std::{
 /// let (labels, names) = table.classes("kind")?;
 /// assert_eq!((x[1], labels[1], &names[1][..]), ([6.2, 2.9], 1, "versicolor"));
 /// let data = Dataset::labelled(x, labels, names.len())?;
-/// # Ok::<_, Box<dyn Error>>(())
+/// # Ok::<_, Box<dyn std::error::Error>>(())
 /// ```
 #[doc(alias("read_csv", "DataFrame"))]
 #[derive(Clone, Debug)]
