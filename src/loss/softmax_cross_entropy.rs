@@ -130,5 +130,6 @@ fn of_some<T: Number, const N: usize>(
     sums.iter().zip(logs).fold(loss, |loss, (&sum, &mut ln)| loss + sum * ln)
 }
 
-/// The number of samples whose exponentials and logarithms are computed together.
-const TOGETHER: usize = 4;
+/// The number of samples whose exponentials and logarithms are computed together. Without std it is one, so that the
+/// stack holds the slopes of one sample.
+const TOGETHER: usize = if cfg!(feature = "std") { 4 } else { 1 };
