@@ -212,6 +212,7 @@ mod summary;
 mod trace;
 mod train;
 mod trainer;
+mod update;
 mod zeros;
 
 /// Items that the public macros use.
@@ -235,7 +236,7 @@ pub use filters::Filters;
 /// them gets a new 0.x version, chainrule gets one too.
 pub use {nalgebra, rand};
 
-pub use grad::{Destination, Grad, Nowhere, Tree, Update};
+pub use grad::{Destination, Grad, Nowhere, Tree};
 pub use image::{Channels, Extent, Grid, Image, Images, Img, Px, Signal, Size, Window};
 pub use kernel::{Larger, Scratch};
 pub use layer::{Backward, Forward, Layer};
@@ -262,4 +263,5 @@ pub use step::{Fused, Predictor, StepError, Way, Whole, Workspace};
 pub use trace::{ByValue, Trace};
 pub use train::{Observation, Progress, Training, TrainingCause, TrainingError};
 pub use trainer::{Epoch, Trained, Trainer, TrainerState};
+pub use update::Update;
 pub use zeros::{ConstZeros, Zeros};

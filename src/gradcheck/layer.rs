@@ -6,7 +6,7 @@ use super::{
     subject::{Function, Place, name, narrow, wide},
 };
 use crate::{
-    grad::{Destination, Grad, Look},
+    grad::{Destination, Grad},
     kernel::{Room, Scratch},
     layer::{Backward, Forward, Layer},
     params::{self, Leaf, LeafMut, Parameters, Role},
@@ -15,6 +15,7 @@ use crate::{
     rule::{Piece, Rule},
     shape::{Batch, BatchSize, Buffer, Flat, Number, Purpose, ToPredict, ToTrain, nan},
     step::Fused,
+    update::Look,
     zeros::Zeros,
 };
 use alloc::{

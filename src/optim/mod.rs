@@ -26,8 +26,8 @@ pub use sgd::Sgd;
 use crate::step::{Passes, Step};
 use crate::{
     BatchSize, ConstZeros, Fused, Grad, Layer, Leaf, LeafMut, Loss, Network, Number, Parameters,
-    Path, Piece, Role, Rule, Shape, StepError, Way, Whole, Workspace, Zeros, grad::Look, kernel,
-    params,
+    Path, Piece, Role, Rule, Shape, StepError, Way, Whole, Workspace, Zeros, kernel, params,
+    update::Look,
 };
 #[cfg(feature = "alloc")]
 use alloc::boxed::Box;
