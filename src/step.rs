@@ -2,7 +2,7 @@
 
 use crate::{
     grad::{Destination, Grad},
-    kernel::{self, Room, Scratch, Work},
+    kernel::{Room, Scratch, Work},
     layer::{Backward, Forward, Layer},
     loss::Loss,
     params::Parameters,
@@ -244,7 +244,7 @@ where
 {
     #[inline(always)]
     fn run<D: Destination<T>>(self, this: Grad<T, L, D>) -> Result<T, StepError> {
-        let loss = kernel::run::<T, _>((self, this));
+        let loss = Work::run((self, this));
         if loss.is_finite() { Ok(loss) } else { Err(StepError::Loss) }
     }
 }

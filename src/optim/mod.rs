@@ -26,7 +26,9 @@ pub use sgd::Sgd;
 use crate::step::{Passes, Step};
 use crate::{
     BatchSize, ConstZeros, Fused, Grad, Layer, Leaf, LeafMut, Loss, Network, Number, Parameters,
-    Path, Piece, Role, Rule, Shape, StepError, Way, Whole, Workspace, Zeros, kernel, params,
+    Path, Piece, Role, Rule, Shape, StepError, Way, Whole, Workspace, Zeros,
+    kernel::{self, Work},
+    params,
     update::Look,
 };
 #[cfg(feature = "alloc")]
@@ -105,17 +107,7 @@ pub trait Optimizer<T: Number, L: Parameters<T>> {
         L: Layer<T, In>,
         E: Loss<T, L::Out, B, Y>,
     {
-        let size = In::size::<T, B>(x);
-        if size.value() == 0 {
-            return Err(StepError::EmptyBatch);
-        }
-        let (pass, before) = (work.pass(size), self.steps());
-        let Workspace { activations, grad, step, .. } = work;
-        let Network { layers, criterion, .. } = net;
-        let passes = Step { criterion, x, target, activations, pass, dx: None, always: false };
-        let loss = self.train(layers, grad, passes);
-        *step = step.wrapping_add(self.steps().wrapping_sub(before));
-        loss
+        kernel::run::<T, _>(TrainStep { optimizer: self, net, x, target, work })
     }
 
     /// The step itself, on a batch that is not empty.
@@ -128,6 +120,43 @@ pub trait Optimizer<T: Number, L: Parameters<T>> {
     ) -> Result<T, StepError>
     where
         Self: Sized;
+}
+
+/// All of a training step, so that it runs in one function with the CPU features.
+struct TrainStep<'a, T: Number, In: Shape, L: Layer<T, In>, E, B: BatchSize, Y: ?Sized, O>
+where
+    O: Optimizer<T, L>,
+{
+    optimizer: &'a mut O,
+    net: &'a mut Network<T, In, L, E>,
+    x: &'a In::Batch<T, B>,
+    target: &'a Y,
+    work: &'a mut Workspace<T, In, L, B, O::Way>,
+}
+
+impl<T: Number, In: Shape, L: Layer<T, In>, E, B: BatchSize, Y: ?Sized, O> Work
+    for TrainStep<'_, T, In, L, E, B, Y, O>
+where
+    E: Loss<T, L::Out, B, Y>,
+    O: Optimizer<T, L>,
+{
+    type Output = Result<T, StepError>;
+
+    #[inline(always)]
+    fn run(self) -> Result<T, StepError> {
+        let TrainStep { optimizer, net, x, target, work } = self;
+        let size = In::size::<T, B>(x);
+        if size.value() == 0 {
+            return Err(StepError::EmptyBatch);
+        }
+        let (pass, before) = (work.pass(size), optimizer.steps());
+        let Workspace { activations, grad, step, .. } = work;
+        let Network { layers, criterion, .. } = net;
+        let passes = Step { criterion, x, target, activations, pass, dx: None, always: false };
+        let loss = optimizer.train(layers, grad, passes);
+        *step = step.wrapping_add(optimizer.steps().wrapping_sub(before));
+        loss
+    }
 }
 
 /// An optimizer: a [`Rule`], its state, and the number of steps taken.
@@ -230,7 +259,7 @@ impl<T: Number, L: Parameters<T>, R: Rule<T, N, Way: Train<T, N>>, const N: usiz
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn train(
         &mut self,
         layers: &mut L,
