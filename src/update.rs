@@ -168,7 +168,7 @@ impl<M, R, const N: usize> Held<'_, M, M, R, N> {
         }
     }
 
-    /// Passes the gradient of the numbers from `first` on to the rule, or adds it to a statistic.
+    /// Gives the gradient of the numbers from `first` on to the rule, or adds it to a statistic.
     #[inline(always)]
     fn apply<T: Number>(&mut self, path: &Path, first: usize, gradient: &[T])
     where

@@ -59,7 +59,7 @@ pub(super) struct Layout {
 
 /// What a backward pass gives to a rule.
 pub(super) struct ByRule {
-    /// As [`Passes::run`] returns it.
+    /// As [`LayerPasses::run`] returns it.
     pub all: Vec<f64>,
     /// How often each number of the parameters was given.
     pub counts: Vec<f64>,
@@ -68,7 +68,7 @@ pub(super) struct ByRule {
 }
 
 /// The passes of a layer over `T`, with inputs `x`.
-pub(super) trait Passes: Sync {
+pub(super) trait LayerPasses: Sync {
     /// What [`Function::gradient`] gives, for so many samples.
     fn run(&self, samples: usize, x: &[f64], dy: &[f64], how: How) -> Vec<f64>;
 
@@ -289,7 +289,7 @@ where
     }
 }
 
-impl<T: Real, In: Flat, L> Passes for OfLayer<T, In, L>
+impl<T: Real, In: Flat, L> LayerPasses for OfLayer<T, In, L>
 where
     L: Layer<T, In> + Parameters<T, With<T> = L> + Sync,
     L::Out: Flat,

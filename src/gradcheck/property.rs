@@ -4,7 +4,7 @@ use super::{
     GradCheck,
     case::unit,
     guarded,
-    layer::{How, Layout, PLAIN, Passes},
+    layer::{How, LayerPasses, Layout, PLAIN},
     oracle::Tolerance,
     report::{Holds, Report},
     subject::Subject,
@@ -14,7 +14,7 @@ use alloc::{borrow::ToOwned, format, string::ToString, vec, vec::Vec};
 
 /// A layer with the data to check its passes.
 pub(super) struct Properties<'a> {
-    pub layer: &'a dyn Passes,
+    pub layer: &'a dyn LayerPasses,
     pub layout: Layout,
     pub subject: Subject<'a>,
     pub dy: &'a [f64],
@@ -24,7 +24,7 @@ pub(super) struct Properties<'a> {
 }
 
 impl Properties<'_> {
-    /// As [`Passes::run`].
+    /// As [`LayerPasses::run`].
     fn run(&self, dy: &[f64], how: How) -> Vec<f64> {
         self.layer.run(self.layout.samples, self.x(), dy, how)
     }

@@ -23,12 +23,12 @@ pub use rmsprop::RmsProp;
 pub use schedule::{Rate, Schedule, Scheduled};
 pub use sgd::Sgd;
 
-use crate::step::{Passes, Step};
 use crate::{
     BatchSize, ConstZeros, Fused, Grad, Layer, Leaf, LeafMut, Loss, Network, Number, Parameters,
     Path, Piece, Role, Rule, Shape, StepError, Way, Whole, Workspace, Zeros,
     kernel::{self, Work},
     params,
+    step::{Passes, Step},
     update::Look,
 };
 #[cfg(feature = "alloc")]
@@ -122,7 +122,7 @@ pub trait Optimizer<T: Number, L: Parameters<T>> {
         Self: Sized;
 }
 
-/// All of a training step, so that it runs in one function with the CPU features.
+/// A whole training step, so that all of it runs in one function with the CPU features.
 struct TrainStep<'a, T: Number, In: Shape, L: Layer<T, In>, E, B: BatchSize, Y: ?Sized, O>
 where
     O: Optimizer<T, L>,

@@ -1,17 +1,17 @@
-//! Products over many k: sums of sums, so that they are not rounded too often.
+//! Products over many k. They are sums of sums, so that rounding errors stay small.
 #![allow(unsafe_code)]
 
 use super::{Float, Level, Product, Size, Start, panels::WIDTH, tile::Aligned};
 use crate::kernel::sum::{LEVELS, carry, total};
 use core::mem::MaybeUninit;
 
-/// A sum of more terms than these is one of sums of `PIECE` terms.
+/// A sum of more terms than this is a sum of sums of `PIECE` terms.
 pub const DEEP: usize = 4096;
 const PIECE: usize = 48;
 
-/// A product over many k. To add piece after piece to C would round it too often: sums of 1, 2, 4, 8 … pieces
-/// are kept, and only sums of as many pieces are added up. The last level takes all that is left. Part by part
-/// of C, cut where packs of rows and tiles end.
+/// A product over many k. If each piece were added to C, C would be rounded too often. So this keeps sums of 1, 2, 4, 8 …
+/// pieces, and adds two sums only if they have the same number of pieces. The last level takes the rest. It works on parts
+/// of C, which end where packs of rows and tiles end.
 ///
 /// # Safety
 /// As `tile` says; the CPU has the level.
@@ -22,15 +22,15 @@ pub unsafe fn product<E: Float>(level: Level, all: Product<E>) {
     const NUMBERS: usize = 64 * 2 * WIDTH;
     let mut room = Aligned(MaybeUninit::<[[f32; NUMBERS]; LAST + 1]>::uninit());
     let (room, most) = (room.0.as_mut_ptr().cast::<E>(), 256 / size_of::<E>());
-    // Parts of about the same height: one of few rows would take as long as a full one.
+    // Parts of about the same height, because a part of few rows takes as long as a full one.
     let most = all.m.div_ceil(all.m.div_ceil(most)).next_multiple_of(16);
     for row in (0..all.m).step_by(most) {
         let (mut column, rows) = (0, most.min(all.m - row));
         while column < all.n {
             let columns = if all.n - column < 2 * WIDTH { all.n - column } else { WIDTH };
             let (numbers, pieces) = (rows * columns, all.k.div_ceil(PIECE));
-            // SAFETY: a part of A, of B and of C; the room has so many numbers for each level, and a level
-            // is read only after it was written: where its digit of the number of pieces is one.
+            // SAFETY: a part of A, of B and of C. The room has `numbers` numbers for each level. A level is read only if
+            // its digit in the number of pieces is one, and then it was written.
             unsafe {
                 let sums = |level: usize| room.add(level * numbers);
                 for piece in 0..pieces {
@@ -47,7 +47,7 @@ pub unsafe fn product<E: Float>(level: Level, all: Product<E>) {
                         start: if add { Start::Add(E::ONE) } else { Start::Zero },
                         ..all
                     });
-                    // As in `carry`: where a digit goes from one to zero, its sums go to the next.
+                    // As in `carry`: if a digit changes from one to zero, its sums are added to the next level.
                     let to = (piece.trailing_ones() as usize).min(LAST);
                     for level in 1..to {
                         plus(sums(level), sums(0), numbers);
@@ -83,7 +83,7 @@ pub unsafe fn product<E: Float>(level: Level, all: Product<E>) {
     }
 }
 
-/// Adds so many sums to others.
+/// Adds `numbers` sums to others.
 ///
 /// # Safety
 /// Both can be read, and `to` written.
@@ -95,14 +95,14 @@ unsafe fn plus<E: Float>(from: *const E, to: *mut E, numbers: usize) {
     }
 }
 
-/// A row of dW of more bytes than these may be wanted in parts, which have to have the bits of the whole.
+/// A caller may ask for a row of dW in parts if it has more bytes than this. The parts must have the bits of the whole row.
 pub const LONG_ROW: usize = 32 * 1024;
 
-/// Ones for [`column`].
+/// The number of ones that [`column`] needs.
 pub const MOST: usize = 512;
 
-/// y = W·x over many columns, so far apart, or added to y; with `ones` the sum of the columns, where x is
-/// `MOST` ones.
+/// y = W·x over many columns that are `apart` numbers apart. It replaces y or is added to it. With `ones`, x is `MOST` ones,
+/// and y is the sum of the columns.
 ///
 /// # Safety
 /// As `tile` says; the CPU has the level.
@@ -116,7 +116,7 @@ pub unsafe fn column<E: Float>(
     overwrite: bool,
 ) {
     const ROWS: usize = 64;
-    // A row by itself lies in packs, of which each lane has a sum of its own.
+    // A single row fills packs, and each lane has its own sum.
     let depth = match apart * size_of::<E>() {
         _ if apart == 1 => MOST,
         0..=64 => 256,

@@ -10,14 +10,14 @@ use super::{arch, tile};
 use crate::{Number, kernel::loops};
 use core::any::TypeId;
 
-/// Functions of no more numbers than these are inlined.
+/// The most numbers for which a function is inlined.
 const INLINED: usize = 64;
 
-/// From so many numbers on, which go through memory, one more thread is worth its call.
+/// The least numbers for which another thread saves time. Such slices go through memory.
 #[cfg(feature = "rayon")]
 const LONG: usize = 1 << 17;
 
-/// Work on `len` numbers at `pointers`, of which a part of some length can be done alone.
+/// Calls `run` on `len` numbers at `pointers`: on all, or on a part in each thread.
 #[inline(always)]
 fn in_parts<P: Copy>(pointers: P, len: usize, run: impl Fn(P, usize, usize) + Sync) {
     #[cfg(feature = "rayon")]
@@ -53,7 +53,7 @@ pub fn add_scaled<T: Number>(factor: T, g: &[T], w: &mut [T]) -> bool {
 
 macro_rules! elementwise {
     ($($name:ident($($x:ident),*) $arithmetic:literal;)*) => { $(
-        /// Entry by entry, if there are as many of all.
+        /// Entry by entry, if all slices have the same length.
         #[inline(always)]
         pub fn $name<T: Number>($($x: &[T],)* to: &mut [T]) -> bool {
             let len = to.len();
@@ -117,7 +117,7 @@ macro_rules! in_place {
 }
 in_place!(exp Exp ln_1p Ln1p);
 
-/// Has this memory fetched to the first-level cache.
+/// Fetches this memory into the first-level cache.
 #[cfg(feature = "alloc")]
 pub fn prefetch(bytes: &[u8]) {
     for line in bytes.chunks(tile::LINE) {
@@ -125,7 +125,7 @@ pub fn prefetch(bytes: &[u8]) {
     }
 }
 
-/// x = byte / 255, where there are as many of both.
+/// x = byte / 255, if both slices have the same length.
 #[cfg(feature = "alloc")]
 pub fn from_bytes<T: Number>(bytes: &[u8], x: &mut [T]) -> bool {
     // A row of 16 is whole packs at every level.

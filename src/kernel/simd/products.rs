@@ -1,4 +1,5 @@
-//! The products over slices: which way a size takes. Each is false if it was not done, and left to the loops.
+//! Products of slices, and which kernel computes a given size. A function that returns false has done nothing, and the
+//! plain loops take over.
 #![allow(unsafe_code)]
 
 use super::{
@@ -13,14 +14,14 @@ use crate::{
 use core::{any::TypeId, ops::Range};
 use num_traits::ConstOne;
 
-/// Products of no more than so many multiplications for one sample are inlined.
+/// The most multiplications of a product for one sample that is inlined.
 const SMALL: usize = 1024;
 
-/// More bytes of B than these are taken in parts of half as many, each for all of A.
+/// If B has more bytes than this, it is cut into parts of half of this size. Each part is multiplied by all of A.
 const CACHE: usize = 1024 * 1024;
 
-/// From so many multiplications on, some tens of microseconds, a thread more is worth its call. An eighth
-/// would do on an idle machine; on a busy one the caller waits for threads that do not run.
+/// The least multiplications for which another thread saves time: some tens of microseconds. On an idle machine an eighth
+/// of this would be enough. On a busy machine the caller waits for threads that do not run.
 #[cfg(feature = "rayon")]
 const WORTH_THREADS: usize = 1 << 22;
 
@@ -35,8 +36,8 @@ unsafe fn product<E: Float>(level: Level, product: Product<E>) {
             if part.k > deep::DEEP {
                 return deep::product(level, part);
             }
-            // As many columns at once as the second-level cache keeps of B, for all panels. To divide
-            // takes longer than a small product may.
+            // The second-level cache keeps this number of columns of B for all panels. The loop condition contains no
+            // division, because a division takes longer than a small product.
             while part.n * part.k * size_of::<E>() > CACHE {
                 let most =
                     (CACHE / 2 / size_of::<E>() / part.k.max(1)).next_multiple_of(WIDTH).max(WIDTH);
@@ -58,7 +59,7 @@ unsafe fn product<E: Float>(level: Level, product: Product<E>) {
     run(product);
 }
 
-/// y = W·x + b, sample by sample; false if it was not done, here and below.
+/// y = W·x + b, sample by sample.
 #[inline(always)]
 pub fn affine<T: Number>(inputs: usize, w: &[T], b: &[T], x: &[T], y: &mut [T]) -> bool {
     let (outputs, n) = (b.len(), samples(inputs, x));
@@ -77,14 +78,14 @@ pub fn affine<T: Number>(inputs: usize, w: &[T], b: &[T], x: &[T], y: &mut [T]) 
             } else if inputs == 1 && outputs > 1 {
                 (E::table(level).product_nt)((outputs, n), w, x, y, Start::Column(b));
             } else if n <= 2 {
-                // Sample by sample, as tiles are wider.
+                // Sample by sample, because tiles are wider than two columns.
                 let size = (outputs, inputs);
                 for sample in 0..n {
                     let (x, y) = (x.add(sample * inputs), y.add(sample * outputs));
                     (E::table(level).column)(size, (w, outputs), x, y, Start::Column(b));
                 }
             } else if outputs == 1 && inputs * size_of::<E>() < 128 {
-                // One output: y is a row, and lies as a column does.
+                // With one output, y is a row, and its numbers are contiguous like those of a column.
                 for sample in 0..n {
                     *y.add(sample) = *b;
                 }
@@ -105,7 +106,7 @@ pub fn product_nt<T: Number>(size: Size, dy: &[T], x: &[T], dw: &mut [T], overwr
     product_nt_part(size, dy, x, 0..size.1, dw, overwrite)
 }
 
-/// w ← w + factor·(dy·xᵀ), where the bits are those of `product_nt` and `add_scaled`.
+/// w ← w + factor·(dy·xᵀ), with the bits of `product_nt` followed by `add_scaled`.
 #[inline(always)]
 pub fn add_product<T: Number>(factor: T, size: Size, dy: &[T], x: &[T], w: &mut [T]) -> bool {
     samples(size.1, x) <= WHOLE && product_nt_from(size, dy, x, 0..size.1, w, Start::Add(factor))
@@ -160,8 +161,8 @@ fn product_nt_from<T: Number>(
             } else if n == 1 {
                 (E::table(level).product_nt)((outputs, columns), dy, x, dw, start);
             } else if outputs == 1 && inputs * size_of::<E>() <= deep::LONG_ROW || inputs == 1 {
-                // The only row or column of dW: the larger matrix, whose columns are so far apart, by the
-                // other, which is a column.
+                // dW has one row or one column. The larger matrix, given with the distance of its columns, is multiplied
+                // by the other one, which is a column.
                 let (m, w, x) = match inputs {
                     1 => (outputs, (dy, outputs), x),
                     _ => (columns, (x, inputs), dy),

@@ -1,6 +1,6 @@
-//! Layers of a few numbers, in plain loops over numbers. In a net of constant sizes the compiler unrolls them and keeps
-//! the numbers in registers from one loop to the next. Packs would be mostly empty, and a store of a part of a pack
-//! makes the next load wait. `tile` says who may call these functions. Sizes are `(outputs, inputs)`.
+//! Layers of a few numbers, as plain loops. If the sizes of a net are constants, the compiler unrolls these loops and keeps
+//! the numbers in registers from one loop to the next. Packs would be mostly empty, and after a store of a part of a pack
+//! the next load waits. The comment in `tile` says when these functions may be called. A size is `(outputs, inputs)`.
 #![allow(unsafe_code)]
 #![allow(clippy::needless_range_loop, clippy::indexing_slicing)]
 
@@ -8,21 +8,22 @@ use super::{Size, lanes::Lanes};
 use core::sync::atomic::{Ordering, compiler_fence};
 use num_traits::ConstZero;
 
-/// Whether a layer is small, for so many samples.
+/// Whether a layer is small with this number of samples.
 #[inline(always)]
 pub const fn is_small((outputs, inputs): Size, samples: usize) -> bool {
     let some = outputs > 0 && inputs > 0;
     some && outputs < FEW && inputs < FEW && outputs * inputs <= WEIGHTS && samples <= SAMPLES
 }
 
-/// From so many numbers on packs are not mostly empty.
+/// With this number of numbers, packs are no longer mostly empty.
 pub const FEW: usize = 16;
-/// More weights than these, or samples, are too many for registers.
+/// The most weights, and the most samples, that registers can hold.
 const WEIGHTS: usize = 32;
 const SAMPLES: usize = 4;
 
-/// Computes all numbers before it writes one: so the compiler need not ask whether a write changes what is read next.
-macro_rules! each {
+/// Computes all numbers before it writes the first one. So the compiler knows that no write changes a number that is read
+/// later.
+macro_rules! write_all {
     ($to:expr, $count:expr, |$i:ident| $value:expr) => {{
         let (mut all, to) = ([ConstZero::ZERO; WEIGHTS], $to);
         for $i in 0..$count {
@@ -45,8 +46,8 @@ pub unsafe fn affine<P: Lanes>(
 ) {
     unsafe {
         for s in 0..samples {
-            each!(y.add(s * outputs), outputs, |o| {
-                // Two sums side by side, so that one addition need not wait for the one before.
+            write_all!(y.add(s * outputs), outputs, |o| {
+                // Two sums, so that an addition does not wait for the one before.
                 let mut sums = [*b.add(o), P::Element::ZERO];
                 for i in 0..inputs {
                     let product = *w.add(i * outputs + o) * *x.add(s * inputs + i);
@@ -69,7 +70,7 @@ pub unsafe fn product_tn<P: Lanes>(
 ) {
     unsafe {
         for s in 0..samples {
-            each!(dx.add(s * inputs), inputs, |i| {
+            write_all!(dx.add(s * inputs), inputs, |i| {
                 let mut sum = *w.add(i * outputs) * *dy.add(s * outputs);
                 for o in 1..outputs {
                     sum += *w.add(i * outputs + o) * *dy.add(s * outputs + o);
@@ -103,12 +104,12 @@ pub unsafe fn product_nt<P: Lanes>(
         }
         for i in 0..inputs {
             let (all, dw) = (all.as_ptr().add(i * outputs), dw.add(i * outputs));
-            each!(dw, outputs, |o| match factor {
+            write_all!(dw, outputs, |o| match factor {
                 Some(factor) => P::fused(*all.add(o), factor, *dw.add(o)),
                 None => *all.add(o),
             });
-            // The next step loads column by column. A load that begins in one store and ends in another waits for
-            // both, so the compiler must not join the columns.
+            // The next step loads one column at a time. A load that reads from two stores waits for both. So the compiler
+            // must not write two columns with one store.
             compiler_fence(Ordering::SeqCst);
         }
     }
@@ -122,5 +123,5 @@ pub unsafe fn add_scaled<P: Lanes>(
     w: *mut P::Element,
     len: usize,
 ) {
-    unsafe { each!(w, len, |i| P::fused(*g.add(i), factor, *w.add(i))) }
+    unsafe { write_all!(w, len, |i| P::fused(*g.add(i), factor, *w.add(i))) }
 }
