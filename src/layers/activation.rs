@@ -197,10 +197,9 @@ elementwise!(Silu {} Some(Gain::Relu), (this, x, y, dy, dx)
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct GeluTanh;
 elementwise!(GeluTanh {} Some(Gain::Relu), (this, x, y, dy, dx)
-through(kernel::sigmoid, x, None, y, |x| twice_u(x).0, |x, s| near(x).1 * s),
-through(kernel::sigmoid, x, Some(dy), dx, |x| twice_u(x).0, |x, s| {
-    s + near(x).0 * s * (T::one() - s) * twice_u(x).1
-}));
+    through(kernel::sigmoid, x, None, y, |x| twice_u(x).0, |x, s| near(x).1 * s),
+    through(kernel::sigmoid, x, Some(dy), dx, |x| twice_u(x).0,
+        |x, s| s + near(x).0 * s * (T::one() - s) * twice_u(x).1));
 
 /// 2u of [`GeluTanh`], and its derivative.
 #[inline(always)]
@@ -238,10 +237,9 @@ fn near<T: Number>(x: T) -> (T, T) {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HardSigmoid;
 elementwise!(HardSigmoid {} Some(Gain::Linear), (this, x, y, dy, dx)
-each(x, y, |x| (clamp(x, three()) + three()) / (three::<T>() + three())),
-each_back(x, dy, dx, |x| {
-    if outside(x, three()) { T::zero() } else { (three::<T>() + three()).recip() }
-}));
+    each(x, y, |x| (clamp(x, three()) + three()) / (three::<T>() + three())),
+    each_back(x, dy, dx,
+        |x| if outside(x, three()) { T::zero() } else { (three::<T>() + three()).recip() }));
 
 /// y = min(max(x, -1), 1), dx = dy where -1 < x < 1, else 0. (PyTorch's `Hardtanh`.)
 ///

@@ -9,9 +9,9 @@ use core::mem::MaybeUninit;
 pub const DEEP: usize = 4096;
 const PIECE: usize = 48;
 
-/// A product over many k. If each piece were added to C, C would be rounded too often. So this keeps sums of 1, 2, 4, 8 …
-/// pieces, and adds two sums only if they have the same number of pieces. The last level takes the rest. It works on parts
-/// of C, which end where packs of rows and tiles end.
+/// A product over many k. If each piece were added to C, C would be rounded too often. So this keeps sums of 1, 2, 4,
+/// 8 … pieces, and adds two sums only if they have the same number of pieces. The last level takes the rest. It works
+/// on parts of C, which end where packs of rows and tiles end.
 ///
 /// # Safety
 /// As `tile` says; the CPU has the level.
@@ -29,8 +29,8 @@ pub unsafe fn product<E: Float>(level: Level, all: Product<E>) {
         while column < all.n {
             let columns = if all.n - column < 2 * WIDTH { all.n - column } else { WIDTH };
             let (numbers, pieces) = (rows * columns, all.k.div_ceil(PIECE));
-            // SAFETY: a part of A, of B and of C. The room has `numbers` numbers for each level. A level is read only if
-            // its digit in the number of pieces is one, and then it was written.
+            // SAFETY: a part of A, of B and of C. The room has `numbers` numbers for each level. A level is read only
+            // if its digit in the number of pieces is one, and then it was written.
             unsafe {
                 let sums = |level: usize| room.add(level * numbers);
                 for piece in 0..pieces {
@@ -95,14 +95,15 @@ unsafe fn plus<E: Float>(from: *const E, to: *mut E, numbers: usize) {
     }
 }
 
-/// A caller may ask for a row of dW in parts if it has more bytes than this. The parts must have the bits of the whole row.
+/// A caller may ask for a row of dW in parts if it has more bytes than this. The parts must have the bits of the
+/// whole row.
 pub const LONG_ROW: usize = 32 * 1024;
 
 /// The number of ones that [`column`] needs.
 pub const MOST: usize = 512;
 
-/// y = W·x over many columns that are `apart` numbers apart. It replaces y or is added to it. With `ones`, x is `MOST` ones,
-/// and y is the sum of the columns.
+/// y = W·x over many columns that are `apart` numbers apart. It replaces y or is added to it. With `ones`, x is
+/// `MOST` ones, and y is the sum of the columns.
 ///
 /// # Safety
 /// As `tile` says; the CPU has the level.

@@ -1,5 +1,5 @@
-//! Functions of each number of a slice, and which kernel computes a given length. A function that returns false has done
-//! nothing, and the plain loops take over.
+//! Functions of each number of a slice, and which kernel computes a given length. A function that returns false has
+//! done nothing, and the plain loops take over.
 #![allow(unsafe_code)]
 
 #[cfg(feature = "rayon")]

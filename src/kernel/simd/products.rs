@@ -20,8 +20,8 @@ const SMALL: usize = 1024;
 /// If B has more bytes than this, it is cut into parts of half of this size. Each part is multiplied by all of A.
 const CACHE: usize = 1024 * 1024;
 
-/// The least multiplications for which another thread saves time: some tens of microseconds. On an idle machine an eighth
-/// of this would be enough. On a busy machine the caller waits for threads that do not run.
+/// The least multiplications for which another thread saves time: some tens of microseconds. On an idle machine an
+/// eighth of this would be enough. On a busy machine the caller waits for threads that do not run.
 #[cfg(feature = "rayon")]
 const WORTH_THREADS: usize = 1 << 22;
 
@@ -161,8 +161,8 @@ fn product_nt_from<T: Number>(
             } else if n == 1 {
                 (E::table(level).product_nt)((outputs, columns), dy, x, dw, start);
             } else if outputs == 1 && inputs * size_of::<E>() <= deep::LONG_ROW || inputs == 1 {
-                // dW has one row or one column. The larger matrix, given with the distance of its columns, is multiplied
-                // by the other one, which is a column.
+                // dW has one row or one column. The larger matrix, given with the distance of its columns, is
+                // multiplied by the other one, which is a column.
                 let (m, w, x) = match inputs {
                     1 => (outputs, (dy, outputs), x),
                     _ => (columns, (x, inputs), dy),

@@ -1,6 +1,7 @@
-//! Layers of a few numbers, as plain loops. If the sizes of a net are constants, the compiler unrolls these loops and keeps
-//! the numbers in registers from one loop to the next. Packs would be mostly empty, and after a store of a part of a pack
-//! the next load waits. The comment in `tile` says when these functions may be called. A size is `(outputs, inputs)`.
+//! Layers of a few numbers, as plain loops. If the sizes of a net are constants, the compiler unrolls these loops and
+//! keeps the numbers in registers from one loop to the next. Packs would be mostly empty, and after a store of a part
+//! of a pack the next load waits. The comment in `tile` says when these functions may be called. A size is `(outputs,
+//! inputs)`.
 #![allow(unsafe_code)]
 #![allow(clippy::needless_range_loop, clippy::indexing_slicing)]
 
@@ -21,8 +22,8 @@ pub const FEW: usize = 16;
 const WEIGHTS: usize = 32;
 const SAMPLES: usize = 4;
 
-/// Computes all numbers before it writes the first one. So the compiler knows that no write changes a number that is read
-/// later.
+/// Computes all numbers before it writes the first one. So the compiler knows that no write changes a number that is
+/// read later.
 macro_rules! write_all {
     ($to:expr, $count:expr, |$i:ident| $value:expr) => {{
         let (mut all, to) = ([ConstZero::ZERO; WEIGHTS], $to);
@@ -108,8 +109,8 @@ pub unsafe fn product_nt<P: Lanes>(
                 Some(factor) => P::fused(*all.add(o), factor, *dw.add(o)),
                 None => *all.add(o),
             });
-            // The next step loads one column at a time. A load that reads from two stores waits for both. So the compiler
-            // must not write two columns with one store.
+            // The next step loads one column at a time. A load that reads from two stores waits for both. So the
+            // compiler must not write two columns with one store.
             compiler_fence(Ordering::SeqCst);
         }
     }
