@@ -69,7 +69,7 @@ pub(super) struct ByRule {
 
 /// The passes of a layer over `T`, with inputs `x`.
 pub(super) trait LayerPasses: Sync {
-    /// What [`Function::gradient`] gives, for so many samples.
+    /// The result of [`Function::gradient`] for this number of samples.
     fn run(&self, samples: usize, x: &[f64], dy: &[f64], how: How) -> Vec<f64>;
 
     /// dx of a backward pass without the gradient of the parameters.

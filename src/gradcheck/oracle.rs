@@ -50,7 +50,7 @@ impl Tolerance {
         }
     }
 
-    /// What was found at a place, with so many times the tolerance.
+    /// The number found at a place. Its error is `factor` times the tolerance.
     fn worst(&self, place: &Place, factor: f64, found: f64, expected: f64) -> Worst {
         let scale = self.scale(place.at);
         let allowed = factor * self.units * scale;

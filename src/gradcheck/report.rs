@@ -108,7 +108,7 @@ impl Report {
         self.checks.iter().filter(|check| check.failed)
     }
 
-    /// The checks of which numbers were left out, with the reason.
+    /// The checks that left out numbers, with the reason.
     pub fn unchecked(&self) -> impl Iterator<Item = &Check> {
         self.checks.iter().filter(|check| check.unchecked.0 > 0)
     }

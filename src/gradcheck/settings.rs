@@ -14,7 +14,7 @@ pub enum Mode {
     Full,
 }
 
-/// A gradient check to be made: where, how much, how exactly.
+/// The settings of a gradient check: the point, what is compared, and the tolerance.
 #[derive(Clone, Debug, PartialEq)]
 #[must_use]
 pub struct GradCheck {
@@ -53,21 +53,21 @@ impl GradCheck {
         }
     }
 
-    /// At these values. A report's last line names its case. Of many cases this is the first; the
-    /// others have other seeds.
+    /// At these values. The last line of a report names its case. If a check has many cases, this is the first
+    /// one, and the others have other seeds.
     pub const fn at(mut self, case: Case) -> Self {
         let Case { seed, batch, values, margin } = case;
         (self.seed, self.batch, self.values) = (Some(seed), Some(batch), Some((values, margin)));
         self
     }
 
-    /// At the values of this seed, of many cases the first.
+    /// At the values of this seed. If a check has many cases, this is the first one.
     pub const fn seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
         self
     }
 
-    /// With so many samples.
+    /// The number of samples.
     pub const fn batch(mut self, batch: usize) -> Self {
         self.batch = Some(batch);
         self
@@ -79,7 +79,7 @@ impl GradCheck {
         self
     }
 
-    /// In this pass: `Pass::Train` for a layer that draws, so that what it draws is checked.
+    /// The pass. For a layer that draws random numbers use `Pass::Train`, so that the check includes them.
     pub fn pass(mut self, pass: Pass) -> Self {
         self.pass = pass;
         self
@@ -91,20 +91,20 @@ impl GradCheck {
         self
     }
 
-    /// Whether a sample's output depends on that sample alone; not so for batch normalisation.
+    /// Whether the output of a sample depends on that sample alone. For batch normalisation it does not.
     pub const fn per_sample(mut self, per_sample: bool) -> Self {
         self.per_sample = per_sample;
         self
     }
 
-    /// Whether differences are made beside the dual numbers: five forward passes for each entry.
+    /// Whether the check also computes differences. They take five forward passes for each entry.
     pub const fn differences(mut self, differences: bool) -> Self {
         self.differences = differences;
         self
     }
 
-    /// Checks a layer with the parameters that it has. Else those that learn are drawn as the inputs
-    /// are; statistics and frozen parameters are always kept.
+    /// Checks a layer with the parameters that it has. Without this, the check draws the weights at random, as it draws
+    /// the inputs. It always keeps statistics and frozen parameters.
     pub const fn keep_parameters(mut self) -> Self {
         self.keep = true;
         self

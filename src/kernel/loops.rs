@@ -189,7 +189,7 @@ fn product<T: Number>(
     }
 }
 
-/// Sums over many k, of which `part` adds up some. Apart, as it takes room on the stack.
+/// Sums over many k. `part` adds up some of them. It is a function of its own, because it takes space on the stack.
 #[inline(never)]
 fn long<T: Number>(
     k: usize,

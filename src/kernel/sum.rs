@@ -4,14 +4,14 @@ use crate::shape::Number;
 use core::ops::Range;
 use num_traits::Zero;
 
-/// So many terms are added one after the other, as in a plain loop.
+/// The most terms that are added one after the other, as in a plain loop.
 pub(super) const SHORT: usize = 128;
 
-/// After that, so many terms form a block, and the sum of the block goes to the sums of sums. If all terms are
-/// equal, every addition may be rounded the same way: the error of a block is at most half as many times ε.
+/// The terms after these form blocks of this size, and the sum of each block goes to the sums of sums. If all terms are
+/// equal, every addition may be rounded the same way. So the error of a block is at most half this number times ε.
 pub(super) const BLOCK: usize = 32;
 
-/// Sums of 1, 2, 4, 8 … blocks. The last one, of a million terms, takes all that is left.
+/// Sums of 1, 2, 4, 8 … blocks. The last one is of a million terms and takes the rest.
 pub(super) const LEVELS: usize = 16;
 
 /// A sum whose error grows with the logarithm of the number of its terms, for any scalar, without a heap. Up to
@@ -114,7 +114,7 @@ pub(super) fn carry<T: Copy + Zero, const N: usize>(
     }
 }
 
-/// The sums of so many blocks. No other levels are in use.
+/// The sum of this number of blocks. It uses only the levels that this number has filled.
 #[inline(always)]
 pub(super) fn total<T: Copy + Zero, const N: usize>(
     levels: &[[T; N]; LEVELS],

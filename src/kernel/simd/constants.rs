@@ -3,12 +3,12 @@
 use crate::Number;
 use num_traits::ConstZero;
 
-/// The numbers that the functions of `math` are made of. The polynomials are the work of `tests/goldens/minimax.py`,
-/// lowest coefficient first; their errors are those of the function, were nothing rounded but they.
+/// The numbers in the functions of `math`. `tests/goldens/minimax.py` computed the polynomials, lowest coefficient first.
+/// Their errors are those of the function if only the coefficients are rounded.
 pub trait Constants: Number + ConstZero + num_traits::ConstOne {
-    /// ln 2 in two parts, of which the first times an exponent is exact.
+    /// ln 2 in two parts. The first one times an exponent is exact.
     const LN_2: [f64; 2];
-    /// From where on eˣ is 0, and from where on infinite.
+    /// Below the first x, eˣ is 0. Above the second, it is infinite.
     const EXP_ENDS: [f64; 2];
     const TANH_END: f64;
     /// (eʳ - 1 - r) / r² for r from -0.29 to 0.493; f32 2^-29, f64 2^-58 of eʳ - 1.

@@ -44,7 +44,7 @@ functions! {
 /// `y = F(x)`, for `len` numbers; y may be x.
 ///
 /// # Safety
-/// The CPU has the instructions of `P`; so many numbers can be read and written.
+/// The CPU has the instructions of `P`, and `len` numbers can be read and written.
 #[inline(always)]
 pub unsafe fn apply<P: Lanes, F: Function>(
     mut x: *const P::Element,
@@ -172,8 +172,8 @@ fn relu<P: Lanes>(x: P) -> P {
     x.at_least(x.like(0.0))
 }
 
-/// Estrin's scheme, as the halves of a polynomial do not wait for each other. A function takes the
-/// powers of x of which it has use; which halves there are is known when it has been inlined.
+/// Estrin's scheme, because the halves of a polynomial do not wait for each other. A function gets the powers of x
+/// that it needs. The compiler knows the halves after inlining.
 macro_rules! polynomials {
     ($($name:ident, $half:ident, $at:literal, [$($below:ident)*], $top:ident;)*) => { $(
         #[inline(always)]

@@ -1,6 +1,6 @@
-//! A product in panels, of some packs of rows: each of them is tiles of some columns. Where A does not lie
-//! ready, or the first-level cache would not keep it, a panel's block is copied to a buffer on the stack
-//! first. Who may call is said in `tile`.
+//! A product in panels. A panel is a few packs of rows, and its tiles have a few columns each. If the rows of A are not
+//! contiguous, or if A is too large for the first-level cache, a block of the panel is first copied to a buffer on the
+//! stack. The comment in `tile` says when these functions may be called.
 #![allow(unsafe_code)]
 // Packs may not stand in a closure, so that iterators are of no use here.
 #![allow(clippy::needless_range_loop, clippy::indexing_slicing)]
@@ -15,11 +15,11 @@ use core::{mem::MaybeUninit, ptr::null_mut};
 /// Whole tiles of columns, whatever their height: 16, 12, 8, 6 or 4.
 pub(super) const WIDTH: usize = 48;
 
-/// From so many rows of a panel on, as AVX-512 has them, finding the k saves more than it costs; of 8 rows,
-/// f64 with AVX2, a training took 1.3 times as long.
+/// The least rows of a panel for which finding the zeros saves time. AVX-512 has that many. With 8 rows (f64 with AVX2) a
+/// training took 1.3 times as long.
 pub(super) const HIGH: usize = 24;
 
-/// From so many columns and so deep on it pays to copy a panel.
+/// The least columns, and the least k, for which copying a panel saves time.
 const MANY: usize = 16;
 
 /// A sum over no more than this is never cut into blocks: a scaled one has to be whole.
@@ -97,7 +97,7 @@ impl<E: Constants> Product<E> {
         }
     }
 
-    /// So many k from `done` on, or the last.
+    /// `depth` values of k from `done` on, or the rest.
     #[inline(always)]
     pub(super) unsafe fn block(self, done: usize, depth: usize) -> Self {
         unsafe {
@@ -107,7 +107,7 @@ impl<E: Constants> Product<E> {
         }
     }
 
-    /// A in columns of `height`, which is whole packs.
+    /// Copies A to columns of `height` numbers, which are whole packs.
     #[inline(always)]
     unsafe fn pack<P: Pack<Element = E>>(&self, height: usize, to: *mut E) {
         unsafe {
@@ -141,7 +141,7 @@ impl<E: Constants> Product<E> {
         block: *mut E,
         copy: bool,
     ) {
-        const { assert!(COLUMNS <= MANY) }; // of which there are as many where A is to be copied
+        const { assert!(COLUMNS <= MANY) }; // if A is copied, there are at least `MANY` columns
         unsafe {
             let mut done = 0;
             if copy && self.a != block {

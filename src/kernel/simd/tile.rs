@@ -1,5 +1,5 @@
-//! What a product is, and its tiles: some packs of rows by some columns, whose sums stay in registers
-//! while k runs. Written once over `Pack`.
+//! A product and its tiles. A tile is a few packs of rows by a few columns. Its sums stay in registers during the
+//! loop over k. It is written once, over `Pack`.
 #![allow(unsafe_code)]
 // Packs may not stand in a closure, so that iterators are of no use here.
 #![allow(clippy::needless_range_loop, clippy::manual_memcpy, clippy::indexing_slicing)]
@@ -32,19 +32,19 @@ pub enum Start<E> {
     Zero,
     /// This column, for every column of C.
     Column(*const E),
-    /// Zero; at the end so many times the sums are added to what C holds.
+    /// Zero. At the end the sums times this factor are added to C.
     Add(E),
 }
 
-/// Where a tile finds A: as it is, as it is and to be copied to the block, or in the block.
+/// Where a tile reads A: at its own place, at its own place with a copy to the block, or in the block.
 pub const AS_IS: u8 = 0;
 pub const COPY: u8 = 1;
 pub const PACKED: u8 = 2;
 
-/// The bytes of a packed block: three quarters of a first-level cache, which so keeps some of B besides.
+/// The bytes of a packed block: three quarters of a first-level cache, so that a part of B fits too.
 pub(super) const BLOCK: usize = 24 * 1024;
 
-/// From where a cache line begins.
+/// A value that begins at a cache line.
 #[repr(align(64))]
 pub(super) struct Aligned<V>(pub V);
 
@@ -52,12 +52,12 @@ pub(super) struct Aligned<V>(pub V);
 #[cfg(feature = "alloc")]
 pub const LINE: usize = 64;
 
-/// The same number or address, of which the compiler does not know what it was made from: left to itself it
-/// computes each of a tile's addresses anew.
+/// Returns the same number or address, but hides from the compiler how it was computed. Otherwise the compiler computes
+/// each address of a tile anew.
 macro_rules! opaque {
     ($value:expr) => {{
         let mut value = $value;
-        // SAFETY: nothing is done, not to what it points to either.
+        // SAFETY: the assembly is empty, so it changes neither the value nor memory.
         asm!("/* {0} */", inout(reg) value, options(pure, nomem, nostack, preserves_flags));
         value
     }};
@@ -93,7 +93,7 @@ impl<E: Constants> Product<E> {
         }
     }
 
-    /// The first columns, `COLUMNS` or all, out of A itself, which is fetched so many columns ahead.
+    /// The first `COLUMNS` columns, or all, read from A itself. It prefetches A `AHEAD` columns ahead.
     #[inline(always)]
     pub(super) unsafe fn few_columns<
         P: Pack<Element = E>,
@@ -121,9 +121,9 @@ impl<E: Constants> Product<E> {
         }
     }
 
-    /// `COLUMNS` columns from `column` on, `PACKS` packs of rows, the last of which may be a part. With
-    /// `COPY` there is a `block` to be copied to.
-    /// So that one addition need not wait for the last, `SUMS` sums stand side by side.
+    /// `COLUMNS` columns from `column` on, and `PACKS` packs of rows. The last pack may be a part. With `COPY` it
+    /// also copies A to `block`. It keeps `SUMS` sums for each number, so that an addition does not wait for the one
+    /// before.
     #[inline(always)]
     pub(super) unsafe fn tile<
         P: Pack<Element = E>,
@@ -257,7 +257,7 @@ impl<E: Constants> Product<E> {
         }
     }
 
-    /// The sums of a tile to C's columns from `c` on, of which `real` are there.
+    /// Writes the sums of a tile to the columns of C from `c` on. C has `real` of them.
     #[inline(always)]
     pub(super) unsafe fn finish<P: Pack<Element = E>, const PACKS: usize, const COLUMNS: usize>(
         &self,
@@ -307,7 +307,7 @@ impl<E: Constants> Product<E> {
     }
 }
 
-/// Pack `i` of a column of `PACKS`, of which the last may be a part.
+/// Pack `i` of a column of `PACKS` packs. The last pack may be a part.
 #[inline(always)]
 pub(super) unsafe fn part<P: Pack, const PACKS: usize>(
     from: *const P::Element,

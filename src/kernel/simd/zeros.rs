@@ -1,6 +1,6 @@
-//! A product where most of B is zero, as most of an image is: tiles of few columns, which pass over the k
-//! where all of them are. Every sum is that of `tile`, to the bit but for the sign of a zero, so that who
-//! takes which way need not be agreed on. Who may call is said there.
+//! A product whose B is mostly zeros, as the pixels of most images are. Its tiles have few columns, and they skip
+//! each k at which all of these columns are zero. Every sum has the bits of `tile`, except for the sign of a zero, so
+//! both kinds of tiles can be used for one product. The comment in `tile` says when these functions may be called.
 #![allow(unsafe_code)]
 // Packs may not stand in a closure, so that iterators are of no use here.
 #![allow(clippy::needless_range_loop, clippy::indexing_slicing)]
@@ -13,19 +13,19 @@ use super::{
 };
 use core::mem::MaybeUninit;
 
-/// From so many multiplications on it is worth to look at B, at so many of its numbers.
+/// The least multiplications for which the test of B saves time, and the number of entries that it tests.
 const WORTH: usize = 1 << 18;
 const LOOKS: usize = 128;
 
-/// The columns of a tile, of which all have to be zero: with more that is seldom so, with one each addition
-/// waits for the last.
+/// The columns of a tile. All of them must be zero to skip a k. With more columns that is rare. With one column each
+/// addition waits for the one before.
 const COLUMNS: usize = 2;
 
 /// Tiles that are looked at together.
 const TILES: usize = 8;
 
 impl<E: Constants> Product<E> {
-    /// Whether A's columns are contiguous, and but a third of B, or less, seems to be other than zero.
+    /// Whether the columns of A are contiguous and at most a third of B seems to be nonzero.
     #[inline(always)]
     pub(super) unsafe fn mostly_zeros(&self) -> bool {
         if self.a_row != 1 || self.m * self.k * self.n < WORTH {
@@ -81,7 +81,7 @@ impl<E: Constants> Product<E> {
         }
     }
 
-    /// A panel of so many packs, which lies in the block. Where A is not finite, no k is passed over.
+    /// A panel of `packs` packs, which lies in the block. If A is not finite, no k is skipped.
     #[inline(always)]
     unsafe fn panel_of_nonzeros<P: Pack<Element = E>>(&self, packs: usize, finite: bool) {
         let mut done = 0;
@@ -107,7 +107,7 @@ impl<E: Constants> Product<E> {
         }
     }
 
-    /// Tile by tile a bit for each k where B is other than zero. B lies in columns or in rows.
+    /// For each tile, a bit for each k at which B is not zero. B lies in columns or in rows.
     #[inline(always)]
     unsafe fn mark<P: Pack<Element = E>>(&self) -> [u128; TILES] {
         const { assert!(COLUMNS == 2 && TILES * COLUMNS <= 16) }; // a pair, and bits of `rows`
@@ -148,7 +148,7 @@ impl<E: Constants> Product<E> {
         marks
     }
 
-    /// A tile, of those k alone whose bits are set in `left`.
+    /// A tile over those k whose bits are set in `left`.
     #[inline(always)]
     unsafe fn marked<P: Pack<Element = E>, const PACKS: usize>(&self, at: usize, mut left: u128) {
         unsafe {
