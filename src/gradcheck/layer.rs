@@ -92,10 +92,23 @@ pub(super) fn batch<U: Number, S: Flat, B: BatchSize>(size: B, numbers: &[U]) ->
     x
 }
 
+/// Calls `f` for each leaf. By `dyn`, so that a tree is compiled once and not for each `f`.
+pub(super) fn leaves<U: Number>(tree: &impl Parameters<U>, mut f: &mut dyn FnMut(Leaf<U>)) {
+    tree.visit(&Path::ROOT, &mut f);
+}
+
+/// The same for leaves that may be changed.
+pub(super) fn leaves_mut<U: Number>(
+    tree: &mut impl Parameters<U>,
+    mut f: &mut dyn FnMut(LeafMut<U, 0>),
+) {
+    tree.visit_mut(None, [], &Path::ROOT, &mut f);
+}
+
 /// The numbers of all leaves of a role.
 pub(super) fn numbers<U: Number>(tree: &impl Parameters<U>, role: Role) -> Vec<U> {
     let mut all = Vec::new();
-    tree.visit(&Path::ROOT, &mut |leaf: Leaf<U>| {
+    leaves(tree, &mut |leaf: Leaf<U>| {
         if leaf.role == role {
             all.extend_from_slice(leaf.values);
         }
@@ -106,7 +119,7 @@ pub(super) fn numbers<U: Number>(tree: &impl Parameters<U>, role: Role) -> Vec<U
 /// Sets the parameters that learn.
 pub(super) fn set_weights<U: Number>(tree: &mut impl Parameters<U>, values: &[U]) {
     let mut values = values.iter();
-    tree.visit_mut(None, [], &Path::ROOT, &mut |leaf: LeafMut<U, 0>| {
+    leaves_mut(tree, &mut |leaf: LeafMut<U, 0>| {
         if leaf.role == Role::Weight {
             leaf.values.iter_mut().zip(values.by_ref()).for_each(|(to, &value)| *to = value);
         }
@@ -178,14 +191,16 @@ where
         let (samples, mut places) = (self.size.0, Vec::new());
         name(&mut places, "x", In::LEN, In::LEN * samples);
         let inputs = places.len();
-        let [learned, steps] = [Role::Weight, Role::Statistic].map(|role| {
-            self.layer.visit(&Path::ROOT, &mut |leaf: Leaf<U>| {
+        let (mut learned, mut steps) = (inputs, inputs);
+        for role in [Role::Weight, Role::Statistic] {
+            learned = steps;
+            leaves(&self.layer, &mut |leaf: Leaf<U>| {
                 if leaf.role == role {
                     name(&mut places, &leaf.path.to_string(), leaf.shape.0, leaf.values.len());
                 }
             });
-            places.len()
-        });
+            steps = places.len();
+        }
         name(&mut places, "y", L::Out::LEN, L::Out::LEN * samples);
         (Layout { inputs, learned, steps, samples }, places)
     }
@@ -214,7 +229,7 @@ where
         }
         passes(x, how.times);
         let dx = In::flat::<U, B>(&memory.dx);
-        let [weights, steps] = [Role::Weight, Role::Statistic].map(|role| numbers(&*grad, role));
+        let (weights, steps) = (numbers(&*grad, Role::Weight), numbers(&*grad, Role::Statistic));
         [dx, &weights, &steps, memory.outputs()].concat()
     }
 
@@ -305,14 +320,15 @@ where
 
     fn by_rule(&self, x: &[f64], dy: &[f64]) -> ByRule {
         let mut layer = self.layer.map_scalar(&mut |w| w);
-        let [mut kept, mut count] = [(); 2].map(|()| Box::<L::Gradient>::zeros());
+        let (mut kept, mut count) = (Box::<L::Gradient>::zeros(), Box::<L::Gradient>::zeros());
         let (rule, mut look) = (Keeps(RefCell::default()), Look::new());
         let this = Grad::update(&mut layer, [&mut *kept, &mut *count], &rule, 1, &mut look);
         let [dx, y] = self.deliver(this, x, dy);
         // The step of a statistic is taken at once.
-        let [before, mut steps] = [&self.layer, &layer].map(|l| numbers(l, Role::Statistic));
+        let (before, mut steps) =
+            (numbers(&self.layer, Role::Statistic), numbers(&layer, Role::Statistic));
         steps.iter_mut().zip(before).for_each(|(after, before)| *after -= before);
-        let [kept, counts] = [kept, count].map(|tree| numbers(&*tree, Role::Weight));
+        let (kept, counts) = (numbers(&*kept, Role::Weight), numbers(&*count, Role::Weight));
         let all = wide(&[dx, kept, steps, y].concat());
         ByRule { all, counts: wide(&counts), names: rule.0.into_inner() }
     }
@@ -324,12 +340,12 @@ where
             3 => self.in_place::<3>(x, dy),
             _ => Err("only 1 and 3 samples are tried at a constant size"),
         };
-        both.map(|both| both.map(|numbers| wide(&numbers)))
+        both.map(|[all, outputs]| [wide(&all), wide(&outputs)])
     }
 
     fn predict(&self, x: &[f64]) -> [Vec<f64>; 2] {
         let x = &narrow(x);
-        [self.forward(x, &Pass::Predict), self.prediction(self.size, x)].map(|y| wide(&y))
+        [wide(&self.forward(x, &Pass::Predict)), wide(&self.prediction(self.size, x))]
     }
 }
 

@@ -1,6 +1,9 @@
 //! Checks a tree of parameters: every method must show the same leaves, with their gradients beside them.
 
-use super::report::Holds;
+use super::{
+    layer::{leaves, leaves_mut},
+    report::Holds,
+};
 use crate::{
     params::{Leaf, LeafMut, Parameters, Role},
     path::Path,
@@ -31,7 +34,7 @@ impl<T> Seen<T> {
 /// The leaves that `visit` shows.
 pub(super) fn seen<T: Number>(tree: &impl Parameters<T>) -> Vec<Seen<T>> {
     let mut all = Vec::new();
-    tree.visit(&Path::ROOT, &mut |leaf: Leaf<T>| {
+    leaves(tree, &mut |leaf: Leaf<T>| {
         let Leaf { path, role, shape, values, .. } = leaf;
         all.push(Seen { name: path.to_string(), role, shape, values: values.to_vec() });
     });
@@ -41,7 +44,7 @@ pub(super) fn seen<T: Number>(tree: &impl Parameters<T>) -> Vec<Seen<T>> {
 /// Makes the numbers of a tree `from`, `from` + 1, …, by `visit_mut`, which shows these leaves.
 fn count<T: Number>(tree: &mut impl Parameters<T>, from: usize) -> Vec<Seen<T>> {
     let (mut all, mut next) = (Vec::new(), from..);
-    tree.visit_mut(None, [], &Path::ROOT, &mut |leaf: LeafMut<T, 0>| {
+    leaves_mut(tree, &mut |leaf: LeafMut<T, 0>| {
         let LeafMut { path, role, shape, values, .. } = leaf;
         values.iter_mut().zip(next.by_ref()).for_each(|(value, next)| *value = number(next));
         all.push(Seen { name: path.to_string(), role, shape, values: values.to_vec() });
@@ -60,15 +63,15 @@ fn check_one<T: Number, P: Parameters<T>>(
         order.push(value);
         value
     });
-    judge([&before, &counted, &after, &seen(&mapped)], &order, P::COUNT, of)?;
-    Ok(after)
+    judge([&before, &counted, &after, &seen(&mapped)], &order, P::COUNT, of).map(|()| after)
 }
 
 /// Checks a tree and the tree of its gradients.
 pub(super) fn check<T: Number, L: Parameters<T, With<T> = L>>(layer: &L) -> Holds {
     let mut copy = layer.map_scalar(&mut |value| value);
-    let [mut gradient, mut one, mut two] = [(); 3].map(|()| Box::<L::Gradient>::zeros());
-    let zeros = [seen(&*gradient), seen(&L::Gradient::zeros())];
+    let new = Box::<L::Gradient>::zeros;
+    let (mut gradient, mut one, mut two) = (new(), new(), new());
+    let (in_place, by_value) = (seen(&*gradient), seen(&L::Gradient::zeros()));
     let leaves = check_one(&mut copy, "")?;
     let of_gradient = check_one(&mut *gradient, " of the gradient")?;
     let (of_one, of_two) = (count(&mut *one, 1_000_000), count(&mut *two, 2_000_000));
@@ -79,17 +82,19 @@ pub(super) fn check<T: Number, L: Parameters<T, With<T> = L>>(layer: &L) -> Hold
         beside.push((path.to_string(), [gradient.to_vec(), one.to_vec(), two.to_vec()]));
     });
     gradient.set_zero();
-    let [in_place, by_value] = zeros;
-    for (leaves, method) in
-        [(in_place, "zeros_in"), (by_value, "zeros"), (seen(&*gradient), "set_zero")]
-    {
-        for leaf in leaves {
-            ensure(leaf.values.iter().all(T::is_zero), &leaf.name, || {
-                format!("`{method}` of the gradient leaves numbers in it")
-            })?;
-        }
-    }
+    zeros(&in_place, "zeros_in")?;
+    zeros(&by_value, "zeros")?;
+    zeros(&seen(&*gradient), "set_zero")?;
     paired(&leaves, [&of_gradient, &of_one, &of_two], &beside)
+}
+
+/// Whether a gradient that this method made holds only zeros.
+fn zeros<T: Number>(leaves: &[Seen<T>], method: &str) -> Holds {
+    leaves.iter().try_for_each(|leaf| {
+        ensure(leaf.values.iter().all(T::is_zero), &leaf.name, || {
+            format!("`{method}` of the gradient leaves numbers in it")
+        })
+    })
 }
 
 /// Whether all methods go through the same leaves in the same order: `visit`, `visit_mut`, which numbers
