@@ -27,7 +27,8 @@ use rand::Rng;
     message = "`{Self}` does not take inputs of shape `{In}`",
     label = "not a layer on `{In}`",
     note = "each layer takes the output shape of the layer before it, and the first layer the input shape of the net",
-    note = "a tuple of 1 to 12 layers is a layer; `named!` makes a struct of any number of them a layer"
+    note = "a tuple of 1 to 12 layers is a layer; `named!` makes a struct of any number of them a layer",
+    note = "a type of your own is a layer if it implements `Layer`: see the page `write_a_layer`"
 )]
 pub trait Layer<T: Number, In: Shape>: Parameters<T> {
     /// The shape of the output.

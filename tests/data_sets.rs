@@ -1,11 +1,12 @@
 //! Samples in memory: their containers, how they become batches, and which data sets are refused.
 
 use chainrule::{
-    Sgd, Training, TwoLayerNet,
+    Affine, BatchSize, Columns, D1, Network, Sgd, SumSquaredError, Training, TwoLayerNet, Zeros,
     data::{DataError, Dataset, Gather, Pixels, Samples, from_dmatrix, from_rows, from_slice},
 };
 use nalgebra::{Const, DMatrix, Dyn};
 use rand::{SeedableRng, rngs::Xoshiro128PlusPlus};
+use std::cell::RefCell;
 
 const ROWS: [[f64; 2]; 4] = [[0.0, 0.1], [1.0, 1.1], [2.0, 2.1], [3.0, 3.1]];
 
@@ -51,6 +52,48 @@ fn a_batch_in_one_call() {
     let data = Dataset::new(&ROWS[..], from_slice::<f64, 1>(&prices).unwrap()).unwrap();
     let (_, prices) = data.batch(&[3, 0], Const::<2>).unwrap();
     assert_eq!((prices.shape(), prices.as_slice()), ((1, 2), &[4.0, 1.0][..]));
+}
+
+/// More samples than 32 bits can count. They take no memory, and remember which of them were drawn.
+#[derive(Default)]
+struct Endless(RefCell<Vec<usize>>);
+
+const ENDLESS: usize = usize::MAX / 3;
+
+impl Samples for Endless {
+    fn count(&self) -> usize {
+        ENDLESS
+    }
+}
+
+impl<B: BatchSize> Gather<f64, B> for Endless {
+    type Batch = Columns<f64, 1, B>;
+
+    fn batch(&self, size: B) -> Self::Batch {
+        size.columns()
+    }
+
+    fn gather(&self, indices: &[usize], _: &mut Self::Batch) -> Result<(), DataError> {
+        self.0.borrow_mut().extend(indices);
+        Ok(())
+    }
+}
+
+/// A thousand uniform draws miss one of eight parts with a probability of 8·(7/8)¹⁰⁰⁰ < 10⁻⁵⁷.
+#[test]
+fn draws_from_any_number_of_samples() {
+    type Net = Network<f64, D1<1>, Affine<f64, 1, 1>, SumSquaredError>;
+    let data = Dataset::new(Endless::default(), Endless::default()).unwrap();
+    let training = Training { batch: Const::<10>, iterations: 100, seed: 0 };
+    training
+        .run(&mut Net::new(Zeros::zeros(), SumSquaredError), &mut Sgd::new(0.1), &data, |_| ())
+        .unwrap();
+    let drawn = data.inputs().0.borrow();
+    assert_eq!(*drawn, *data.targets().0.borrow());
+    let mut parts = [0; 8];
+    drawn.iter().for_each(|&index| parts[index / (ENDLESS / 8 + 1)] += 1);
+    assert_eq!(parts.iter().sum::<usize>(), 1000);
+    assert!(parts.iter().all(|&hits| hits > 0), "{parts:?}");
 }
 
 /// A wrong index never leaves an old sample in the batch.

@@ -5,9 +5,8 @@ use super::{Float, Level, Product, Size, Start, panels::WIDTH, tile::Aligned};
 use crate::kernel::sum::{LEVELS, carry, total};
 use core::mem::MaybeUninit;
 
-/// A sum of more terms than this is a sum of sums of `PIECE` terms.
+/// A sum of more terms than this is a sum of sums of pieces.
 pub const DEEP: usize = 4096;
-const PIECE: usize = 48;
 
 /// A product over many k. If each piece were added to C, C would be rounded too often. So this keeps sums of 1, 2, 4,
 /// 8 … pieces, and adds two sums only if they have the same number of pieces. The last level takes the rest. It works
@@ -20,6 +19,8 @@ pub unsafe fn product<E: Float>(level: Level, all: Product<E>) {
     const LAST: usize = 11;
     // Of f64 there are half as many rows, in the same room.
     const NUMBERS: usize = 64 * 2 * WIDTH;
+    // Half of this number times ε bounds the error of a piece. An f64 has digits to spare.
+    let depth = if size_of::<E>() < 8 { 48 } else { 512 };
     let mut room = Aligned(MaybeUninit::<[[f32; NUMBERS]; LAST + 1]>::uninit());
     let (room, most) = (room.0.as_mut_ptr().cast::<E>(), 256 / size_of::<E>());
     // Parts of about the same height, because a part of few rows takes as long as a full one.
@@ -28,17 +29,17 @@ pub unsafe fn product<E: Float>(level: Level, all: Product<E>) {
         let (mut column, rows) = (0, most.min(all.m - row));
         while column < all.n {
             let columns = if all.n - column < 2 * WIDTH { all.n - column } else { WIDTH };
-            let (numbers, pieces) = (rows * columns, all.k.div_ceil(PIECE));
+            let (numbers, pieces) = (rows * columns, all.k.div_ceil(depth));
             // SAFETY: a part of A, of B and of C. The room has `numbers` numbers for each level. A level is read only
             // if its digit in the number of pieces is one, and then it was written.
             unsafe {
                 let sums = |level: usize| room.add(level * numbers);
                 for piece in 0..pieces {
-                    let k = piece * PIECE;
+                    let k = piece * depth;
                     let add = piece % 2 > 0;
                     (E::table(level).product)(Product {
                         m: rows,
-                        k: PIECE.min(all.k - k),
+                        k: depth.min(all.k - k),
                         n: columns,
                         a: all.a.add(row * all.a_row + k * all.a_column),
                         b: all.b.add(k * all.b_row + column * all.b_column),
