@@ -99,11 +99,11 @@
 //! | `deep::DEEP` | 4096 | a longer sum is a sum of sums, to round less |
 //! | `functions::INLINED` | 64 numbers | up to here a function is inlined; no measurement is recorded |
 //! | `small::FEW` | 16 numbers | where a layer has as many outputs, packs are faster: 2-16-16-1 in f32 took 1.1 times as long without them |
-//! | `small::WEIGHTS`, `SAMPLES` | 32, 4 | so many sums fit the registers; a step of 4-8-3 fell from 176 to 59 ns (f32, one sample) |
+//! | `small::WEIGHTS`, `SAMPLES` | 32, 4 | their sums stay in registers; a step of 4-8-3 fell from 176 to 59 ns (f32, one sample) |
 //! | `products::WORTH_THREADS` | 2²² | some tens of microseconds; an eighth would do on an idle machine, but not on a busy one |
 //! | `tile::BLOCK` | 24 KiB | three quarters of a first-level cache, so that some of B stays too |
 //! | `panels::WIDTH` | 48 | whole tiles of 16, 12, 8, 6 and 4 columns |
-//! | `panels::MANY` | 16 | from so many columns and so deep it pays to copy a panel |
+//! | `panels::MANY` | 16 | with fewer columns, or fewer terms in a sum, copying a panel costs more than it saves |
 //! | `panels::WHOLE` | 128 | a sum up to here is never cut into blocks |
 //! | `zeros::HIGH` | 24 rows | with panels of 8 rows (f64, AVX2) skipping zeros made a training 1.3 times as long |
 //! | `zeros::COLUMNS` | 2 | with more columns all are seldom zero; with one, each addition waits for the last |

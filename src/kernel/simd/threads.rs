@@ -15,7 +15,7 @@ use std::{
 /// woken would take longer than the others are late.
 const AWAKE: usize = 1 << 14;
 
-/// At most so many tasks wait in queues. Without a limit, a pool that is busy for long would collect one more for every
+/// The most tasks that wait in queues. Without a limit, a pool that is busy for long would collect one more for every
 /// product.
 const MOST_QUEUED: usize = 64;
 
