@@ -7,13 +7,16 @@
 mod common;
 
 use chainrule::{
-    Adam, Affine, D1, Epoch, Network, Relu, SoftmaxCrossEntropy, Standardize, Trainer,
+    Adam, Affine, ByValue, D1, Epoch, Network, Relu, SoftmaxCrossEntropy, Standardize, Trainer,
     data::{Dataset, Split, Table, stratified_folds, stratified_split},
     metrics::Confusion,
 };
 use clap::{Parser, ValueEnum, value_parser};
-use common::{BLUE, Failure, ORANGE, Series};
-use nalgebra::Dyn;
+use common::{
+    BLUE, Failure, ORANGE, Series,
+    report::{self, Curve, Report},
+};
+use nalgebra::{Dyn, SMatrix, SVector};
 use rand::{SeedableRng, rngs::Xoshiro128PlusPlus};
 use std::{path::PathBuf, process::ExitCode, thread};
 
@@ -41,7 +44,7 @@ struct Options {
     /// Seed of the first run
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Folder for the picture of the curves; created if missing
+    /// Folder for the picture of the curves and the report; created if missing
     #[arg(long, value_name = "DIR", default_value = "out")]
     out: PathBuf,
 }
@@ -53,7 +56,8 @@ enum Choice {
 }
 
 /// The result of one fold.
-struct Fold<const C: usize> {
+struct Fold<const N: usize, const C: usize> {
+    net: Net<N, C>,
     confusion: Confusion<C>,
     curve: Vec<Epoch>,
     best: u64,
@@ -65,7 +69,7 @@ fn fold<const N: usize, const C: usize>(
     labels: &[usize],
     Split { train, test }: &Split,
     seed: u64,
-) -> Result<Fold<C>, Failure> {
+) -> Result<Fold<N, C>, Failure> {
     let data = Dataset::labelled(rows, labels, C)?;
     let (train, test) = (data.select(train)?, data.select(test)?);
     // The loss on a tenth of the training samples decides when to stop.
@@ -80,7 +84,39 @@ fn fold<const N: usize, const C: usize>(
     trainer.fit(&mut net, &mut adam, &part, Some(&valid), |at| curve.extend(at.epoch))?;
     let confusion = net.measure(&test, Dyn(64), Confusion::new())?;
     let best = trainer.state.best.map_or(0, |epoch| epoch.number);
-    Ok(Fold { confusion, curve, best })
+    Ok(Fold { net, confusion, curve, best })
+}
+
+/// A table of the samples of one fold that are taken for another class, each with the two measurements that are
+/// farthest from the mean, in standard deviations.
+fn mistakes<const N: usize, const C: usize>(
+    net: &Net<N, C>,
+    rows: &[[f32; N]],
+    labels: &[usize],
+    test: &[usize],
+    classes: &[&str],
+    columns: &[&str],
+) -> Vec<Vec<String>> {
+    let mut found = Vec::new();
+    for &sample in test {
+        let x = SVector::<f32, N>::from(rows[sample]);
+        let y = net.predict(&x);
+        let (taken_for, rest) = (y.argmax().0, (y.add_scalar(-y.max())).map(f32::exp));
+        let probability = rest[labels[sample]] / rest.sum();
+        if taken_for != labels[sample] {
+            let mut far: Vec<_> = net.layers.0.trace(&x).y.iter().copied().zip(columns).collect();
+            far.sort_by(|(a, _), (b, _)| b.abs().total_cmp(&a.abs()));
+            let far = far.iter().take(2).map(|(x, name)| format!("{name} {x:+.1}"));
+            found.push((probability, sample, taken_for, far.collect::<Vec<_>>().join(", ")));
+        }
+    }
+    found.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let head = ["row", "class", "taken for", "probability", "farthest from the mean"];
+    let row = |(probability, sample, taken_for, far): &(f32, usize, usize, String)| {
+        let [class, taken_for] = [labels[*sample], *taken_for].map(|class| classes[class].into());
+        vec![(sample + 1).to_string(), class, taken_for, format!("{probability:.3}"), far.clone()]
+    };
+    [head.map(String::from).to_vec()].into_iter().chain(found.iter().take(10).map(row)).collect()
 }
 
 fn validate<const N: usize, const C: usize>(
@@ -111,13 +147,14 @@ fn validate<const N: usize, const C: usize>(
             });
         }
     });
-    let mut folds = Vec::new();
-    for (.., done) in jobs {
+    let (mut folds, mut tests) = (Vec::new(), Vec::new());
+    for (_, split, done) in jobs {
         folds.push(done.ok_or("a thread failed")??);
+        tests.push(split.test);
     }
 
     let mut all = Confusion::<C>::new();
-    for (i, Fold { confusion, curve, best }) in folds.iter().enumerate() {
+    for (i, Fold { confusion, curve, best, .. }) in folds.iter().enumerate() {
         let (run, fold) = (i / options.folds, i % options.folds + 1);
         let accuracy = confusion.accuracy();
         println!(
@@ -162,6 +199,53 @@ fn validate<const N: usize, const C: usize>(
         |area: &common::Area| common::chart(area, &title, ["epoch", "cross entropy"], &series);
     let picture = common::picture(&options.out, "tabular.svg", [&draw])?;
     println!("curves in {}", picture.display());
+
+    let summary = format!(
+        "mean accuracy {mean:.4} over {} runs of {} folds, standard error of one run {error:.4}",
+        options.runs, options.folds
+    );
+    let mut report = Report::new(&format!("{N}-16-{C} on {name}"), &summary);
+    let curves = series.into_iter().zip([report::FIRST, report::SECOND]);
+    let curves: Vec<_> =
+        curves.map(|(series, colour)| Curve(series.name, colour, series.points)).collect();
+    report.chart("Loss in the first fold", ["epoch", "cross entropy"], &curves);
+    report.confusion(names.clone().try_into().map_err(|_| "other classes")?, &all.counts);
+    report.settings(&[
+        ("table", format!("{name}, {} rows", table.len())),
+        ("runs, each with its own folds", options.runs.to_string()),
+        ("folds", options.folds.to_string()),
+        ("optimizer", "Adam, learning rate 0.002, decoupled decay 1".into()),
+        ("samples in a mini-batch", "32".into()),
+        ("most epochs", "400".into()),
+        ("patience", "40 epochs".into()),
+        ("first seed", options.seed.to_string()),
+    ]);
+    if let (Some(Fold { net, .. }), Some(test)) = (folds.first(), tests.first()) {
+        let columns: Vec<_> = table.columns_except(&["class"]).collect();
+        report.table(
+            "Worst mistakes of the first fold",
+            "The samples to which the net gives the least probability of their class.",
+            true,
+            &mistakes(net, &rows, &labels, test, &names, &columns),
+        );
+        report.text("Net of the first fold", "", net);
+        let (net, x) =
+            (net.map(f64::from), SMatrix::<f64, N, 3>::from_fn(|i, j| rows[j][i].into()));
+        let t: [usize; 3] = std::array::from_fn(|sample| labels[sample]);
+        report.gradient_check(&net.gradient(&x, &t), &net.numerical_gradient(&x, &t));
+        let units: Vec<_> = (1..=16).map(|unit| unit.to_string()).collect();
+        let units: [&str; 16] = std::array::from_fn(|unit| units[unit].as_str());
+        let weights = net.layers.1.weight.column_iter().zip(&columns);
+        let weights: Vec<_> = weights
+            .map(|(of, name)| (name.to_string(), std::array::from_fn(|unit| of[unit])))
+            .collect();
+        let note =
+            "Columns: hidden units of the first fold. Blue weights are above 0, orange ones below.";
+        report.heat("Weights of the first layer", note, units, &weights, |w| {
+            if w.abs() < 0.05 { "0".into() } else { format!("{w:.1}") }
+        });
+    }
+    println!("report in {}", report.write(&options.out)?.display());
     if ours && mean < least {
         return Err(format!("expected a mean accuracy of at least {least}").into());
     }

@@ -56,6 +56,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     fs::write(options.out.join("sine.h"), &header)?;
     fs::write(options.out.join("sine.c"), PROGRAM)?;
     println!("{}: {} bytes", options.out.join("sine.h").display(), header.len());
+    // The same net for a firmware in Rust, to compare.
+    fs::write(options.out.join("sine.rs"), net.export("SINE").to_string())?;
 
     let mut compile = Command::new(&options.compiler);
     compile.args(["-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic", "-O2"]);

@@ -77,10 +77,12 @@
 //! | train a small net to a very small error | [`LevenbergMarquardt`], [`LBfgs`]: [`second_order`] |
 //! | train on a differential equation | [`Network::physics`] |
 //! | see all of a net's methods | [`Network`], [`TwoLayerNet`] |
-//! | read CSV files, MNIST, or a matrix of run-time size | [`data`] |
+//! | read CSV files, NumPy files, MNIST, or a matrix of run-time size | [`data`] |
 //! | split data, cross-validate | [`data::split`](fn@data::split), [`data::stratified_folds`](fn@data::stratified_folds), [`data::Dataset::select`] |
 //! | keep some layers unchanged in training | [`Frozen`] |
 //! | exchange weights with PyTorch | `Network::load_weights`, `Network::save_weights` in [`files`](files/index.html) |
+//! | save a net by serde | the page [`files`](files/index.html) (feature `serde`) |
+//! | compare nets or gradients | [`Leaves`] |
 //! | continue a training later | `files::Checkpoint`, `TrainerState::save` |
 //! | put weights into flash | [`Network::export`]; as C, [`Network::export_c`] |
 //! | know the memory at compile time | [`Network::memory`], [`Network::predict_bytes`] |
@@ -117,6 +119,7 @@
 //! | `alloc` | batches of run-time size, boxed layers, optimizers chosen at run time |
 //! | `csv` | tables from CSV files |
 //! | `gzip` | compressed data files |
+//! | `serde` | nets in any format of serde; also without std; contains `alloc` |
 //! | `rayon` | large products on all threads, with the same bits (a zero may have the other sign); rayon may allocate when it starts the threads; needs std |
 //! | `gradcheck` | gradient checks, for the tests of layers; needs std |
 //! | `proptest` | strategies for property tests of layers |
@@ -177,6 +180,7 @@ pub mod init;
 mod kernel;
 mod layer;
 mod layers;
+mod leaves;
 mod loss;
 mod memory;
 pub mod metrics;
@@ -241,6 +245,7 @@ pub use image::{Channels, Extent, Grid, Image, Images, Img, Px, Signal, Size, Wi
 pub use kernel::{Larger, Scratch};
 pub use layer::{Backward, Forward, Layer};
 pub use layers::*;
+pub use leaves::Leaves;
 pub use loss::*;
 pub use memory::Memory;
 pub use network::{Network, TwoLayerNet};

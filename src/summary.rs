@@ -3,6 +3,7 @@
 use crate::{
     layer::Layer,
     network::Network,
+    optim::Sgd,
     params::{Leaf, Role},
     part::{Part, counts},
     path::Path,
@@ -22,18 +23,21 @@ impl fmt::Display for Short {
 }
 
 /// A table of the parameters: rows × columns, count, name. It marks frozen parameters and statistics, and counts
-/// them separately. `{net:#}` is a table of the layers, with their outputs. [`Network::memory`] prints the memory of a
-/// training.
+/// them separately. The last line gives [`Network::memory`] for batches of 16, 32 and so on; for other batches it may be
+/// a cache line more or less. `{net:#}` is a table of the layers, with their outputs.
 ///
 /// ```
-/// use chainrule::{Affine, D1, Frozen, Network, Relu, SoftmaxCrossEntropy, Zeros};
-/// let layers = (Frozen(Affine::<f32, 8, 16>::zeros()), Relu, Affine::<f32, 16, 4>::zeros());
-/// let net = Network::<f32, D1<8>, _, _>::new(layers, SoftmaxCrossEntropy);
+/// use chainrule::{Affine, D1, Frozen, Network, Relu, Sgd, SoftmaxCrossEntropy, Zeros};
+/// type Layers = (Frozen<Affine<f32, 8, 16>>, Relu, Affine<f32, 16, 4>);
+/// type Net = Network<f32, D1<8>, Layers, SoftmaxCrossEntropy>;
+/// let net = Net::new(Layers::zeros(), SoftmaxCrossEntropy);
 /// assert_eq!(net.to_string(), "  16 ×     8       128  0.weight (frozen)
 ///   16 ×     1        16  0.bias (frozen)
 ///    4 ×    16        64  2.weight
 ///    4 ×     1         4  2.bias
-///                    212  in all, 848 bytes: 68 to train, 144 frozen");
+///                    212  in all, 848 bytes: 68 to train, 144 frozen
+/// training by SGD: 976 bytes, and 288 per sample of a batch");
+/// assert_eq!(Net::memory::<Sgd<f32>, _, 64>().total(), 976 + 64 * 288);
 /// assert_eq!(format!("{net:#}"), "
 ///  to train    frozen statistics     bytes products  layer
 ///         0       144          0       576      128  0: Frozen<Affine<f32, 8, 16>> → D1<16>
@@ -69,7 +73,11 @@ impl<T: Number, In: Shape, L: Layer<T, In>, E> fmt::Display for Network<T, In, L
         if statistics > 0 {
             write!(f, ", {statistics} statistics")?;
         }
-        Ok(())
+        let [one, two] =
+            [Self::memory::<Sgd<T>, 0, 16>(), Self::memory::<Sgd<T>, 0, 32>()].map(|m| m.total());
+        // 16 samples take whole cache lines. So batches of 16, 32, .. have the same padding.
+        let (each, fixed) = ((two - one) / 16, 2 * one - two);
+        write!(f, "\ntraining by SGD: {fixed} bytes, and {each} per sample of a batch")
     }
 }
 

@@ -238,6 +238,66 @@ fn tables() {
     );
 }
 
+/// The reports of two trainings in headless Chromium, as wide as a phone and as a screen: nothing on the console, nothing
+/// that is wider than the page, nothing from the network.
+#[test]
+fn reports() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().to_str().unwrap();
+    let read = |example: &str, arguments: &[&str]| {
+        let said = prints(example, &[arguments, &["--out", out]].concat());
+        assert!(said.ends_with("report.html\n"), "{said}");
+        std::fs::read_to_string(folder.path().join("report.html")).unwrap()
+    };
+    let digits = read("06_train_neuralnet", &["--iterations", "300"]);
+    let table = read("12_tabular", &["--runs", "1"]);
+    for (report, parts) in [
+        (&digits, ["Loss", "Accuracy", "Worst mistakes", "learning rate", "data:image/bmp"]),
+        (
+            &table,
+            ["Loss in the first fold", "malignant", "Worst mistakes", "patience", "radius error"],
+        ),
+    ] {
+        let all = ["Confusion matrix", "Settings", "Gradient check", "Weights of the first layer"];
+        assert!(parts.iter().chain(&all).all(|part| report.contains(part)), "{report}");
+        assert!(!report.contains("http") && report.contains("prefers-color-scheme: dark"));
+    }
+    let mut browsers = ["chromium", "chromium-browser", "google-chrome"].into_iter();
+    let Some(browser) = browsers.find(|name| Command::new(name).arg("--version").output().is_ok())
+    else {
+        println!("skipped: no Chromium");
+        return;
+    };
+    for (report, width) in [(&digits, 360), (&digits, 1280), (&table, 360), (&table, 1280)] {
+        // A window of Chromium is at least 500 pixels wide, a frame is not. The title becomes the width of the contents.
+        let size = format!("border: 0; width: {width}px; height: 1000px");
+        let title = "document.title = this.contentDocument.documentElement.scrollWidth";
+        let report = report.replace('&', "&amp;").replace('"', "&quot;");
+        let frame =
+            format!(r#"<iframe style="{size}" onload="{title}" srcdoc="{report}"></iframe>"#);
+        let page = folder.path().join("page.html");
+        let icon = r#"<!doctype html><link rel="icon" href="data:,"><body style="margin: 0">"#;
+        std::fs::write(&page, format!("{icon}{frame}")).unwrap();
+        let picture = folder.path().join("page.png");
+        let shows = |what: &str| {
+            let mut command = Command::new(browser);
+            command.args(["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"]);
+            command.args(["--enable-logging=stderr", what]);
+            command.arg(format!("--window-size={width},1000"));
+            command.arg(format!("--user-data-dir={out}/browser"));
+            let Output { stdout, stderr, .. } = command.arg(&page).output().unwrap();
+            let said = String::from_utf8_lossy(&stderr);
+            assert!(!said.contains("CONSOLE"), "{said}");
+            String::from_utf8(stdout).unwrap()
+        };
+        let shown = shows("--dump-dom");
+        assert!(shown.contains(&format!("<title>{width}</title>")), "{width}: {shown}");
+        shows(&format!("--screenshot={}", picture.display()));
+        let size = std::fs::read(&picture).unwrap()[16..20].to_vec();
+        assert_eq!(size, u32::to_be_bytes(width));
+    }
+}
+
 /// `program | head -1`: the program succeeds, and writes nothing to its standard error.
 #[test]
 fn a_closed_pipe() {

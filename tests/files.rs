@@ -16,6 +16,7 @@ use chainrule::{
 use largest::LARGEST;
 use nalgebra::{Const, SMatrix, SVector};
 use rand::{Rng, SeedableRng, rngs::Xoshiro128PlusPlus};
+use serde::de::DeserializeSeed;
 use std::{
     env, fs,
     io::Write,
@@ -26,6 +27,8 @@ use std::{
     time::Duration,
 };
 
+#[path = "fuzz/check.rs"]
+mod check;
 mod largest;
 
 fn number(variable: &str, default: usize) -> usize {
@@ -176,9 +179,9 @@ fn from_pytorch_and_back() {
 struct Norm<T, const N: usize> {
     weight: SVector<T, N>,
     running_mean: Statistic<T, N>,
-    running_var: Statistic<T, N>,
+    num_batches_tracked: Statistic<T, 1>,
 }
-parameters!(Norm<T: scalar, const N: usize> { weight, running_mean, running_var });
+parameters!(Norm<T: scalar, const N: usize> { weight, running_mean, num_batches_tracked: [0; 0] });
 
 #[test]
 fn what_is_saved_is_loaded_to_the_bit() {
@@ -186,7 +189,7 @@ fn what_is_saved_is_loaded_to_the_bit() {
     let norm = Norm {
         weight: vector(-0.0),
         running_mean: Statistic(vector(f32::MIN_POSITIVE / 4.0)),
-        running_var: Statistic(vector(f32::INFINITY)),
+        num_batches_tracked: Statistic(SVector::<f32, 1>::new(16_777_216.0)),
     };
     let tree = (norm, [Frozen(Affine::<f32, 2, 3>::xavier(&mut rng()))]);
     let file = files::save(&tree);
@@ -200,8 +203,117 @@ fn what_is_saved_is_loaded_to_the_bit() {
     let tensors = safetensors::SafeTensors::deserialize(&file).unwrap();
     let count = tensors.tensor("0.num_batches_tracked").unwrap();
     assert_eq!((count.dtype(), count.shape()), (safetensors::Dtype::I64, &[][..]));
+    assert_eq!(count.data(), (1_i64 << 24).to_le_bytes());
     assert_eq!(tensors.tensor("1.0.weight").unwrap().shape(), [3, 2]);
-    assert_eq!(tensors.len(), 6);
+    assert_eq!(tensors.len(), 5);
+}
+
+/// PyTorch counted three batches, training here counts one more, and a file holds an integer again.
+#[test]
+fn batches_are_counted() {
+    let mut net = from_pytorch!("norms_f32", f32, 3, 2, Net<f32, 3, Norms>);
+    assert_eq!(net.layers.1.num_batches_tracked.0.x, 3.0);
+    let mut work = Net::<f32, 3, Norms>::workspace(Const::<4>);
+    let (x, y) = (SMatrix::from_fn(|i, j| (i * j) as f32), SMatrix::zeros());
+    Sgd::new(0.1).train_step(&mut net, &x, &y, &mut work).unwrap();
+    let file = files::save(&net.layers);
+    let read = safetensors::SafeTensors::deserialize(&file).unwrap();
+    assert_eq!(read.tensor("1.num_batches_tracked").unwrap().data(), 4_i64.to_le_bytes());
+
+    // The count may be missing, but it must be an integer.
+    let text = |norm: &mut _, count: &[(&str, &str, &str, usize)]| {
+        let rest = [("weight", "F32", "[1]", 4), ("running_mean", "F32", "[1]", 4)];
+        let file = tensors(&[count, &rest].concat(), vec![0; 16]);
+        let end = if count.is_empty() { file.len() - 8 } else { file.len() };
+        let loaded = files::load::<f32, Norm<f32, 1>>(norm, &file[..end], &Loading::default());
+        loaded.map_err(|error| error.to_string())
+    };
+    let mut norm = Norm {
+        weight: SVector::<f32, 1>::new(5.0),
+        running_mean: Statistic(SVector::<f32, 1>::new(5.0)),
+        num_batches_tracked: Statistic(SVector::<f32, 1>::new(5.0)),
+    };
+    text(&mut norm, &[]).unwrap();
+    assert_eq!((norm.weight.x, norm.num_batches_tracked.0.x), (0.0, 5.0));
+    let error = text(&mut norm, &[("num_batches_tracked", "F64", "[]", 8)]).unwrap_err();
+    assert!(error.ends_with("\n  num_batches_tracked: expected I64, found F64"), "{error}");
+    text(&mut norm, &[("num_batches_tracked", "I64", "[]", 8)]).unwrap();
+    assert_eq!(norm.num_batches_tracked.0.x, 0.0);
+}
+
+/// Through JSON, and through postcard, a format without names. Both hold the numbers as PyTorch has them, row after row.
+#[test]
+fn serde_there_and_back() {
+    let mut net = from_pytorch!("norms_f32", f32, 3, 2, Net<f32, 3, Norms>);
+    net.layers.0.bias.x = f32::MIN_POSITIVE / 3.0;
+    let text = serde_json::to_string(&net).unwrap();
+    let weight: Vec<f32> = net.layers.4.weight.transpose().as_slice().to_vec();
+    let expected = format!(r#"["4.weight",[2,5],{}]"#, serde_json::to_string(&weight).unwrap());
+    assert!(
+        text.contains(&expected) && text.contains(r#"["1.num_batches_tracked",[],[3.0]]"#),
+        "{text}"
+    );
+    let back: Net<f32, 3, Norms> = serde_json::from_str(&text).unwrap();
+    assert!(back.layers == net.layers);
+
+    net.layers.0.bias.x = f32::NAN;
+    net.layers.1.eps = Some(0.5);
+    let bytes = postcard::to_allocvec(&net).unwrap();
+    let mut back = Net::<f32, 3, Norms>::init(&mut rng());
+    back.layers.1.eps = Some(0.5);
+    load_by_serde(&mut back, &mut postcard::Deserializer::from_bytes(&bytes)).unwrap();
+    assert!(files::save(&back.layers) == files::save(&net.layers));
+    assert_eq!(back.layers.1.eps, Some(0.5));
+    // A file of postcard that is cut off anywhere.
+    for end in 0..bytes.len() {
+        let mut cut = postcard::Deserializer::from_bytes(&bytes[..end]);
+        load_by_serde(&mut back, &mut cut).unwrap_err();
+    }
+    // f64 numbers, and a struct with a net.
+    #[derive(serde::Serialize, serde::Deserialize)]
+    struct State {
+        net: Net<f64, 3, Nested>,
+        epoch: u32,
+    }
+    let state = State { net: Net::init(&mut rng()), epoch: 7 };
+    let back: State = serde_json::from_str(&serde_json::to_string(&state).unwrap()).unwrap();
+    assert!(back.net.layers == state.net.layers && back.epoch == 7);
+}
+
+/// Loads into a net. An error leaves it as it was.
+fn load_by_serde<'de, L: Parameters<f32>, D: serde::Deserializer<'de>>(
+    net: &mut Net<f32, 3, L>,
+    from: D,
+) -> Result<(), String> {
+    let before = files::save(&net.layers);
+    let loaded = DeserializeSeed::deserialize(&mut *net, from).map_err(|error| error.to_string());
+    assert!(loaded.is_ok() || files::save(&net.layers) == before);
+    loaded
+}
+
+#[test]
+fn one_error_of_serde_lists_all_differences() {
+    let mut net = Net::<f32, 3, Mlp<f32>>::init(&mut rng());
+    let mut load = |text: &str| {
+        load_by_serde(&mut net, &mut serde_json::Deserializer::from_str(text)).unwrap_err()
+    };
+    let wrong = r#"[["0.weight", [3, 5], [0]], ["0.bias", [5], [1, 2, 3, 4]], ["2.bias", [2], [1, 2]],
+        ["2.bias", [2], [3, 4]], ["2.gamma", [18446744073709551615, 2], []]]"#;
+    let error = load(wrong);
+    let expected = "5 differences between the net and the file
+  0.weight: expected [5, 3], found [3, 5]
+  0.bias: expected 5 numbers, found 4
+  2.weight: expected [2, 5], found nothing
+  2.bias: not in the net
+  2.gamma: not in the net";
+    assert!(error.starts_with(expected), "{error}");
+    assert!(load("[[\"0.weight\", [1], [null]]]").starts_with("invalid type: null, expected f32"));
+    assert!(load("{}").starts_with("invalid type: map, expected a sequence"));
+    // postcard's list of 2⁶⁴ - 1 leaves.
+    let many = [[0xff; 9].as_slice(), &[1]].concat();
+    LARGEST.set(0);
+    load_by_serde(&mut net, &mut postcard::Deserializer::from_bytes(&many)).unwrap_err();
+    assert!(LARGEST.get() <= 1 << 20, "{} bytes at once", LARGEST.get());
 }
 
 /// All numbers of 16 bits.
@@ -471,6 +583,16 @@ fn mutated_files() {
     }
     println!("{count} mutations, of which {accepted} are still this net's files");
     assert!(accepted < count);
+}
+
+/// The files that a fuzzer found, each of which takes another way through the loader: see `tests/fuzz`.
+#[test]
+fn the_corpus_of_the_fuzzer() {
+    let folder = path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/corpus/safetensors");
+    let files: Vec<_> = fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()).collect();
+    assert!(files.len() >= 50, "{}", files.len());
+    let loaded = files.iter().filter(|file| check::loads(&fs::read(file).unwrap())).count();
+    assert!(loaded >= 1 && loaded < files.len(), "{loaded}");
 }
 
 type Trained = TwoLayerNet<f32, 8, 32, 4>;

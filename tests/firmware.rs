@@ -190,8 +190,7 @@ fn c_computes_the_same() {
             bias: vector(0.2),
             running_mean: Statistic(vector(0.3)),
             running_var: Statistic(vector(2.0).abs()),
-            eps: None,
-            momentum: None,
+            ..BatchNorm::default()
         };
         close "norm_layer" LayerNorm { weight: vector(0.8), bias: vector(-0.3), eps: Some(1e-3) };
         close "norm_rms" RmsNorm { weight: vector(0.7), eps: None };
@@ -204,6 +203,31 @@ fn c_computes_the_same() {
         LogSoftmax "log_softmax_f" "log_softmax_d";
         Gelu "gelu_f" "gelu_d";
     }
+    // The factors of a norm are folded: w/√(σ² + ε) is rounded twice more than in the crate.
+    let norm = BatchNorm {
+        weight: SVector::<f32, 2>::new(0.9, -1.5),
+        bias: SVector::<f32, 2>::new(0.2, -0.1),
+        running_mean: Statistic(SVector::<f32, 2>::new(0.3, -2.0)),
+        running_var: Statistic(SVector::<f32, 2>::new(2.0, 0.1)),
+        ..BatchNorm::default()
+    };
+    case!(
+        program,
+        close,
+        "norm_of_images",
+        f32,
+        24,
+        Network::<f32, Image<2, 3, 4>, _, _>::new((norm, Relu), SumSquaredError),
+        3.0,
+        |net: &Network<f32, Image<2, 3, 4>, (BatchNorm<f32, 2>, Relu), SumSquaredError>,
+         x: &SMatrix<f32, 24, SAMPLES>| {
+            let mut images: Images<Dual32, Image<2, 3, 4>, Const<SAMPLES>> = Buffer::new(Const);
+            let numbers = images.as_mut_slice().iter_mut().zip(x.iter());
+            numbers.for_each(|(to, from)| *to = Dual32::from_re(*from));
+            let y = net.map(Dual32::from_re).predict(&images);
+            SMatrix::<f32, 24, SAMPLES>::from_iterator(y.as_slice().iter().map(|y| y.re))
+        }
+    );
     let mut compilers = ["gcc", "clang"].into_iter().filter(|compiler| {
         Command::new(compiler).arg("--version").stdout(Stdio::null()).status().is_ok()
     });

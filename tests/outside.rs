@@ -49,6 +49,7 @@ fn names_roles_and_counts() {
             "encoder.1.bias Weight (4, 1)",
             "encoder.1.running_mean Statistic (4, 1)",
             "encoder.1.running_var Statistic (4, 1)",
+            "encoder.1.num_batches_tracked Statistic (1, 1)",
             "encoder.2.inner.1.weight Weight (4, 4)",
             "encoder.2.inner.1.bias Weight (4, 1)",
             "decoder.0.weight Frozen (4, 4)",
@@ -59,13 +60,15 @@ fn names_roles_and_counts() {
             "decoder.2.bias Weight (6, 1)",
         ]
     );
-    assert_eq!(Net::parameter_count(), 28 + 16 + 20 + 20 + 40 + 36);
+    assert_eq!(Net::parameter_count(), 28 + 17 + 20 + 20 + 40 + 36);
     type Gradient = <AutoEncoder<Encoder, Decoder> as Parameters<f64>>::Gradient;
-    assert_eq!(<Gradient as Parameters<f64>>::COUNT, 28 + 16 + 20 + 40 + 36);
+    assert_eq!(<Gradient as Parameters<f64>>::COUNT, 28 + 17 + 20 + 40 + 36);
     let table = net().to_string();
     assert!(table.starts_with("   4 ×     6        24  encoder.0.weight\n"));
     assert!(
-        table.ends_with("160  in all, 1280 bytes: 132 to train, 20 frozen, 8 statistics"),
+        table.contains(
+            "161  in all, 1288 bytes: 132 to train, 20 frozen, 9 statistics\ntraining by SGD: "
+        ),
         "{table}"
     );
 }

@@ -1,7 +1,12 @@
 //! The picture of a training: its loss, and its accuracies.
 
-use super::common::{self, Area, BLUE, FAINT, Failure, ORANGE, Series};
+use super::common::{
+    self, Area, BLUE, FAINT, Failure, ORANGE, Series,
+    report::{self, Curve, Report},
+};
 use std::path::{Path, PathBuf};
+
+type Points = Vec<(f64, f64)>;
 
 #[derive(Default)]
 pub struct Curves {
@@ -16,16 +21,9 @@ pub struct Curves {
 impl Curves {
     /// Draws both curves into a file of `folder`.
     pub fn draw(&self, folder: &Path, net: &str) -> Result<PathBuf, Failure> {
-        let losses = (self.first..).zip(&self.losses).map(|(i, &loss)| (i as f64, loss));
-        // To show the trend, also draw the mean over a fiftieth of the run.
-        let window = (self.losses.len() / 50).max(1);
-        let means =
-            self.losses.windows(window).map(|part| part.iter().sum::<f64>() / window as f64);
-        let means = (self.first + window..).zip(means).map(|(i, mean)| (i as f64, mean));
+        let (window, [losses, means], [train, test]) = self.lines();
         let mean = format!("mean of {window}");
         let loss = [line("mini-batch", FAINT, losses), line(&mean, BLUE, means)];
-        let train = self.accuracies.iter().map(|&(i, train, _)| (i as f64, train));
-        let test = self.accuracies.iter().map(|&(i, _, test)| (i as f64, test));
         let accuracy = [line("train", BLUE, train), line("test", ORANGE, test)];
         let left = |area: &Area| {
             common::chart(area, &format!("Loss: {net}"), ["iteration", "cross entropy"], &loss)
@@ -35,12 +33,30 @@ impl Curves {
         };
         common::picture(folder, "train_neuralnet.svg", [&left, &right])
     }
+
+    /// Adds both curves to a report.
+    pub fn report(&self, report: &mut Report) {
+        let (window, [losses, means], [train, test]) = self.lines();
+        let mean = format!("mean of {window}");
+        let loss = [Curve("mini-batch", report::FAINT, losses), Curve(&mean, report::FIRST, means)];
+        report.chart("Loss", ["iteration", "cross entropy"], &loss);
+        let accuracy = [Curve("train", report::FIRST, train), Curve("test", report::SECOND, test)];
+        report.chart("Accuracy", ["iteration", "accuracy"], &accuracy);
+    }
+
+    /// To show the trend, also the means over a fiftieth of the run: their window, losses and means, accuracies.
+    fn lines(&self) -> (usize, [Points; 2], [Points; 2]) {
+        let losses = (self.first..).zip(&self.losses).map(|(i, &loss)| (i as f64, loss));
+        let window = (self.losses.len() / 50).max(1);
+        let means =
+            self.losses.windows(window).map(|part| part.iter().sum::<f64>() / window as f64);
+        let means = (self.first + window..).zip(means).map(|(i, mean)| (i as f64, mean));
+        let train = self.accuracies.iter().map(|&(i, train, _)| (i as f64, train));
+        let test = self.accuracies.iter().map(|&(i, _, test)| (i as f64, test));
+        (window, [losses.collect(), means.collect()], [train.collect(), test.collect()])
+    }
 }
 
-fn line<'a>(
-    name: &'a str,
-    colour: plotters::style::RGBColor,
-    points: impl Iterator<Item = (f64, f64)>,
-) -> Series<'a> {
-    Series { name, colour, points: points.collect(), dots: false }
+fn line(name: &str, colour: plotters::style::RGBColor, points: Points) -> Series<'_> {
+    Series { name, colour, points, dots: false }
 }

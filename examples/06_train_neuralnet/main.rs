@@ -11,12 +11,16 @@ mod options;
 
 use chainrule::data::{Dataset, Pixels, read_mnist, stratified_split};
 use chainrule::files::{Checkpoint, Stored};
+use chainrule::metrics::Confusion;
 use chainrule::schedule::{Cosine, Schedule};
 use chainrule::{
     Adam, Affine, Optimizer, Progress, Relu, Sgd, Trainer, TrainerState, Training, TwoLayerNet,
 };
 use clap::Parser;
-use common::Failure;
+use common::{
+    Failure,
+    report::{Picture, Report},
+};
 use curves::Curves;
 use mistakes::Mistake;
 use nalgebra::{Dyn, convert};
@@ -148,7 +152,50 @@ where
     let name = format!("{IN}-{HIDDEN}-10, seed {}", options.seed);
     println!("curves in {}", curves.draw(&options.out, &name)?.display());
     println!("mistakes in {}", mistakes::draw(&mistakes, test, &options.out)?.display());
+    let ends = (seconds, accuracy);
+    let report = on_one_page(options, &net, [train, test], &curves, &mistakes, ends)?;
+    println!("report in {}", report.write(&options.out)?.display());
     Ok(accuracy)
+}
+
+/// All of the training on one page.
+fn on_one_page<T: Stored, const IN: usize, const HIDDEN: usize>(
+    options: &Options,
+    net: &Net<T, IN, HIDDEN>,
+    [train, test]: [&Digits<IN>; 2],
+    curves: &Curves,
+    mistakes: &[Mistake],
+    (seconds, accuracy): (f64, f64),
+) -> Result<Report, Failure>
+where
+    f64: From<T>,
+{
+    let percent = 100.0 * accuracy;
+    let summary = format!(
+        "{percent:.1} % of {} test images recognised after {} iterations in {seconds:.2} s",
+        test.len(),
+        curves.first + curves.losses.len(),
+    );
+    let mut report = Report::new(&format!("{IN}-{HIDDEN}-10 on handwritten digits"), &summary);
+    curves.report(&mut report);
+
+    let confusion = net.measure(test, Dyn(256), Confusion::<10>::new())?;
+    let digits = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
+    report.confusion(digits, &confusion.counts);
+    report.settings(&options.settings(train.len()));
+    report.text("Net", "", net);
+    // The book's check, on three images. The pixels are scaled as in the training.
+    let (net, (x, t)) = (net.map(f64::from), train.batch::<f64, _>(&[0, 1, 2], Dyn(3))?);
+    report.gradient_check(&net.gradient(&x, &t[..]), &net.numerical_gradient(&x, &t[..]));
+    let note = "The worst first, with the probability that the net gives to the wrong digit.";
+    report.pictures("Worst mistakes", note, 5.5, &mistakes::pictures(mistakes, test, 24));
+    let unit = |row: nalgebra::RowSVector<f64, IN>| {
+        Picture::signed(String::new(), IN.isqrt(), row.as_slice())
+    };
+    let units: Vec<_> = net.layers.0.weight.row_iter().map(|row| unit(row.into_owned())).collect();
+    let note = "One picture for each hidden unit: blue weights are above 0, orange ones below.";
+    report.pictures("Weights of the first layer", note, 3.2, &units);
+    Ok(report)
 }
 
 fn with_hidden<T: Stored, const IN: usize>(

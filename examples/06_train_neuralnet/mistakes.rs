@@ -1,6 +1,9 @@
 //! Pictures of the worst mistakes of the net on the test images.
 
-use super::{Digits, Net, common::Failure};
+use super::{
+    Digits, Net,
+    common::{Failure, report::Picture},
+};
 use chainrule::Number;
 use nalgebra::Dyn;
 use plotters::prelude::*;
@@ -38,6 +41,21 @@ where
     }
     mistakes.sort_by(|a, b| a.probabilities[1].total_cmp(&b.probabilities[1]));
     Ok(mistakes)
+}
+
+/// Pictures of the worst `count`.
+pub fn pictures<const IN: usize>(
+    mistakes: &[Mistake],
+    test: &Digits<IN>,
+    count: usize,
+) -> Vec<Picture> {
+    let picture = |mistake: &Mistake| {
+        let Mistake { image, digit, taken_for, probabilities: [wrong, _] } = mistake;
+        let caption = format!("{digit}, taken for {taken_for} ({:.1} %)", 100.0 * wrong);
+        let pixels = test.inputs().0[*image].iter().map(|&grey| 255 - grey);
+        Picture::grey(caption, IN.isqrt(), pixels)
+    };
+    mistakes.iter().take(count).map(picture).collect()
 }
 
 /// Draws the worst eight into a file of `folder`.

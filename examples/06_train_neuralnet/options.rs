@@ -43,7 +43,7 @@ pub struct Options {
     /// Continue from the last checkpoint in the folder of --out, if there is one
     #[arg(long)]
     pub resume: bool,
-    /// Folder for the checkpoint and the pictures of curves and mistakes; created if missing
+    /// Folder for the checkpoint, the pictures of curves and mistakes, and the report; created if missing
     #[arg(long, value_name = "DIR", default_value = "out")]
     pub out: PathBuf,
 }
@@ -98,6 +98,25 @@ impl Options {
             && self.iterations == 10_000
             && self.batch == 100
             && self.seed == 0
+    }
+
+    /// The settings of a training on `images` images, for a report.
+    pub fn settings(&self, images: usize) -> Vec<(&'static str, String)> {
+        let data = if self.mnist.is_some() { "MNIST" } else { "the embedded digits" };
+        let falls = if self.cosine { ", falling along half a cosine" } else { "" };
+        let mut settings = vec![
+            ("data", data.into()),
+            ("training images", images.to_string()),
+            ("scalar", format!("{:?}", self.scalar).to_lowercase()),
+            ("optimizer", format!("{:?}", self.optimizer)),
+            ("learning rate", format!("{}{falls}", self.rate())),
+            ("samples in a mini-batch", self.batch.to_string()),
+            ("iterations", self.iterations.to_string()),
+            ("deviation of the first weights", self.deviation().to_string()),
+            ("seed", self.seed.to_string()),
+        ];
+        settings.extend(self.patience.map(|epochs| ("patience", format!("{epochs} epochs"))));
+        settings
     }
 
     /// A bar on a terminal; nothing in a pipe or a file.

@@ -1,8 +1,9 @@
-//! Code that several examples share: printing, the folder for results, and charts.
+//! Code that several examples share: printing, the folder for results, charts and reports.
 #![allow(dead_code, reason = "no example uses all of it")]
 
 #[macro_use]
 mod print;
+pub mod report;
 
 use plotters::{coord::Shift, prelude::*};
 use std::{

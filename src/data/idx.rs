@@ -289,13 +289,20 @@ errors! {
             /// Columns of an image.
             columns: u32,
         } => "expected at least one pixel per image, found {rows} × {columns}";
+        /// The file is not such an array of NumPy.
+        Npy {
+            /// What was expected.
+            expected: String,
+            /// What was found.
+            found: String,
+        } => "expected {expected}, found {found}";
         /// The format of the file is right, but its data is not.
         Data(error: DataError) => "{error}";
     }
 }
 
 impl FileErrorKind {
-    fn of(self, file: impl AsRef<Path>) -> FileError {
+    pub(super) fn of(self, file: impl AsRef<Path>) -> FileError {
         FileError { file: file.as_ref().into(), kind: self }
     }
 }

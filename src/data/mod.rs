@@ -1,4 +1,4 @@
-//! Data for nets: samples in memory, IDX files, and the errors of both.
+//! Data for nets: samples in memory, files, and the errors of both.
 //!
 //! A [`Dataset`] holds inputs and targets. Each of them is one of these:
 //!
@@ -15,6 +15,7 @@
 //! | class numbers: `Vec<usize>`, `[usize; M]`, or a reference | the numbers, to [`Dataset::labelled`] |
 //! | some samples of another data set | [`Dataset::select`]; [`split`](fn.split.html) and [`folds`](fn.folds.html) choose them |
 //! | CSV files | [`Table`](struct.Table.html) (feature `csv`) |
+//! | NumPy's `.npy` files | [`read_npy`](fn.read_npy.html), [`read_npy_labels`](fn.read_npy_labels.html); [`write_npy`](fn.write_npy.html) writes them (feature `std`) |
 //! | IDX files such as MNIST | [`read_mnist`](fn.read_mnist.html), [`read_labelled`](fn.read_labelled.html) (feature `std`) |
 //!
 //! ```
@@ -37,6 +38,8 @@ mod gzip;
 #[cfg(feature = "std")]
 mod idx;
 mod images;
+#[cfg(feature = "std")]
+mod npy;
 mod samples;
 mod shuffle;
 #[cfg(feature = "alloc")]
@@ -52,6 +55,8 @@ pub use error::DataError;
 #[cfg(feature = "std")]
 pub use idx::{FileError, FileErrorKind, read_images, read_labelled, read_labels, read_mnist};
 pub use images::{AsImages, as_images};
+#[cfg(feature = "std")]
+pub use npy::{NpyNumber, read_npy, read_npy_labels, write_npy};
 #[cfg(feature = "alloc")]
 pub use samples::Pixels;
 pub use samples::{Gather, Inputs, Samples, Subset};

@@ -2,6 +2,7 @@
 
 use super::{ExportC, Real, Writer};
 use crate::{
+    image::Channels,
     layer::Layer,
     layers::{BatchNorm, Elu, LayerNorm, LeakyRelu, PRelu, Repeat, RmsNorm, Standardize},
     shape::{D1, Flat, Shape},
@@ -9,7 +10,7 @@ use crate::{
 use core::fmt;
 use nalgebra::convert;
 
-impl<T: Real, const N: usize> ExportC<T, D1<N>> for BatchNorm<T, N> {
+impl<T: Real, const N: usize, S: Channels<N>> ExportC<T, S> for BatchNorm<T, N> {
     fn c(&self, to: &mut Writer) -> fmt::Result {
         // The variance and the weight are one factor.
         let eps: T = convert(self.eps.unwrap_or(1e-5));
@@ -18,7 +19,14 @@ impl<T: Real, const N: usize> ExportC<T, D1<N>> for BatchNorm<T, N> {
         to.constants("mean", self.running_mean.0.as_slice())?;
         to.constants("factor", factor.component_mul(&self.weight).as_slice())?;
         to.constants("bias", self.bias.as_slice())?;
-        to.each::<T>(N, format_args!("(v - mean[i]) * factor[i] + bias[i]"))?;
+        match S::PLACES {
+            1 => to.each::<T>(N, format_args!("(v - mean[i]) * factor[i] + bias[i]")),
+            // The pixels of a channel lie together.
+            n => {
+                let scaled = format_args!("(v - mean[i / {n}]) * factor[i / {n}]");
+                to.each::<T>(S::LEN, format_args!("{scaled} + bias[i / {n}]"))
+            }
+        }?;
         to.line(format_args!("}}"))
     }
 }

@@ -81,6 +81,13 @@ pub enum DifferenceKind {
         /// Its sizes in the file.
         found: Vec<usize>,
     },
+    /// The file has another number of numbers than its sizes say.
+    Count {
+        /// The product of the sizes.
+        expected: usize,
+        /// The numbers in the file.
+        found: usize,
+    },
     /// The file has it with another type of numbers.
     Type {
         /// The type in the net.
@@ -108,9 +115,13 @@ impl fmt::Display for Mismatch {
                 DifferenceKind::Shape { expected, found } => {
                     write!(f, "expected {expected:?}, found {found:?}")?;
                 }
+                DifferenceKind::Count { expected, found } => {
+                    write!(f, "expected {expected} numbers, found {found}")?;
+                }
                 DifferenceKind::Type { expected, found } => {
                     write!(f, "expected {expected}, found {found}")?;
-                    f.write_str(if found == "F64" { " (`narrow` rounds it)" } else { "" })?;
+                    let narrow = *expected == "F32" && found == "F64";
+                    f.write_str(if narrow { " (`narrow` rounds it)" } else { "" })?;
                 }
             }
         }

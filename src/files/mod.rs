@@ -6,6 +6,8 @@ mod checkpoint;
 mod disk;
 mod error;
 mod safetensors;
+#[cfg(feature = "serde")]
+mod serde;
 mod stored;
 mod weights;
 

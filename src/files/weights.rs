@@ -3,18 +3,18 @@
 use super::{
     error::{Difference, DifferenceKind, LoadErrorKind, Mismatch},
     safetensors::{self, Item, Tensor, Writer},
-    stored::Stored,
+    stored::{Reader, Stored},
 };
 use crate::{
-    params::{Leaf, LeafMut, Parameters, Role},
+    params::{Leaf, LeafMut, Parameters},
     path::Path,
+    shape::Number,
 };
 use alloc::{
     borrow::Cow,
     string::{String, ToString},
     vec::Vec,
 };
-use core::iter;
 
 /// How to load: which names, and what may differ. [`Loading::default`] loads all of a file into all of a net.
 ///
@@ -53,52 +53,101 @@ impl Loading<'_> {
     }
 }
 
-/// A leaf that is to be loaded.
-pub(super) struct Wanted<'a> {
-    name: String,
-    dims: Vec<usize>,
-    found: Option<Tensor<'a>>,
+/// A leaf that is to be loaded, and what was found for it.
+pub(super) struct Wanted<F> {
+    pub name: String,
+    pub dims: Vec<usize>,
+    pub found: Option<F>,
 }
 
-impl Wanted<'_> {
+impl<F> Wanted<F> {
     pub fn new(name: String, dims: &[usize]) -> Self {
         Wanted { name, dims: dims.to_vec(), found: None }
     }
 }
 
+impl Wanted<Tensor<'_>> {
+    fn reader<T: Stored>(&self, dtype: &str, narrow: bool) -> Option<Reader<T>> {
+        match is_count(&self.name, &self.dims) {
+            true if dtype == COUNT => Some((8, |bytes| {
+                let bytes = bytes.first_chunk().copied().unwrap_or_default();
+                nalgebra::convert(i64::from_le_bytes(bytes) as f64)
+            })),
+            true => None,
+            false => T::reader(dtype, narrow),
+        }
+    }
+}
+
+/// All leaves of a tree, which are to be loaded.
+pub(super) fn wanted<T: Number, L: Parameters<T>, F>(tree: &L) -> Vec<Wanted<F>> {
+    let mut wanted = Vec::new();
+    tree.visit(&Path::ROOT, &mut |leaf: Leaf<T>| {
+        wanted.push(Wanted::new(leaf.path.to_string(), leaf.dims));
+    });
+    wanted
+}
+
+/// Gives what was found to the wanted leaf of this name. Returns whether there is one that has nothing yet.
+pub(super) fn put<F>(wanted: &mut [Wanted<F>], name: &str, found: F) -> bool {
+    let leaf = wanted.iter_mut().find(|leaf| leaf.name == name);
+    let leaf = leaf.filter(|leaf| leaf.found.is_none());
+    leaf.map(|leaf| leaf.found = Some(found)).is_some()
+}
+
+/// What is missing, and what `check` finds.
+pub(super) fn differences<F>(
+    wanted: &mut [Wanted<F>],
+    check: impl Fn(&Wanted<F>, &F) -> Option<DifferenceKind>,
+) -> Vec<Difference> {
+    let mut differences = Vec::new();
+    for leaf in wanted {
+        let kind = match &leaf.found {
+            // PyTorch, too, takes a file without it.
+            None if is_count(&leaf.name, &leaf.dims) => None,
+            None => Some(DifferenceKind::Missing(leaf.dims.clone())),
+            Some(found) => check(leaf, found),
+        };
+        if let Some(kind) = kind {
+            leaf.found = None;
+            differences.push(Difference { name: leaf.name.clone(), kind });
+        }
+    }
+    differences
+}
+
+/// The type of a number of batches.
+const COUNT: &str = "I64";
+
+/// Whether a leaf is the number of batches of a normalisation. PyTorch counts them in an integer.
+fn is_count(name: &str, dims: &[usize]) -> bool {
+    dims.is_empty() && name.ends_with("num_batches_tracked")
+}
+
 /// Finds each wanted leaf in the file, and all differences.
 pub(super) fn find<'a, T: Stored>(
-    wanted: &mut [Wanted<'a>],
+    wanted: &mut [Wanted<Tensor<'a>>],
     file: &'a [u8],
     loading: &Loading,
 ) -> Result<Mismatch, LoadErrorKind> {
     let mut unexpected = Vec::new();
     safetensors::read(file, &mut |item| {
         let Item::Tensor(tensor) = item else { return };
-        let Some(name) = loading.name(tensor.name) else { return };
-        let leaf = wanted.iter_mut().find(|leaf| leaf.name == *name);
+        let (Some(name), in_file) = (loading.name(tensor.name), tensor.name) else { return };
         // By renaming, two tensors may have one name.
-        if let Some(leaf) = leaf.filter(|leaf| leaf.found.is_none()) {
-            leaf.found = Some(tensor);
-        } else if !is_count(wanted, &name, &tensor) {
-            unexpected.push(tensor.name.into());
+        if !put(wanted, &name, tensor) {
+            unexpected.push(in_file.into());
         }
     })?;
-    let mut differences = Vec::new();
-    for leaf in wanted {
-        let kind = match &leaf.found {
-            None => DifferenceKind::Missing(leaf.dims.clone()),
-            Some(tensor) if tensor.dims() != leaf.dims => {
-                DifferenceKind::Shape { expected: leaf.dims.clone(), found: tensor.dims().to_vec() }
-            }
-            Some(tensor) if T::reader(tensor.dtype, loading.narrow).is_none() => {
-                DifferenceKind::Type { expected: T::DTYPE, found: tensor.dtype.into() }
-            }
-            Some(_) => continue,
-        };
-        leaf.found = None;
-        differences.push(Difference { name: leaf.name.clone(), kind });
-    }
+    let differences = differences(wanted, |leaf, tensor| {
+        let (dims, dtype) = (tensor.dims().to_vec(), tensor.dtype);
+        if dims != leaf.dims {
+            return Some(DifferenceKind::Shape { expected: leaf.dims.clone(), found: dims });
+        }
+        let expected = if is_count(&leaf.name, &leaf.dims) { COUNT } else { T::DTYPE };
+        let refused = leaf.reader::<T>(dtype, loading.narrow).is_none();
+        refused.then(|| DifferenceKind::Type { expected, found: dtype.into() })
+    });
     let mismatch = Mismatch { differences, unexpected };
     if loading.partial || mismatch.is_empty() {
         Ok(mismatch)
@@ -107,38 +156,47 @@ pub(super) fn find<'a, T: Stored>(
     }
 }
 
-/// Whether this is the number of batches that PyTorch's normalisations count. The crate's do not need it.
-fn is_count(wanted: &[Wanted], name: &str, tensor: &Tensor) -> bool {
-    let Some(layer) = name.strip_suffix("num_batches_tracked") else { return false };
-    let is_mean = |leaf: &Wanted| leaf.name.strip_suffix("running_mean") == Some(layer);
-    tensor.dtype == "I64" && tensor.dims().is_empty() && wanted.iter().any(is_mean)
+/// The numbers of a matrix row after row, as files have them.
+pub(super) fn by_rows<T>(values: &[T], (rows, _): (usize, usize)) -> impl Iterator<Item = &T> {
+    (0..rows).flat_map(move |row| values.iter().skip(row).step_by(rows.max(1)))
 }
 
-/// Sets a matrix to what was found for it.
-pub(super) fn fill<T: Stored>(
+/// Sets a matrix to these numbers, which come row after row.
+pub(super) fn set_rows<T>(
     values: &mut [T],
     (rows, columns): (usize, usize),
-    wanted: Option<Wanted>,
-    narrow: bool,
+    mut numbers: impl Iterator<Item = T>,
 ) {
-    let Some(tensor) = wanted.and_then(|wanted| wanted.found) else { return };
-    let Some((size, read)) = T::reader(tensor.dtype, narrow) else { return };
-    // The file has row after row, the leaf column after column.
-    let mut numbers = tensor.data.chunks_exact(size).map(read);
     for row in 0..rows {
         let row = values.iter_mut().skip(row).step_by(rows.max(1)).take(columns);
         row.zip(&mut numbers).for_each(|(value, number)| *value = number);
     }
 }
 
+/// Sets a matrix to what was found for it.
+pub(super) fn fill<T: Stored>(
+    values: &mut [T],
+    shape: (usize, usize),
+    wanted: Option<Wanted<Tensor>>,
+    narrow: bool,
+) {
+    let Some(wanted) = wanted else { return };
+    let Some(tensor) = &wanted.found else { return };
+    let Some((size, read)) = wanted.reader(tensor.dtype, narrow) else { return };
+    set_rows(values, shape, tensor.data.chunks_exact(size).map(read));
+}
+
 /// Adds a leaf to a file.
 pub(super) fn add<T: Stored>(writer: &mut Writer, name: core::fmt::Arguments, leaf: &Leaf<T>) {
-    writer.tensor(name, T::DTYPE, leaf.dims, |data| {
-        let rows = leaf.shape.0;
-        for row in 0..rows {
-            let row = leaf.values.iter().skip(row).step_by(rows.max(1));
-            row.for_each(|number| number.push(data));
-        }
+    let is_count = leaf.path.name().is_some_and(|name| is_count(name, leaf.dims));
+    let dtype = if is_count { COUNT } else { T::DTYPE };
+    writer.tensor(name, dtype, leaf.dims, |data| {
+        by_rows(leaf.values, leaf.shape).for_each(|number| {
+            match nalgebra::try_convert::<T, f64>(number.round()) {
+                Some(count) if is_count => data.extend((count as i64).to_le_bytes()),
+                _ => number.push(data),
+            }
+        });
     });
 }
 
@@ -152,10 +210,7 @@ pub fn load<T: Stored, L: Parameters<T>>(
     file: &[u8],
     loading: &Loading,
 ) -> Result<Mismatch, LoadErrorKind> {
-    let mut wanted = Vec::new();
-    tree.visit(&Path::ROOT, &mut |leaf: Leaf<T>| {
-        wanted.push(Wanted::new(leaf.path.to_string(), leaf.dims));
-    });
+    let mut wanted = wanted(tree);
     let mismatch = find::<T>(&mut wanted, file, loading)?;
     let mut wanted = wanted.into_iter();
     tree.visit_mut(None, [], &Path::ROOT, &mut |leaf: LeafMut<T, 0>| {
@@ -174,15 +229,11 @@ pub fn save<T: Stored, L: Parameters<T>>(tree: &L) -> Vec<u8> {
 /// Adds a tree whose names begin with `prefix`.
 pub(super) fn add_tree<T: Stored, L: Parameters<T>>(writer: &mut Writer, prefix: &str, tree: &L) {
     // Numbers of 8 bytes come first, so that all begin at a multiple of their size.
-    tree.visit(&Path::ROOT, &mut |leaf: Leaf<T>| {
-        let statistic = leaf.path.name() == Some("running_var") && leaf.role != Role::Weight;
-        let name = leaf.path.to_string();
-        if let Some(layer) = name.strip_suffix("running_var").filter(|_| statistic) {
-            let name = format_args!("{prefix}{layer}num_batches_tracked");
-            writer.tensor(name, "I64", &[], |data| data.extend(iter::repeat_n(0, 8)));
-        }
-    });
-    tree.visit(&Path::ROOT, &mut |leaf: Leaf<T>| {
-        add(writer, format_args!("{prefix}{}", leaf.path), &leaf);
-    });
+    for counts in [true, false] {
+        tree.visit(&Path::ROOT, &mut |leaf: Leaf<T>| {
+            if leaf.dims.is_empty() == counts {
+                add(writer, format_args!("{prefix}{}", leaf.path), &leaf);
+            }
+        });
+    }
 }

@@ -22,8 +22,9 @@ use rand::Rng;
 /// # Statistics
 /// As in PyTorch: B numbers of a feature or channel are normalised by Σ (x - μ)² / B, and the running variance takes the
 /// unbiased Σ (x - μ)² / (B - 1). Each training step moves the running statistics by `momentum` of the difference. (The book and
-/// Keras call 1 - 0.1 = 0.9 the momentum.) They are leaves of role [`Statistic`], which the optimizer only steps. There is
-/// no `num_batches_tracked`; PyTorch needs it only without a momentum.
+/// Keras call 1 - 0.1 = 0.9 the momentum.) They are leaves of role [`Statistic`], which the optimizer only steps.
+/// `num_batches_tracked` counts the batches. Nothing here depends on it; PyTorch needs it without a momentum. In f32 it
+/// stays at 2²⁴.
 ///
 /// If a batch is trained in parts, each part is normalised by its own mean and variance.
 ///
@@ -57,6 +58,8 @@ pub struct BatchNorm<T, const N: usize> {
     pub running_mean: Statistic<T, N>,
     /// The variance for predictions.
     pub running_var: Statistic<T, N>,
+    /// The number of batches that moved the two.
+    pub num_batches_tracked: Statistic<T, 1>,
     /// ε. `None` means 10⁻⁵.
     pub eps: Option<f64>,
     /// The weight of a new batch in the running statistics. `None` means 0.1.
@@ -64,14 +67,23 @@ pub struct BatchNorm<T, const N: usize> {
 }
 
 parameters!(BatchNorm<T: scalar, const N: usize> {
-    weight, bias, running_mean, running_var, keep eps, keep momentum
+    weight, bias, running_mean, running_var,
+    num_batches_tracked: [0; 0], // a tensor without sizes
+    keep eps, keep momentum
 });
 
 impl<T: Number, const N: usize> Default for BatchNorm<T, N> {
     fn default() -> Self {
         let (zeros, ones) = (SVector::zeros(), SVector::repeat(T::one()));
-        let (running_mean, running_var, eps) = (Statistic(zeros), Statistic(ones), None);
-        BatchNorm { weight: ones, bias: zeros, running_mean, running_var, eps, momentum: None }
+        BatchNorm {
+            weight: ones,
+            bias: zeros,
+            running_mean: Statistic(zeros),
+            running_var: Statistic(ones),
+            num_batches_tracked: Statistic(SVector::zeros()),
+            eps: None,
+            momentum: None,
+        }
     }
 }
 
@@ -145,12 +157,14 @@ impl<T: Number, const N: usize, S: Channels<N>> Layer<T, S> for BatchNorm<T, N> 
         }
         let momentum = if *of_batch { setting(this.momentum, 0.1) } else { T::zero() };
         let unbiased = if *of_batch { count / (count - T::one()) } else { T::one() };
+        let batches = if *of_batch { T::one() } else { T::zero() };
         let mean_step = (mean - this.running_mean.0) * momentum;
         let var_step = (variance * unbiased - this.running_var.0) * momentum;
         part!(this.weight).add(|gradient| *gradient += dw);
         part!(this.bias).add(|gradient| *gradient += db);
         part!(this.running_mean).add(|step| step.0 += mean_step);
         part!(this.running_var).add(|step| step.0 += var_step);
+        part!(this.num_batches_tracked).add(|step| step.0.add_scalar_mut(batches));
     }
 
     fn init<R: Rng + ?Sized>(&mut self, _: Gain, _: &mut R) {
