@@ -2,7 +2,8 @@
 //!
 //! A net learns how a pendulum moves. The filter then estimates the state of a swing from noisy angles. At each step it
 //! needs the derivative of the motion, which is a Jacobian of the net. Another net learns the energy. Newton's method,
-//! with the Hessian, finds its minimum.
+//! with the Hessian, finds its minimum. The same energy is then learned from 24 states: from its values alone, and from
+//! values and slopes together (Sobolev training).
 
 use chainrule::{Affine, D1, LevenbergMarquardt, Network, SumSquaredError, Tanh};
 use clap::Parser;
@@ -76,6 +77,26 @@ fn follow(net: &Motion, rng: &mut Xoshiro128PlusPlus) -> Vec<[f64; 3]> {
     (0..160).map(follow).collect()
 }
 
+/// Newton's method: the states on the way to the least energy.
+fn newton(net: &Energy, print: bool) -> Result<Vec<(f64, f64)>, Box<dyn Error>> {
+    let (mut at, mut path) = (Vector2::new(0.8, -2.0), Vec::new());
+    for step in 0..6 {
+        let (gradient, hessian) = net.hessian(&at, 0);
+        if print {
+            println!(
+                "Newton {step}: ({:8.5}, {:8.5}), slope {:.1e}",
+                at[0],
+                at[1],
+                gradient.norm()
+            );
+        }
+        path.push((at[0], at[1]));
+        at -= hessian.lu().solve(&gradient).ok_or("the Hessian is singular")?;
+    }
+    path.push((at[0], at[1]));
+    Ok(path)
+}
+
 fn main() -> Result<(), Box<dyn Error>> {
     let options = Options::parse();
     let rng = &mut Xoshiro128PlusPlus::seed_from_u64(options.seed);
@@ -112,22 +133,37 @@ fn main() -> Result<(), Box<dyn Error>> {
     let t = SMatrix::from_iterator(states().map(|state| energy(&state)));
     let mut memory = Energy::sample_gradients::<{ Energy::weight_count() }, 16>();
     LevenbergMarquardt::new().fit(&mut net, &x, &t, &mut memory, 100);
-    let (mut at, mut path) = (Vector2::new(0.8, -2.0), Vec::new());
-    for step in 0..6 {
-        let (gradient, hessian) = net.hessian(&at, 0);
-        println!("Newton {step}: ({:8.5}, {:8.5}), slope {:.1e}", at[0], at[1], gradient.norm());
-        path.push((at[0], at[1]));
-        at -= hessian.lu().solve(&gradient).ok_or("the Hessian is singular")?;
+    let path = newton(&net, true)?;
+    let least = path.last().map_or(Vector2::x(), |&(angle, speed)| Vector2::new(angle, speed));
+    assert!(net.hessian(&least, 0).0.norm() < 1e-9 && least.norm() < 0.05);
+
+    // From 24 states: values alone, then values and slopes.
+    let (few, mut fits) = (x.fixed_columns::<24>(0).into_owned(), Vec::new());
+    for slopes in [0.0, 1.0] {
+        let mut net = Energy::init(&mut Xoshiro128PlusPlus::seed_from_u64(options.seed));
+        let mut errors =
+            net.physics::<3, { Energy::weight_count() }, 8, _, _, _>(&few, |_, x, e| {
+                let slope = |i: usize, truth: f64| (e.first[i] - truth.into()) * slopes.into();
+                let value = e.value[0] - energy(x).into();
+                [value, slope(0, 9.81 * x[0].sin()), slope(1, x[1])]
+            });
+        LevenbergMarquardt::new().solve(&mut errors, 100);
+        let square = |state| (net.predict(&state)[0] - energy(&state)).powi(2);
+        let rms = (states().skip(24).map(square).sum::<f64>() / (SAMPLES - 24) as f64).sqrt();
+        let name = if slopes > 0.0 { "values and slopes" } else { "values" };
+        println!("energy from {name} at 24 states: root mean square error {rms:.1e} at others");
+        fits.push((rms, net));
     }
-    assert!(net.hessian(&at, 0).0.norm() < 1e-9 && at.norm() < 0.05);
-    println!("picture in {}", draw(&options.out, &swing, &path)?.display());
+    assert!(fits[1].0 < 0.5 * fits[0].0);
+    let few = newton(&fits[1].1, false)?;
+    println!("picture in {}", draw(&options.out, &swing, [&path, &few])?.display());
     Ok(())
 }
 
 fn draw(
     folder: &PathBuf,
     swing: &[[f64; 3]],
-    path: &[(f64, f64)],
+    paths: [&[(f64, f64)]; 2],
 ) -> Result<PathBuf, Box<dyn Error>> {
     fs::create_dir_all(folder)?;
     let file = folder.join("derivatives.svg");
@@ -175,8 +211,16 @@ fn draw(
         };
         chart.draw_series(LineSeries::new(half(1.0).chain(half(-1.0)), grey))?;
     }
-    chart.draw_series(LineSeries::new(path.iter().copied(), orange.stroke_width(2)))?;
-    chart.draw_series(path.iter().map(|&at| Circle::new(at, 3, orange.filled())))?;
+    let names = ["from 400 values", "from 24 values and slopes"];
+    for ((path, name), colour) in paths.into_iter().zip(names).zip([orange, blue]) {
+        chart
+            .draw_series(LineSeries::new(path.iter().copied(), colour.stroke_width(2)))?
+            .label(name)
+            .legend(move |(x, y)| PathElement::new([(x, y), (x + 16, y)], colour.stroke_width(2)));
+        chart.draw_series(path.iter().map(|&at| Circle::new(at, 3, colour.filled())))?;
+    }
+    let mut labels = chart.configure_series_labels();
+    labels.background_style(WHITE).position(SeriesLabelPosition::UpperRight).draw()?;
     area.present()?;
     Ok(file.clone())
 }

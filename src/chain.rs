@@ -15,6 +15,7 @@ macro_rules! chain {
             type Gradient = ($($l::Gradient,)+);
             type With<U: Number> = ($($l::With<U>,)+);
 
+            #[inline(always)]
             fn map_scalar<U: Number>(&self, f: &mut impl FnMut(T) -> U) -> Self::With<U> {
                 ($(self.$k.map_scalar(f),)+)
             }

@@ -129,6 +129,7 @@ macro_rules! parameters {
             type Gradient = $gradient;
             type With<OtherScalar: $crate::Number> = $with;
 
+            #[inline(always)]
             fn map_scalar<OtherScalar: $crate::Number>(
                 &self,
                 _f: &mut impl FnMut($t) -> OtherScalar,

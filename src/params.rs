@@ -152,6 +152,7 @@ macro_rules! leaf {
             type With<U: $crate::Number> = $with;
             const COUNT: usize = $rows * $columns;
 
+            #[inline(always)]
             fn map_scalar<U: $crate::Number>(&self, $f: &mut impl FnMut(T) -> U) -> $with {
                 let $this = self;
                 $map

@@ -199,6 +199,43 @@ fn derivatives_equal_those_of_dual_numbers() {
     assert!(net.hessian_vector_product(&x, &v, 2).iter().all(|h: &f64| h.is_nan()));
 }
 
+/// Jets have kernels for weights that are constants. The sizes here reach tiles of 8, 4 and 1 rows. Where a weight has a
+/// derivative, the plain loops must run.
+#[test]
+fn jets_with_constant_weights_and_without() {
+    type Layers = (A<9, 13>, Sigmoid, A<13, 12>, Tanh, A<12, 2>);
+    let rng = &mut Xoshiro128PlusPlus::seed_from_u64(3);
+    let net = Network::<f64, D1<9>, Layers, SumSquaredError>::init(rng);
+    let x = SVector::<f64, 9>::from_fn(|i, _| (i as f64).sin());
+    let hessian = net.hessian(&x, 1).1;
+    let hyper = net.map(HyperDual64::from);
+    for (i, j) in [(0, 0), (2, 7), (8, 3)] {
+        let mut x = x.map(HyperDual64::from);
+        x[i].eps1 = 1.0;
+        x[j].eps2 = 1.0;
+        // Sums of some tens of terms of size 1.
+        assert!((hessian[(i, j)] - hyper.predict(&x)[1].eps1eps2).abs() < 1e-13);
+    }
+    // The derivative by one weight, along the last of 17, 16, 3 or 1 directions.
+    fn by_weight<const K: usize>(
+        net: &Network<f64, D1<9>, Layers, SumSquaredError>,
+        x: &SVector<f64, 9>,
+    ) {
+        let mut jets = net.map(Jet::<f64, K>::from);
+        jets.layers.2.weight[(5, 4)].slopes[K - 1] = 1.0;
+        let y = jets.predict(&x.map(Jet::from))[1];
+        assert!((y.value - net.predict(x)[1]).abs() < 1e-14);
+        let (_, _, gradient) = net.vjp(x, &Vector2::new(0.0, 1.0));
+        assert!(
+            (y.slopes[K - 1] - gradient.2.weight[(5, 4)]).abs() < 1e-15 && y.slopes[K - 1] != 0.0
+        );
+    }
+    by_weight::<1>(&net, &x);
+    by_weight::<3>(&net, &x);
+    by_weight::<16>(&net, &x);
+    by_weight::<17>(&net, &x);
+}
+
 /// Each sample of a batch gives the same as alone, with batches of constant and of run-time size.
 #[test]
 fn batches() {

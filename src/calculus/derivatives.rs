@@ -8,7 +8,7 @@ use crate::{
     network::Network,
     pass::Pass,
     shape::{BatchSize, Columns, D1, Number, ToTrain, nan},
-    step::{Activations, VectorJacobian},
+    step::Activations,
 };
 use nalgebra::{Const, SMatrix, SVector};
 use num_traits::Zero;
@@ -188,18 +188,9 @@ impl<T: Number, L, E, const I: usize> Network<T, D1<I>, L, E> {
         L: Layer<T, D1<I>, Out = D1<O>>,
         L::With<Jet<T, K>>: Layer<Jet<T, K>, D1<I>, Out = D1<O>>,
     {
-        let layers = self.layers.map_scalar(&mut |w| Jet::from(w));
-        let size = x.shape_generic().1;
-        let (mut activations, mut dx) = (Activations::new(size), size.columns());
-        seed(&mut activations, output);
-        let (this, out) = (Grad::<_, _, Nowhere>::nowhere(&layers), Some(&mut dx));
-        let activations = &mut activations;
+        let work = GradientOverJets::<T, L, B, I, O, K> { layers: &self.layers, x, output };
         // By the scalar inside the jets, so that the loops use the CPU's instructions for it.
-        kernel::run::<T, _>(VectorJacobian { x, activations, dx: out, this, forward: true });
-        if output >= O {
-            dx.fill(Jet::from(nan::<T>()) / Jet::zero());
-        }
-        dx
+        kernel::run::<T, _>(work)
     }
 
     /// For each sample of a batch the gradient of each output with respect to the trained weights: a column for
@@ -256,6 +247,45 @@ where
             }
         }
         (activations.y, jacobians)
+    }
+}
+
+/// All inlined, too.
+struct GradientOverJets<
+    'a,
+    T: Number,
+    L,
+    B: BatchSize,
+    const I: usize,
+    const O: usize,
+    const K: usize,
+> {
+    layers: &'a L,
+    x: &'a Columns<Jet<T, K>, I, B>,
+    output: usize,
+}
+
+impl<T: Number, L, B: BatchSize, const I: usize, const O: usize, const K: usize> Work
+    for GradientOverJets<'_, T, L, B, I, O, K>
+where
+    L: Layer<T, D1<I>, Out = D1<O>>,
+    L::With<Jet<T, K>>: Layer<Jet<T, K>, D1<I>, Out = D1<O>>,
+{
+    type Output = Columns<Jet<T, K>, I, B>;
+
+    #[inline(always)]
+    fn run(self) -> Self::Output {
+        let (layers, size) =
+            (self.layers.map_scalar(&mut |w| Jet::from(w)), self.x.shape_generic().1);
+        let (mut activations, mut dx) = (Activations::new(size), size.columns());
+        activations.forward(&layers, self.x, &mut Pass::Predict);
+        seed(&mut activations, self.output);
+        let this = Grad::<_, _, Nowhere>::nowhere(&layers);
+        activations.backward(this, self.x, Some(&mut dx));
+        if self.output >= O {
+            dx.fill(Jet::from(nan::<T>()) / Jet::zero());
+        }
+        dx
     }
 }
 

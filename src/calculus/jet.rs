@@ -1,7 +1,7 @@
-//! A scalar that carries derivatives.
-#![allow(unsafe_code)] // of `one_lane!`, which is in `kernel`
+//! The arithmetic of the scalar that carries derivatives.
 
-use crate::{kernel::one_lane, shape::Number};
+pub use crate::kernel::Jet;
+use crate::shape::Number;
 use approx::{AbsDiffEq, RelativeEq, UlpsEq};
 use core::{
     cmp::Ordering,
@@ -11,32 +11,6 @@ use core::{
 use nalgebra::{ComplexField, Field, RealField};
 use num_traits::{FromPrimitive, Num, One, Signed, Zero};
 use simba::scalar::{SubsetOf, SupersetOf};
-
-/// A number and its derivatives along `K` directions: u + Σ uₖ·εₖ, where each product of two ε is 0.
-///
-/// A layer runs on it as on any scalar, and its outputs then contain exact derivatives. For second derivatives the
-/// parts are jets too: `Jet<Jet<f64, 1>, 1>`. Comparisons use only the value.
-///
-/// ```
-/// use chainrule::Jet;
-/// use nalgebra::ComplexField;
-///
-/// let x = Jet::along(3.0, [1.0]);
-/// let y = x * x * x;
-/// assert_eq!((y.value, y.slopes), (27.0, [27.0]));
-///
-/// // The second derivative of the sine.
-/// let x = Jet::along(Jet::along(0.5, [1.0]), [Jet::from(1.0)]);
-/// let y: Jet<Jet<f64, 1>, 1> = x.sin();
-/// assert!((y.slopes[0].slopes[0] + 0.5f64.sin()).abs() < 1e-15);
-/// ```
-#[derive(Clone, Copy, Debug)]
-pub struct Jet<T, const K: usize> {
-    /// u.
-    pub value: T,
-    /// The derivatives of u.
-    pub slopes: [T; K],
-}
 
 impl<T: Number, const K: usize> Jet<T, K> {
     /// A number with these derivatives.
@@ -258,8 +232,6 @@ impl<T: Number, const K: usize> SubsetOf<Self> for Jet<T, K> {
         true
     }
 }
-
-one_lane!([T: Number, const K: usize] Jet<T, K>);
 
 impl<T: Number, const K: usize> Field for Jet<T, K> {}
 

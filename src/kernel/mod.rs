@@ -52,8 +52,8 @@ macro_rules! each {
     };
 }
 
+mod jet;
 mod loops;
-mod one_lane;
 mod place;
 // On x86-64 with std, the crate asks the CPU what it has; without std, the build says it. aarch64 has NEON.
 #[cfg_attr(
@@ -74,8 +74,8 @@ mod windows;
 use crate::shape::Number;
 use core::ops::Range;
 
+pub use jet::Jet;
 pub(crate) use loops::dot;
-pub(crate) use one_lane::one_lane;
 pub use place::{Larger, Room, Scratch, numbers, numbers_mut, parts, zero_field};
 #[cfg(feature = "alloc")]
 pub(crate) use simd::prefetch;
@@ -100,11 +100,24 @@ macro_rules! kernels {
         $(#[$doc])*
         #[inline(always)]
         pub fn $name<T: Number>($($argument: $type),*) {
-            if !simd::$name($($argument),*) {
-                loops::$name($($argument),*);
-            }
+            kernels!(@one $name($($argument),*));
         }
     )* };
+    // These exist for jets too.
+    (@one affine $arguments:tt) => { kernels!(@jets affine $arguments); };
+    (@one product_tn $arguments:tt) => { kernels!(@jets product_tn $arguments); };
+    (@one tanh $arguments:tt) => { kernels!(@jets tanh $arguments); };
+    (@one sigmoid $arguments:tt) => { kernels!(@jets sigmoid $arguments); };
+    (@one $name:ident $arguments:tt) => {
+        if !simd::$name $arguments {
+            loops::$name $arguments;
+        }
+    };
+    (@jets $name:ident $arguments:tt) => {
+        if !simd::$name $arguments && !jet::$name $arguments {
+            loops::$name $arguments;
+        }
+    };
 }
 each!(kernels!);
 
