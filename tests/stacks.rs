@@ -97,7 +97,7 @@ impl<T: Number, const N: usize> Layer<T, D1<N>> for Any<T, N> {
         }
         parts! {
             0 affine { weight bias } &mut ();
-            1 batch { weight bias running_mean running_var } batch;
+            1 batch { weight bias running_mean running_var num_batches_tracked } batch;
             2 layer { weight bias } layer;
             3 rms { weight } rms;
             4 rectifier { weight } &mut ();
@@ -239,7 +239,7 @@ impl<T: Number> Layer<T, Small> for OnImages<T> {
             0 conv { weight bias } &mut ();
             1 dilated { weight bias } &mut ();
             2 depthwise { weight bias } &mut ();
-            3 batch { weight bias running_mean running_var } batch;
+            3 batch { weight bias running_mean running_var num_batches_tracked } batch;
         }
         on_images_without_parameters!(kind, seed, |layer, cache| {
             backward::<T, Small, B, _, Nowhere>(Grad::nowhere(layer), numbers, cache, dx);
