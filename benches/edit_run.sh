@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
-# Measures the edit-run cycle of a small program: the CPU time to rebuild the twenty lines of the README after an edit
-# of one size, with the profile that the README recommends and without it, and how much slower that build trains the
-# digits than a release build. Prints a table.
+# Measures the edit-run cycle of a small program. It edits one size in the twenty lines of the README, and measures the
+# CPU time of the rebuild: with the profile that the README recommends, and with `opt-level = 2` alone. Then it trains the
+# digits in the recommended build and in a release build. Prints the medians.
 # Usage: benches/edit_run.sh ROUNDS
 set -euo pipefail
 cd "$(dirname "$0")/.."
 rounds=${1:?rounds}
 crate=$PWD
 folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
 export TIMEFORMAT='%U %S'
 # User and system time of a command, in seconds.
 seconds() { { time "$@" > "$folder/out" 2>&1; } 2>&1 | awk '{ print $1 + $2 }'; }

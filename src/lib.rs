@@ -133,7 +133,7 @@
 //! times slower and use four times as much stack: a 784-50-10 net in f64, passed by value, overflows the 2 MiB
 //! stack of a test thread. Level 2 in your `Cargo.toml` prevents that. The other two lines keep a rebuild short,
 //! because rustc then inlines before LLVM sees the code. The program of the README rebuilds in 2.5 seconds of CPU
-//! time with them, and in 17 without them, on the machine of the page [`speed`].
+//! time with them, and in 17 without them, on the EPYC of the page [`speed`].
 //!
 //! ```toml
 //! [profile.dev]

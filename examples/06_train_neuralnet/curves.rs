@@ -44,7 +44,8 @@ impl Curves {
         report.chart("Accuracy", ["iteration", "accuracy"], &accuracy);
     }
 
-    /// To show the trend, also the means over a fiftieth of the run: their window, losses and means, accuracies.
+    /// The length of a window, a fiftieth of the run; the losses and their means over such a window, which show the trend;
+    /// and both accuracies.
     fn lines(&self) -> (usize, [Points; 2], [Points; 2]) {
         let losses = (self.first..).zip(&self.losses).map(|(i, &loss)| (i as f64, loss));
         let window = (self.losses.len() / 50).max(1);

@@ -1,6 +1,6 @@
 //! Gzip files as gzip and Python read them: one member or more, with zeros after each.
 
-use super::idx::FileErrorKind;
+use super::file_error::FileErrorKind;
 use flate2::bufread::GzDecoder;
 use std::io::{self, BufRead, Chain, Cursor, ErrorKind, Read, Take};
 

@@ -33,6 +33,8 @@
 mod convert;
 mod dataset;
 mod error;
+#[cfg(feature = "std")]
+mod file_error;
 #[cfg(feature = "gzip")]
 mod gzip;
 #[cfg(feature = "std")]
@@ -53,7 +55,9 @@ pub use convert::{from_dmatrix, from_rows, one_hot};
 pub use dataset::Dataset;
 pub use error::DataError;
 #[cfg(feature = "std")]
-pub use idx::{FileError, FileErrorKind, read_images, read_labelled, read_labels, read_mnist};
+pub use file_error::{FileError, FileErrorKind};
+#[cfg(feature = "std")]
+pub use idx::{read_images, read_labelled, read_labels, read_mnist};
 pub use images::{AsImages, as_images};
 #[cfg(feature = "std")]
 pub use npy::{NpyNumber, read_npy, read_npy_labels, write_npy};

@@ -3,7 +3,7 @@
 use super::{
     convert::from_slice,
     dataset::check_labels,
-    idx::{FileError, FileErrorKind},
+    file_error::{FileError, FileErrorKind},
 };
 use alloc::{format, string::String, vec::Vec};
 use std::{

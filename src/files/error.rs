@@ -81,7 +81,7 @@ pub enum DifferenceKind {
         /// Its sizes in the file.
         found: Vec<usize>,
     },
-    /// The file has another number of numbers than its sizes say.
+    /// The file does not hold as many numbers as its sizes say.
     Count {
         /// The product of the sizes.
         expected: usize,

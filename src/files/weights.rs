@@ -88,7 +88,8 @@ pub(super) fn wanted<T: Number, L: Parameters<T>, F>(tree: &L) -> Vec<Wanted<F>>
     wanted
 }
 
-/// Gives what was found to the wanted leaf of this name. Returns whether there is one that has nothing yet.
+/// Gives what was found to the wanted leaf of this name. Returns false if no leaf has this name, or if it already has
+/// something.
 pub(super) fn put<F>(wanted: &mut [Wanted<F>], name: &str, found: F) -> bool {
     let leaf = wanted.iter_mut().find(|leaf| leaf.name == name);
     let leaf = leaf.filter(|leaf| leaf.found.is_none());
