@@ -275,8 +275,8 @@ where
 
     #[inline(always)]
     fn run(self) -> Self::Output {
-        let (layers, size) =
-            (self.layers.map_scalar(&mut |w| Jet::from(w)), self.x.shape_generic().1);
+        let layers = self.layers.map_scalar(&mut |w| Jet::from(w));
+        let size = self.x.shape_generic().1;
         let (mut activations, mut dx) = (Activations::new(size), size.columns());
         activations.forward(&layers, self.x, &mut Pass::Predict);
         seed(&mut activations, self.output);

@@ -157,12 +157,12 @@ fn product<E: Float, const K: usize>(
 /// Whether all derivatives are 0.
 #[inline(always)]
 fn constant<E: Float, const K: usize>(numbers: &[Jet<E, K>]) -> bool {
-    // It stops at the first number, so that the compiler takes one at a time, and does not gather from several.
-    numbers.iter().all(|number| {
-        let mut any = E::Bits::default();
-        number.slopes.iter().for_each(|slope| any |= slope.bits());
-        any == E::Bits::default()
-    })
+    // Slope by slope, so that the compiler keeps them in SIMD registers, and does not gather.
+    let mut any = [E::Bits::default(); K];
+    for number in numbers {
+        any.iter_mut().zip(&number.slopes).for_each(|(any, slope)| *any |= slope.bits());
+    }
+    any == [E::Bits::default(); K]
 }
 
 /// f32 or f64.
@@ -200,7 +200,7 @@ unsafe fn tile<E: Float, const K: usize, const R: usize>(
     b: Option<&[Jet<E, K>]>,
 ) -> usize {
     let (mut values, mut slopes, mut column) =
-        ([E::zero(); R], [[E::zero(); R]; K], [E::zero(); R]);
+        ([E::zero(); R], [[E::zero(); K]; R], [E::zero(); R]);
     // Not `zip`: the compiler would compute several k at a time, and gather.
     for (k, x) in super::pairs(0..x.len(), x) {
         for r in 0..R {
@@ -208,15 +208,14 @@ unsafe fn tile<E: Float, const K: usize, const R: usize>(
             column[r] = unsafe { a.get_unchecked((row + r) * down + k * right) }.value;
             values[r] += column[r] * x.value;
         }
-        for (slopes, &x) in slopes.iter_mut().zip(&x.slopes) {
-            for r in 0..R {
-                slopes[r] += column[r] * x;
+        for r in 0..R {
+            for s in 0..K {
+                slopes[r][s] += column[r] * x.slopes[s];
             }
         }
     }
     for (r, y) in y.iter_mut().skip(row).take(R).enumerate() {
-        y.value = values[r];
-        y.slopes.iter_mut().zip(&slopes).for_each(|(to, slopes)| *to = slopes[r]);
+        *y = Jet { value: values[r], slopes: slopes[r] };
     }
     if let Some(b) = b {
         for (y, &b) in y.iter_mut().zip(b).skip(row).take(R) {

@@ -33,12 +33,17 @@ impl<E: Constants> Product<E> {
                 }
                 let part = self.block(done, k);
                 let mut r = 0;
-                while const { P::LANES >= 8 } && r + 2 <= self.m {
-                    part.dots::<P, 2>([rows[r], rows[r + 1]], r);
+                while r + 2 <= self.m {
+                    // With sixteen registers, eight columns would leave none for the numbers.
+                    let rows = [rows[r], rows[r + 1]];
+                    match const { P::PANEL == 3 } {
+                        true => part.dots::<P, 2, 8>(rows, r),
+                        false => part.dots::<P, 2, 4>(rows, r),
+                    }
                     r += 2;
                 }
                 if r < self.m {
-                    part.dots::<P, 1>([rows[r]], r);
+                    part.dots::<P, 1, 8>([rows[r]], r);
                 }
                 done += k;
             }
@@ -46,14 +51,14 @@ impl<E: Constants> Product<E> {
     }
 
     #[inline(always)]
-    unsafe fn dots<P: Pack<Element = E>, const ROWS: usize>(
+    unsafe fn dots<P: Pack<Element = E>, const ROWS: usize, const COLUMNS: usize>(
         self,
         rows: [*const E; ROWS],
         row: usize,
     ) {
         unsafe {
-            for column in (0..self.n).step_by(8) {
-                self.dot::<P, ROWS, 8>(rows, row, column);
+            for column in (0..self.n).step_by(COLUMNS) {
+                self.dot::<P, ROWS, COLUMNS>(rows, row, column);
             }
         }
     }

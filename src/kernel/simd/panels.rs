@@ -36,7 +36,9 @@ pub unsafe fn product<P: Pack>(all: Product<P::Element>) {
         let (few, dots) = (all.m % P::LANES, all.b_row == 1);
         // By columns whatever their number: some columns of a product have the bits of the whole.
         let worth = !dots || all.k >= P::LANES;
-        let few = if few <= P::LANES / 4 && worth { few } else { 0 };
+        let alone = all.m < P::LANES && dots && all.k >= 4 * P::LANES;
+        let most = if alone { P::LANES / 2 } else { P::LANES / 4 };
+        let few = if few <= most.min(4) && worth { few } else { 0 };
         let main = Product { m: all.m - few, ..all };
         // First: of what comes before a branch on `few` the compiler makes two, with all panels each.
         match few {
