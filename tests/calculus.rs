@@ -517,6 +517,49 @@ fn mini_batches() {
     assert!((net.predict(&x) - x.map(|x| (PI * x).sin())).norm_squared() / 101.0 < 1e-5);
 }
 
+/// The weights after one step of `solver` from given first weights, with targets of a sine.
+fn one_step<const N: usize>(solver: &mut LevenbergMarquardt<f64, SMALL>, damping: f64) -> Small {
+    let mut net = Small::init(&mut Xoshiro128PlusPlus::seed_from_u64(3));
+    let mut memory = Small::sample_gradients::<SMALL, 4>();
+    let (x, t) = (&line::<N>(), &line::<N>().map(|x| (PI * x).sin()));
+    solver.damping = damping;
+    solver.step(&mut Fit { net: &mut net, x, target: t, memory: &mut memory }).unwrap();
+    net
+}
+
+/// With up to 8 residuals for 16 weights a solver takes the smaller system, unless it has seen another number.
+#[test]
+fn both_systems_give_the_same_step() {
+    fn weights(mut net: Small) -> SVector<f64, SMALL> {
+        let (mut memory, mut to) = (Small::sample_gradients::<SMALL, 4>(), SVector::zeros());
+        let (x, target) = (&line::<2>(), &line::<2>());
+        let fit = Fit { net: &mut net, x, target, memory: &mut memory };
+        Objective::<_, SMALL>::weights(&fit, &mut to);
+        to
+    }
+    fn check<const N: usize>(damping: f64) {
+        let (mut of_few, mut of_any) = (LevenbergMarquardt::new(), LevenbergMarquardt::new());
+        one_step::<41>(&mut of_any, damping);
+        let start = weights(Small::init(&mut Xoshiro128PlusPlus::seed_from_u64(3)));
+        let few = weights(one_step::<N>(&mut of_few, damping));
+        let any = weights(one_step::<N>(&mut of_any, damping));
+        // The condition of both matrices is at most the trace over λ times the mean of the diagonal.
+        let condition = 1.0 + SMALL as f64 / damping;
+        let tolerance = SMALL as f64 * f64::EPSILON * condition * (any - start).norm();
+        assert!((few - any).norm() <= tolerance, "{N} {damping}: {}", (few - any).norm());
+        assert_ne!(few, any, "one system for both");
+        // The number changes.
+        let more = one_step::<41>(&mut of_few, damping);
+        assert_eq!(more.layers, one_step::<41>(&mut LevenbergMarquardt::new(), damping).layers);
+        assert_eq!(weights(one_step::<N>(&mut of_few, damping)), any);
+    }
+    for damping in [1e-3, 1e-2, 1.0, 100.0] {
+        check::<2>(damping);
+        check::<5>(damping);
+        check::<8>(damping);
+    }
+}
+
 /// The valley of Rosenbrock: residuals 10·(y - x²) and 1 - x.
 struct Valley(Vector2<f64>);
 

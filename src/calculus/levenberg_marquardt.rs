@@ -25,6 +25,9 @@ use num_traits::ConstZero;
 /// the sum of squares falls, λ is divided by 10. Otherwise the step is tried again with 10 times λ. (Levenberg, 1944; Marquardt, 1963; Hagan and Menhaj, 1994, for nets; MATLAB's
 /// `trainlm`.)
 ///
+/// With at most half as many residuals as weights it solves a smaller system with the same solution,
+/// δ = Jᵀ·(JJᵀ + λ·d·1)⁻¹·r, as long as their number does not change.
+///
 /// The memory is `P`² numbers and a few times `P`, where `P` is the number of weights:
 ///
 /// ```
@@ -57,7 +60,10 @@ pub struct LevenbergMarquardt<T, const P: usize> {
     pub damping: T,
     /// Training ends when the sum of squares is not above this. 0 at first.
     pub goal: T,
-    /// JᵀJ below the diagonal and on it; its factor takes its place above.
+    /// The number of residuals; 0 if it is not known, `usize::MAX` if it has changed.
+    count: usize,
+    /// JᵀJ on the diagonal and below; above it its factor. With few residuals: the rows of J as columns, then the
+    /// columns of JJᵀ with one number of r below each, and the factor above the diagonal.
     matrix: SMatrix<T, P, P>,
     pivots: SVector<T, P>,
     gradient: SVector<T, P>,
@@ -71,7 +77,7 @@ impl<T: Number, const P: usize> LevenbergMarquardt<T, P> {
         let (zeros, matrix) = (SVector::zeros(), SMatrix::zeros());
         let (damping, goal) = (convert(0.01), T::zero());
         let [pivots, gradient, step, best] = [zeros; 4];
-        LevenbergMarquardt { damping, goal, matrix, pivots, gradient, step, best }
+        LevenbergMarquardt { damping, goal, count: 0, matrix, pivots, gradient, step, best }
     }
 
     /// Trains a net on a whole data set, for at most `iterations` steps.
@@ -149,24 +155,45 @@ impl<T: Number, const P: usize> LevenbergMarquardt<T, P> {
         }
     }
 
-    /// Computes JᵀJ and Jᵀr. Returns the sum of squares, and the mean of the diagonal.
+    /// The number of residuals if J and JJᵀ fit into the matrix, else 0.
+    const fn few(&self) -> usize {
+        if self.count <= P / 2 { self.count } else { 0 }
+    }
+
+    /// Computes JᵀJ or JJᵀ, and Jᵀr. Returns the sum of squares, and the mean of the diagonal of JᵀJ.
     fn linearize(
         &mut self,
         problem: &mut (impl LeastSquares<T, P> + ?Sized),
     ) -> Result<(T, T), Stop> {
+        let few = self.few();
         let LevenbergMarquardt { matrix, gradient, .. } = self;
         matrix.as_mut_slice().fill(T::zero());
         gradient.fill(T::zero());
         let (mut loss, mut count) = (T::zero(), 0);
         problem.residuals(true, &mut |rows, residuals| {
             let n = residuals.len();
-            count += n;
             loss += squares(residuals);
-            let a = View::columns(rows, P);
-            ops::gemm([P, n, 1], a, View::columns(residuals, n), gradient.as_mut_slice(), To::Add);
-            add_square(rows, n, matrix);
+            let (a, r) = (View::columns(rows, P), View::columns(residuals, n));
+            ops::gemm([P, n, 1], a, r, gradient.as_mut_slice(), To::Add);
+            match few {
+                0 => add_square(rows, n, matrix),
+                _ => keep(rows, residuals, (few, count), &mut matrix.data.0),
+            }
+            count += n;
         });
-        let trace = matrix.trace();
+        // The first step counts them. If their number changes later, the larger system serves any.
+        let first = self.count == 0;
+        self.count = if first || few == count { count } else { usize::MAX };
+        if few != self.few() {
+            return self.linearize(problem);
+        }
+        let LevenbergMarquardt { matrix, gradient, .. } = self;
+        if let Some((j, square)) = matrix.as_mut_slice().split_at_mut_checked(few * P) {
+            let rows = View::rows(j, P);
+            ops::gemm_into([few, P, few], rows, rows.transposed(), square, P, To::Set);
+        }
+        let diagonal = system(&mut matrix.data.0, few).iter().enumerate();
+        let trace = diagonal.filter_map(|(i, column)| column.get(i)).fold(T::zero(), |t, &a| t + a);
         if count == 0 {
             Err(Stop::Empty)
         } else if loss.is_finite() && trace.is_finite() && kernel::finite(gradient.as_slice()) {
@@ -176,30 +203,42 @@ impl<T: Number, const P: usize> LevenbergMarquardt<T, P> {
         }
     }
 
-    /// The factor U of JᵀJ + d·1 = UᵀU, by Cholesky. False if the matrix is not positive definite.
+    /// The factor U of JᵀJ + d·1 = UᵀU, or of JJᵀ + d·1, by Cholesky. False if the matrix is not positive definite.
     fn factor(&mut self, damping: T) -> bool {
-        let (matrix, [pivots]) = (&mut self.matrix.data.0, &mut self.pivots.data.0);
+        let few = self.few();
+        let (matrix, [pivots]) = (system(&mut self.matrix.data.0, few), &mut self.pivots.data.0);
         kernel::run::<T, _>(Factor { matrix, pivots, damping })
     }
 
-    /// δ from UᵀU·δ = Jᵀr. Returns δᵀJᵀr, by about which the sum of squares should fall.
+    /// δ from the factor. Returns δᵀJᵀr, by about which the sum of squares should fall.
     fn solve_factored(&mut self) -> T {
+        let few = self.few();
         let LevenbergMarquardt { matrix, pivots, gradient, step, .. } = self;
-        let columns = &matrix.data.0;
+        let columns = system(&mut matrix.data.0, few);
         *step = *gradient;
         let step = step.as_mut_slice();
+        if few > 0 {
+            let r = columns.iter().filter_map(|column| column.get(few));
+            step.iter_mut().zip(r).for_each(|(z, &r)| *z = r);
+        }
         for (i, (column, &pivot)) in columns.iter().zip(pivots.iter()).enumerate() {
             let sum = kernel::dot(upper(column, i), step.get(..i).unwrap_or_default());
             step.iter_mut().skip(i).take(1).for_each(|z| *z = (*z - sum) / pivot);
         }
         // `rev` on zipped iterators may panic, as far as the linker knows.
-        for j in (0..P).rev() {
+        for j in (0..columns.len()).rev() {
             let (Some(column), Some(&pivot)) = (columns.get(j), pivots.iter().nth(j)) else {
                 continue;
             };
             let mut last = T::zero();
             step.iter_mut().skip(j).take(1).for_each(|z| (*z, last) = (*z / pivot, *z / pivot));
             upper(column, j).iter().zip(&mut *step).for_each(|(&u, z)| *z -= u * last);
+        }
+        if few > 0 {
+            // The pivots are computed anew for the next λ.
+            pivots.iter_mut().zip(&*step).for_each(|(to, &z)| *to = z);
+            let (j, z) = (View::columns(matrix.as_slice(), P), View::columns(pivots.as_slice(), P));
+            ops::gemm([P, few, 1], j, z, step, To::Set);
         }
         kernel::dot(step, gradient.as_slice())
     }
@@ -238,6 +277,7 @@ where
     const ZEROS: Self = LevenbergMarquardt {
         damping: T::ZERO,
         goal: T::ZERO,
+        count: 0,
         matrix: ConstZeros::ZEROS,
         pivots: ConstZeros::ZEROS,
         gradient: ConstZeros::ZEROS,
@@ -250,6 +290,27 @@ where
 #[inline(always)]
 fn upper<T, const P: usize>(column: &[T; P], diagonal: usize) -> &[T] {
     column.get(..diagonal).unwrap_or_default()
+}
+
+/// The columns of the matrix to factor.
+fn system<T, const P: usize>(matrix: &mut [[T; P]; P], few: usize) -> &mut [[T; P]] {
+    let columns = if few > 0 { few..2 * few } else { 0..P };
+    matrix.get_mut(columns).unwrap_or_default()
+}
+
+/// Copies rows of J to the first `few` columns from `done` on, and residuals to the next ones.
+fn keep<T: Number, const P: usize>(
+    rows: &[T],
+    residuals: &[T],
+    (few, done): (usize, usize),
+    matrix: &mut [[T; P]; P],
+) {
+    let Some((j, square)) = matrix.split_at_mut_checked(few) else { return };
+    let columns = j.iter_mut().zip(square).skip(done);
+    for ((row, &r), (column, below)) in rows.chunks_exact(P.max(1)).zip(residuals).zip(columns) {
+        column.iter_mut().zip(row).for_each(|(to, &from)| *to = from);
+        below.iter_mut().skip(few).take(1).for_each(|to| *to = r);
+    }
 }
 
 /// Adds the squares of `n` rows to the lower triangle, some columns at a time.
@@ -269,7 +330,7 @@ fn add_square<T: Number, const P: usize>(rows: &[T], n: usize, matrix: &mut SMat
 const WIDTH: usize = 16;
 
 struct Factor<'a, T, const P: usize> {
-    matrix: &'a mut [[T; P]; P],
+    matrix: &'a mut [[T; P]],
     pivots: &'a mut [T; P],
     damping: T,
 }
@@ -279,7 +340,7 @@ impl<T: Number, const P: usize> Work for Factor<'_, T, P> {
 
     #[inline(always)]
     fn run(self) -> bool {
-        for j in 0..P {
+        for j in 0..self.matrix.len() {
             let Some((before, [column, ..])) = self.matrix.split_at_mut_checked(j) else {
                 return false;
             };
