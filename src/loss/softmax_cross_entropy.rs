@@ -3,6 +3,7 @@
 use super::{Classes, MeanLoss, Weights};
 use crate::kernel::{self, Sum};
 use crate::{BatchSize, Columns, D1, Number, shape::nan};
+use core::ops::Range;
 
 /// L = -Σ tₖ·ln softmax(y)ₖ, the mean over the batch; dy = (softmax(y) - t) / B. (Chapter 5.6.3.)
 ///
@@ -63,35 +64,35 @@ pub(super) fn cross_entropy<T: Number, const N: usize, B: BatchSize>(
     if let Some(dy) = dy.as_deref_mut().filter(|dy| dy.ncols() != y.ncols()) {
         dy.fill(nan());
     }
-    let (y, mut dy) = (y.as_slice(), dy.map(|dy| dy.as_mut_slice()));
-    let mut group = |first: usize, count: usize| {
-        let here = N * first..N * (first + count);
-        let y = y.get(here.clone()).unwrap_or_default();
-        let dy = dy.as_deref_mut().and_then(|dy| dy.get_mut(here)).unwrap_or_default();
-        of_some::<T, N>(count, y, |s, k| t(first + s, k), |s| weight(first + s), total, dy)
-    };
-    // Without a loop if one group is all, so that its size is a constant.
+    let (y, dy) = (y.as_slice(), dy.map_or(&mut [][..], |dy| dy.as_mut_slice()));
+    // Without a loop if one group is all, so that its size is a constant. No closure for both calls: it would be a
+    // function of its own, without the features of the CPU.
     let samples = y.len().checked_div(N).unwrap_or(0);
     if samples <= TOGETHER {
-        return group(0, samples) / total;
+        return of_some::<T, N>(0..samples, y, &t, &weight, total, dy) / total;
     }
     let mut loss = Sum::new();
     for first in (0..samples).step_by(TOGETHER) {
-        loss.add(group(first, TOGETHER.min(samples - first)));
+        let some = first..samples.min(first + TOGETHER);
+        loss.add(of_some::<T, N>(some, y, &t, &weight, total, dy));
     }
     loss.total() / total
 }
 
-/// The loss of `count` samples, times `total`.
+/// The loss of some samples, times `total`.
 #[inline(always)]
 fn of_some<T: Number, const N: usize>(
-    count: usize,
+    some: Range<usize>,
     y: &[T],
-    t: impl Fn(usize, usize) -> T,
-    weight: impl Fn(usize) -> T,
+    t: &impl Fn(usize, usize) -> T,
+    weight: &impl Fn(usize) -> T,
     total: T,
     dy: &mut [T],
 ) -> T {
+    let (first, count) = (some.start, some.len());
+    let numbers = N * first..N * some.end;
+    let y = y.get(numbers.clone()).unwrap_or_default();
+    let dy = dy.get_mut(numbers).unwrap_or_default();
     let mut slopes = [[T::zero(); N]; TOGETHER];
     let [mut tops, mut sums, mut logs] = [[T::zero(); TOGETHER]; 3];
     let each = || y.chunks_exact(N.max(1));
@@ -102,14 +103,14 @@ fn of_some<T: Number, const N: usize>(
     let mut loss = T::zero();
     let results = sums.iter_mut().zip(&mut logs).enumerate();
     for (((y, p), &top), (s, (sum, rest))) in each().zip(&mut slopes).zip(&tops).zip(results) {
-        let weight = weight(s);
+        let weight = weight(first + s);
         if weight == T::zero() {
             p.fill(T::zero());
             continue;
         }
         let mut targets = [T::zero(); N];
         for (k, target) in targets.iter_mut().enumerate() {
-            *target = weight * t(s, k);
+            *target = weight * t(first + s, k);
             *sum += *target;
         }
         *rest = kernel::divide_by_sum(y, top, p);
