@@ -14,7 +14,8 @@ use crate::{
         AsBatch, Batch, BatchSize, Buffer, D1, Flat, Number, Scores, Shape, ToTrain, nan, number,
     },
     step::{
-        Activations, Prediction, PredictionInto, Predictor, Step, VectorJacobian, Way, Workspace,
+        Activations, LossOf, Prediction, PredictionInto, Predictor, Step, VectorJacobian, Way,
+        Workspace,
     },
     zeros::Zeros,
 };
@@ -183,7 +184,9 @@ impl<T: Number, In: Shape, L, E> Network<T, In, L, E> {
         L: Layer<T, In>,
         E: Loss<T, L::Out, B, Y>,
     {
-        self.criterion.loss(&self.predict(x), target, None)
+        let Network { layers, criterion, .. } = self;
+        let prediction = Prediction { layers, x };
+        kernel::run::<T, _>(LossOf { prediction, criterion, target })
     }
 
     /// The fraction of the samples whose largest output is that of the correct class. Of several equal largest outputs

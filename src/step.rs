@@ -197,6 +197,26 @@ impl<T: Number, In: Shape, L: Layer<T, In>, B: BatchSize, P: Purpose> Work
     }
 }
 
+/// The loss of a batch, from a prediction.
+pub(crate) struct LossOf<'a, T: Number, In: Shape, L, E, B: BatchSize, Y: ?Sized> {
+    pub prediction: Prediction<'a, T, In, L, B>,
+    pub criterion: &'a E,
+    pub target: &'a Y,
+}
+
+impl<T: Number, In: Shape, L: Layer<T, In>, E, B: BatchSize, Y: ?Sized> Work
+    for LossOf<'_, T, In, L, E, B, Y>
+where
+    E: Loss<T, L::Out, B, Y>,
+{
+    type Output = T;
+
+    #[inline(always)]
+    fn run(self) -> T {
+        self.criterion.loss(&self.prediction.run(), self.target, None)
+    }
+}
+
 /// Forward pass, loss, and backward pass. If the loss is not finite, the backward pass runs only if `always` is set.
 pub(crate) struct Step<'a, T: Number, In: Shape, L: Layer<T, In>, E, B: BatchSize, Y: ?Sized> {
     pub criterion: &'a E,

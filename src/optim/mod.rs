@@ -232,7 +232,9 @@ impl<T: Number, L: Parameters<T>, R: Rule<T, N, Way: Train<T, N>>, const N: usiz
             match role {
                 Role::Weight => {
                     let first = 0;
-                    rule.update(Piece { path, role, shape, first, step, values, gradient, state });
+                    let piece = Piece { path, role, shape, first, step, values, gradient, state };
+                    // With the CPU features, which a closure does not have.
+                    kernel::run::<T, _>(LeafUpdate { rule, piece });
                 }
                 Role::Statistic => kernel::add_scaled(T::one(), gradient, values),
                 Role::Frozen => {}
@@ -267,6 +269,21 @@ impl<T: Number, L: Parameters<T>, R: Rule<T, N, Way: Train<T, N>>, const N: usiz
         passes: impl Passes<T, L>,
     ) -> Result<T, StepError> {
         R::Way::train(self, layers, gradient, passes)
+    }
+}
+
+/// The update of one leaf.
+struct LeafUpdate<'a, T, R, const N: usize> {
+    rule: &'a R,
+    piece: Piece<'a, T, N>,
+}
+
+impl<T: Number, R: Rule<T, N>, const N: usize> Work for LeafUpdate<'_, T, R, N> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        self.rule.update(self.piece);
     }
 }
 
@@ -324,7 +341,7 @@ impl<T: Number, const N: usize> Train<T, N> for Fused {
 }
 
 impl<T: Number, const N: usize> Train<T, N> for Whole {
-    #[inline]
+    #[inline(always)]
     fn train<R: Rule<T, N, Way = Whole>, L: Parameters<T>>(
         optimizer: &mut Descent<R, L::Gradient, N>,
         layers: &mut L,
@@ -335,6 +352,8 @@ impl<T: Number, const N: usize> Train<T, N> for Whole {
     }
 }
 
+/// Inlined, so that both passes run with the CPU features.
+#[inline(always)]
 fn by_gradient<T: Number, L: Parameters<T>>(
     optimizer: &mut (impl Optimizer<T, L> + ?Sized),
     layers: &mut L,
@@ -367,6 +386,7 @@ impl<T: Number, L: Parameters<T>> Optimizer<T, L> for Box<dyn Optimizer<T, L> + 
         (**self).restore(steps, f);
     }
 
+    #[inline(always)]
     fn train(
         &mut self,
         layers: &mut L,
