@@ -1,6 +1,6 @@
 //! W1 784-50-10, batch 100; W2 784-512-256-10, batch 128; W3 2-16-16-1 with tanh, batches of 1 and
 //! 32, each a training step; W4 inference by 8-16-16-4 and 784-50-10; training steps of 4-8-3 and 2-5-2, batches of 1
-//! and 4.
+//! and 4; of 4-8-3 with 32 samples a step, a step with clipping, and the loss.
 //!
 //! It prints one line for each measurement, `R workload peer type median best`, in ns of CPU time per step, and a line
 //! `L` with the first and the last loss. `benches/workloads.sh` compares it with other programs that print such
@@ -216,11 +216,30 @@ fn tiny<T: Number, const I: usize, const H: usize, const O: usize, const B: usiz
     let mut work = TwoLayerNet::<T, I, H, O>::workspace(Const::<B>);
     let mut sgd = Sgd::new(convert(0.1));
     let mut batch = 0;
-    train(workload, kind, 1.0, || {
-        let (x, labels) = &batches[batch];
+    let mut next = || {
         batch = (batch + 1) % batches.len();
+        &batches[batch]
+    };
+    train(workload, kind, 1.0, || {
+        let (x, labels) = next();
         sgd.train_step(&mut net, x, labels, &mut work)
     });
+    if B < 32 {
+        return;
+    }
+    let mut work = TwoLayerNet::<T, I, H, O>::workspace(Const::<B>);
+    let mut clipped = Sgd::new(convert(0.1)).clip_norm(T::one());
+    train(&format!("{workload}.clipped"), kind, 1.0, || {
+        let (x, labels) = next();
+        clipped.train_step(&mut net, x, labels, &mut work)
+    });
+    let workload = &format!("{workload}.loss");
+    if wanted(workload, kind) {
+        measure(workload, kind, || {
+            let (x, labels) = next();
+            black_box(net.loss(x, labels));
+        });
+    }
 }
 
 fn tinies<T: Number>(kind: &str) {
@@ -228,6 +247,7 @@ fn tinies<T: Number>(kind: &str) {
     tiny::<T, 4, 8, 3, 4>("4-8-3.b4", kind);
     tiny::<T, 2, 5, 2, 1>("2-5-2.b1", kind);
     tiny::<T, 2, 5, 2, 4>("2-5-2.b4", kind);
+    tiny::<T, 4, 8, 3, 32>("4-8-3.b32", kind);
 }
 
 fn main() {
