@@ -6,7 +6,6 @@
 use chainrule::*;
 use divan::{Bencher, black_box};
 use nalgebra::{Const, SMatrix};
-use std::mem::MaybeUninit;
 
 fn main() {
     divan::main();
@@ -24,34 +23,32 @@ macro_rules! functions {
                 Batch::from_fn(|i, s| ((i * 37 + s * 101) % 241) as $t / 20.0 - 6.0)
             }
 
-            #[divan::bench(types = [Relu, Sigmoid, Tanh, Gelu, Softplus, Softmax])]
+            type Net<L> = Network<$t, D1<16>, L, SumSquaredError>;
+
+            #[divan::bench(types = [
+                Relu, Sigmoid, Tanh, Gelu, GeluTanh, Silu, Softplus, Elu, Selu, LeakyRelu, HardSigmoid,
+                HardTanh, Softmax, LogSoftmax,
+            ])]
             fn forward<L: Layer<$t, D1<16>> + Default>(bencher: Bencher) {
-                let (layer, x, mut y) = (L::default(), numbers(), Buffer::new(Const));
-                let (mut cache, mut room) = (Buffer::new(Const), MaybeUninit::uninit());
+                let (net, x) = (Net::<L>::new(L::default(), SumSquaredError), numbers());
+                let mut predictor = Net::<L>::predictor(Const);
                 bencher.bench_local(|| {
-                    let (scratch, pass) = (Scratch::lent(&mut room), &mut Pass::Predict);
-                    let (x, y, cache) = (black_box(&x), &mut y, &mut cache);
-                    layer.forward::<_, ToTrain>(Forward { x, y, cache, scratch, pass });
+                    black_box(net.predict_into(black_box(&x), &mut predictor));
                 });
             }
 
-            #[divan::bench(types = [Relu, Sigmoid, Tanh, Gelu, Softplus, Softmax])]
-            fn backward<L>(bencher: Bencher)
+            #[divan::bench(types = [
+                Relu, Sigmoid, Tanh, Gelu, GeluTanh, Silu, Softplus, Elu, Selu, LeakyRelu, HardSigmoid,
+                HardTanh, Softmax, LogSoftmax,
+            ])]
+            fn forward_and_backward<L>(bencher: Bencher)
             where
                 L: Layer<$t, D1<16>> + Default,
                 L::Out: Shape<Batch<$t, Const<64>> = Batch>,
             {
-                let (layer, x, mut y) = (L::default(), numbers(), Batch::zeros());
-                let (mut cache, mut room) = (Buffer::new(Const), MaybeUninit::uninit());
-                let (scratch, pass) = (Scratch::lent(&mut room), &mut Pass::Predict);
-                let (y_, cache_) = (&mut y, &mut cache);
-                layer.forward::<_, ToTrain>(Forward { x: &x, y: y_, cache: cache_, scratch, pass });
-                let (dy, mut dx) = (x, Batch::zeros());
+                let (net, x) = (Net::<L>::new(L::default(), SumSquaredError), numbers());
                 bencher.bench_local(|| {
-                    let (scratch, cache) = (Scratch::lent(&mut room), &mut cache);
-                    let (x, y, dy, dx) = (black_box(&x), &y, &dy, Some(&mut dx));
-                    let at = Backward { x, y, cache, scratch, dy, dx };
-                    L::backward::<Const<64>, _>(Grad::nowhere(&layer), at);
+                    black_box(net.vjp(black_box(&x), &x));
                 });
             }
 

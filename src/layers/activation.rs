@@ -305,11 +305,15 @@ pub(super) fn through<T: Number>(
     let mut inner = [T::zero(); TOGETHER];
     for (i, (x, to)) in x.chunks(TOGETHER).zip(to.chunks_mut(TOGETHER)).enumerate() {
         let inner = inner.get_mut(..x.len()).unwrap_or_default();
-        inner.iter_mut().zip(x).for_each(|(inner, &x)| *inner = u(x));
+        each(x, inner, &u);
         kernel(inner, to);
-        to.iter_mut().zip(x).for_each(|(to, &x)| *to = f(x, *to));
+        for (to, &x) in to.iter_mut().zip(x) {
+            *to = f(x, *to);
+        }
         if let Some(dy) = dy.and_then(|dy| dy.get(TOGETHER * i..)) {
-            to.iter_mut().zip(dy).for_each(|(to, &dy)| *to *= dy);
+            for (to, &dy) in to.iter_mut().zip(dy) {
+                *to *= dy;
+            }
         }
     }
 }

@@ -83,14 +83,18 @@ pub(super) const fn samples<T: Number, S: Flat>(numbers: &[T]) -> Option<usize> 
     numbers.len().checked_div(S::LEN)
 }
 
-/// yᵢ = f(xᵢ).
+/// yᵢ = f(xᵢ). A loop, because the closure of a `for_each` may become a function without the features of the CPU.
 #[inline(always)]
 pub(super) fn each<T: Number>(x: &[T], y: &mut [T], f: impl Fn(T) -> T) {
-    y.iter_mut().zip(x).for_each(|(y, &x)| *y = f(x));
+    for (y, &x) in y.iter_mut().zip(x) {
+        *y = f(x);
+    }
 }
 
 /// dxᵢ = dyᵢ·slope(xᵢ).
 #[inline(always)]
 pub(super) fn each_back<T: Number>(x: &[T], dy: &[T], dx: &mut [T], slope: impl Fn(T) -> T) {
-    dx.iter_mut().zip(x.iter().zip(dy)).for_each(|(dx, (&x, &dy))| *dx = dy * slope(x));
+    for (dx, (&x, &dy)) in dx.iter_mut().zip(x.iter().zip(dy)) {
+        *dx = dy * slope(x);
+    }
 }

@@ -34,8 +34,14 @@ pub struct LeakyRelu {
     pub slope: Option<f64>,
 }
 elementwise!(LeakyRelu { slope } Some(Gain::Relu), (this, x, y, dy, dx)
-    each(x, y, |x| x * if x > T::zero() { T::one() } else { setting(this.slope, 0.01) }),
-    each_back(x, dy, dx, |x| if x > T::zero() { T::one() } else { setting(this.slope, 0.01) }));
+{
+    let slope = setting(this.slope, 0.01);
+    each(x, y, |x| x * if x > T::zero() { T::one() } else { slope });
+},
+{
+    let slope = setting(this.slope, 0.01);
+    each_back(x, dy, dx, |x| if x > T::zero() { T::one() } else { slope });
+});
 
 /// y = x where x > 0, else w·x, with one w that learns; dx = dy where x > 0, else w·dy; dw = Σ x·dy where x ≤ 0. (He
 /// and others, 2015; PyTorch's `PReLU` with one parameter.)

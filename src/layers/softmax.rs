@@ -47,6 +47,8 @@ pub(super) fn each_sample<T: Number, const N: usize>(
     from: &[T],
     f: impl Fn(&mut [T], &[T]),
 ) {
-    let samples = to.chunks_exact_mut(N.max(1)).zip(from.chunks_exact(N.max(1)));
-    samples.for_each(|(to, from)| f(to, from));
+    // Not `for_each`, as in `function::each`.
+    for (to, from) in to.chunks_exact_mut(N.max(1)).zip(from.chunks_exact(N.max(1))) {
+        f(to, from);
+    }
 }
