@@ -117,15 +117,8 @@ impl<T: Number, const N: usize, S: Channels<N>> Layer<T, S> for BatchNorm<T, N> 
             (*mean, *variance) = (self.running_mean.0, self.running_var.0);
         }
         let scale = self.scale(variance);
-        let samples = y.chunks_exact_mut(S::LEN.max(1)).zip(x.chunks_exact(S::LEN.max(1)));
-        for (y, x) in samples {
-            let channels =
-                y.chunks_exact_mut(S::PLACES.max(1)).zip(x.chunks_exact(S::PLACES.max(1)));
-            let settings = mean.iter().zip(&scale).zip(self.weight.iter().zip(&self.bias));
-            for ((y, x), ((&mean, &scale), (&w, &b))) in channels.zip(settings) {
-                y.iter_mut().zip(x).for_each(|(y, &x)| *y = (x - mean) * scale * w + b);
-            }
-        }
+        let [mean, scale, w, b] = [mean, &scale, &self.weight, &self.bias].map(of);
+        each_channel::<T, S, N>([x, x], y, |i, x, _| (x - mean[i]) * scale[i] * w[i] + b[i]);
     }
 
     #[inline(always)]
@@ -142,18 +135,11 @@ impl<T: Number, const N: usize, S: Channels<N>> Layer<T, S> for BatchNorm<T, N> 
             let dx = S::flat_mut::<T, B>(dx);
             dx.fill(nan());
             let part = if *of_batch { count.recip() } else { T::zero() };
-            let samples = x.chunks_exact(S::LEN.max(1)).zip(dy.chunks_exact(S::LEN.max(1)));
-            for (dx, (x, dy)) in dx.chunks_exact_mut(S::LEN.max(1)).zip(samples) {
-                let planes =
-                    x.chunks_exact(S::PLACES.max(1)).zip(dy.chunks_exact(S::PLACES.max(1)));
-                let planes = dx.chunks_exact_mut(S::PLACES.max(1)).zip(planes);
-                let sums = db.iter().zip(&dw).zip(mean.iter().zip(scale.iter().zip(&this.weight)));
-                for ((dx, (x, dy)), ((&db, &dw), (&mean, (&scale, &w)))) in planes.zip(sums) {
-                    for (dx, (&x, &dy)) in dx.iter_mut().zip(x.iter().zip(dy)) {
-                        *dx = (dy - (db + (x - mean) * scale * dw) * part) * scale * w;
-                    }
-                }
-            }
+            let [mean, scale, w] = [mean, &scale, &this.weight].map(of);
+            let [db, dw] = [&db, &dw].map(of);
+            each_channel::<T, S, N>([x, dy], dx, |i, x, dy| {
+                (dy - (db[i] + (x - mean[i]) * scale[i] * dw[i]) * part) * scale[i] * w[i]
+            });
         }
         let momentum = if *of_batch { setting(this.momentum, 0.1) } else { T::zero() };
         let unbiased = if *of_batch { count / (count - T::one()) } else { T::one() };
@@ -187,9 +173,44 @@ fn count<T: Number, const N: usize>(x: &[T]) -> T {
     number(x.len().checked_div(N).unwrap_or(0))
 }
 
+/// The numbers of a vector.
+#[inline(always)]
+fn of<T, const N: usize>(vector: &SVector<T, N>) -> &[T; N] {
+    let [numbers] = &vector.data.0;
+    numbers
+}
+
+/// to = f(channel, x, dy). Without places, the channels of a sample are neighbours, and SIMD takes several.
+#[inline(always)]
+#[expect(clippy::indexing_slicing, reason = "all are arrays of N")]
+fn each_channel<T: Number, S: Channels<N>, const N: usize>(
+    [x, dy]: [&[T]; 2],
+    to: &mut [T],
+    f: impl Fn(usize, T, T) -> T,
+) {
+    let (len, places) = (S::LEN.max(1), S::PLACES.max(1));
+    for (to, (x, dy)) in to.chunks_exact_mut(len).zip(x.chunks_exact(len).zip(dy.chunks_exact(len)))
+    {
+        if let (Ok(to), Ok(x), Ok(dy)) = (to.try_into(), x.try_into(), dy.try_into()) {
+            let (to, x, dy): (&mut [T; N], &[T; N], &[T; N]) = (to, x, dy);
+            for i in 0..N {
+                to[i] = f(i, x[i], dy[i]);
+            }
+            continue;
+        }
+        let planes = x.chunks_exact(places).zip(dy.chunks_exact(places));
+        for (i, (to, (x, dy))) in to.chunks_exact_mut(places).zip(planes).enumerate() {
+            for (to, (&x, &dy)) in to.iter_mut().zip(x.iter().zip(dy)) {
+                *to = f(i, x, dy);
+            }
+        }
+    }
+}
+
 /// For each channel the sums over a batch of what `f` gives for x - mean and dy. The sums of each 64 samples are added up,
 /// so that an error does not grow with the batch.
 #[inline(always)]
+#[expect(clippy::indexing_slicing, reason = "all are arrays of N or K")]
 fn sums<T: Number, S: Channels<N>, const N: usize, const K: usize>(
     [x, dy]: [&[T]; 2],
     mean: &SVector<T, N>,
@@ -200,6 +221,16 @@ fn sums<T: Number, S: Channels<N>, const N: usize, const K: usize>(
     for (x, dy) in x.chunks(64 * len).zip(dy.chunks(64 * len)) {
         let mut of_group = [SVector::<T, N>::zeros(); K];
         for (x, dy) in x.chunks_exact(len).zip(dy.chunks_exact(len)) {
+            if let (Ok(x), Ok(dy)) = (x.try_into(), dy.try_into()) {
+                let (x, dy, mean): (&[T; N], &[T; N], _) = (x, dy, of(mean));
+                for i in 0..N {
+                    let terms = f(x[i] - mean[i], dy[i]);
+                    for k in 0..K {
+                        of_group[k][i] += terms[k];
+                    }
+                }
+                continue;
+            }
             let planes = x.chunks_exact(places).zip(dy.chunks_exact(places)).zip(mean);
             for (channel, ((x, dy), &mean)) in planes.enumerate() {
                 let mut sums = [T::zero(); K];

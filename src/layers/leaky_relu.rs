@@ -71,6 +71,13 @@ pub struct PRelu<T> {
 }
 parameters!(PRelu<T: scalar> { weight });
 
+/// w = 0.25.
+impl<T: Number> Default for PRelu<T> {
+    fn default() -> Self {
+        PRelu { weight: SVector::<T, 1>::new(nalgebra::convert(0.25)) }
+    }
+}
+
 impl<T: Number, S: Flat> Layer<T, S> for PRelu<T> {
     type Out = S;
     type Cache<B: BatchSize, P: Purpose> = ();
@@ -104,6 +111,6 @@ impl<T: Number, S: Flat> Layer<T, S> for PRelu<T> {
     }
 
     fn init<R: Rng + ?Sized>(&mut self, _: Gain, _: &mut R) {
-        self.weight.x = nalgebra::convert(0.25);
+        *self = Self::default();
     }
 }
