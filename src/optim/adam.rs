@@ -111,11 +111,18 @@ impl<T: Number, const N: usize> Rule<T, N> for Adam<T, N> {
         });
         let change = |w: &mut T, m, v: T| *w = *w * shrink - rate * m / (v.sqrt() + eps);
         match largest {
-            None => weights.for_each(|(w, m, v)| change(w, m, v)),
-            Some(largest) => weights.zip(largest).for_each(|((w, m, v), largest)| {
-                *largest = if v > *largest { v } else { *largest };
-                change(w, m, *largest);
-            }),
+            // Loops, because `for_each` may become a function without the features of the CPU.
+            None => {
+                for (w, m, v) in weights {
+                    change(w, m, v);
+                }
+            }
+            Some(largest) => {
+                for ((w, m, v), largest) in weights.zip(largest) {
+                    *largest = if v > *largest { v } else { *largest };
+                    change(w, m, *largest);
+                }
+            }
         }
     }
 }
