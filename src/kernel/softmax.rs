@@ -45,6 +45,8 @@ pub fn divide_by_sum<T: Number>(x: &[T], top: T, p: &mut [T]) -> T {
         seen |= first;
     }
     let sum = T::one() + rest;
-    p.iter_mut().for_each(|p| *p /= sum);
+    for p in p.iter_mut() {
+        *p /= sum;
+    }
     rest
 }

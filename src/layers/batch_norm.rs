@@ -97,6 +97,7 @@ impl<T: Number, const N: usize, S: Channels<N>> Layer<T, S> for BatchNorm<T, N> 
     const GAIN: Option<Gain> = None;
 
     #[inline(always)]
+    #[expect(clippy::indexing_slicing, reason = "all are arrays of N")]
     fn forward<B: BatchSize, P: Purpose>(&self, at: Forward<T, S, Self, B, P>) {
         let mut lent = Buffer::<B>::new(S::size::<T, B>(at.x));
         let (x, y) = (S::flat::<T, B>(at.x), S::flat_mut::<T, B>(at.y));
@@ -122,6 +123,7 @@ impl<T: Number, const N: usize, S: Channels<N>> Layer<T, S> for BatchNorm<T, N> 
     }
 
     #[inline(always)]
+    #[expect(clippy::indexing_slicing, reason = "all are arrays of N")]
     fn backward<B: BatchSize, D: Destination<T>>(
         mut this: Grad<T, Self, D>,
         at: Backward<T, S, Self, B>,
@@ -199,7 +201,7 @@ fn each_channel<T: Number, S: Channels<N>, const N: usize>(
             continue;
         }
         let planes = x.chunks_exact(places).zip(dy.chunks_exact(places));
-        for (i, (to, (x, dy))) in to.chunks_exact_mut(places).zip(planes).enumerate() {
+        for (i, (to, (x, dy))) in (0..N).zip(to.chunks_exact_mut(places).zip(planes)) {
             for (to, (&x, &dy)) in to.iter_mut().zip(x.iter().zip(dy)) {
                 *to = f(i, x, dy);
             }

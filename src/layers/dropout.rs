@@ -85,6 +85,8 @@ fn drop<T: Number>(rate: Option<f64>, seed: Option<u64>, together: usize, x: &[T
     for (y, x) in y.chunks_mut(together.max(1)).zip(x.chunks(together.max(1))) {
         let dropped = u64::from(rng.next_u32()) < bound;
         let factor = if dropped { scale * T::zero() } else { scale };
-        y.iter_mut().zip(x).for_each(|(y, &x)| *y = x * factor);
+        for (y, &x) in y.iter_mut().zip(x) {
+            *y = x * factor;
+        }
     }
 }

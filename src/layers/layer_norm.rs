@@ -124,7 +124,9 @@ pub(super) fn normalise<T: Number>(
         let square = |sum, &x: &T| sum + (x - mean) * (x - mean);
         let variance = sum_of(n, |range| part(range).fold(T::zero(), square)) / number(n);
         let scale = inverse(variance, eps);
-        y.iter_mut().zip(x.iter().zip(w)).for_each(|(y, (&x, &w))| *y = (x - mean) * scale * w);
+        for (y, (&x, &w)) in y.iter_mut().zip(x.iter().zip(w)) {
+            *y = (x - mean) * scale * w;
+        }
         if let Some([m, f]) = kept.as_deref_mut().and_then(|kept| kept.as_chunks_mut().0.get_mut(s))
         {
             (*m, *f) = (mean, scale);
@@ -145,13 +147,17 @@ pub(super) fn normalise_back<T: Number>(
     let n = w.len().max(1);
     let samples = x.chunks_exact(n).zip(dy.chunks_exact(n)).zip(kept.as_chunks().0);
     for (dx, ((x, dy), &[mean, scale])) in dx.chunks_exact_mut(n).zip(samples) {
-        dx.iter_mut().zip(dy.iter().zip(w)).for_each(|(dx, (&dy, &w))| *dx = dy * w);
+        for (dx, (&dy, &w)) in dx.iter_mut().zip(dy.iter().zip(w)) {
+            *dx = dy * w;
+        }
         let normal = |x: T| (x - mean) * scale;
         let along =
             dx.iter().zip(x).fold(T::zero(), |sum, (&g, &x)| sum + g * normal(x)) / number(n);
         let all = dx.iter().fold(T::zero(), |sum, &g| sum + g) / number(n);
         let shift = if around_mean { all } else { T::zero() };
-        dx.iter_mut().zip(x).for_each(|(dx, &x)| *dx = (*dx - shift - normal(x) * along) * scale);
+        for (dx, &x) in dx.iter_mut().zip(x) {
+            *dx = (*dx - shift - normal(x) * along) * scale;
+        }
     }
 }
 
@@ -162,6 +168,8 @@ pub(super) fn add_normal<T: Number>(x: &[T], dy: &[T], kept: &[T], dw: &mut [T])
     let samples = x.chunks_exact(n).zip(dy.chunks_exact(n)).zip(kept.as_chunks().0);
     for ((x, dy), &[mean, scale]) in samples {
         let normal = x.iter().map(|&x| (x - mean) * scale);
-        dw.iter_mut().zip(dy.iter().zip(normal)).for_each(|(dw, (&dy, normal))| *dw += dy * normal);
+        for (dw, (&dy, normal)) in dw.iter_mut().zip(dy.iter().zip(normal)) {
+            *dw += dy * normal;
+        }
     }
 }

@@ -31,13 +31,17 @@ each_sample::<T, N>(y, x, |y, x| {
     let mut log = [rest];
     kernel::ln_1p(&mut log);
     let [log] = log;
-    y.iter_mut().zip(x).for_each(|(y, &x)| *y = x - top - log);
+    for (y, &x) in y.iter_mut().zip(x) {
+        *y = x - top - log;
+    }
 }),
 {
     dx.copy_from_slice(y);
     kernel::exp(dx);
     each_sample::<T, N>(dx, dy, |dx, dy| {
         let sum = dy.iter().fold(T::zero(), |sum, &dy| sum + dy);
-        dx.iter_mut().zip(dy).for_each(|(dx, &dy)| *dx = dy - *dx * sum);
+        for (dx, &dy) in dx.iter_mut().zip(dy) {
+            *dx = dy - *dx * sum;
+        }
     });
 });

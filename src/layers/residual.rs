@@ -38,7 +38,9 @@ impl<T: Number, S: Flat, L: Layer<T, S, Out = S>> Layer<T, S> for Residual<L> {
         let Forward { x, y, cache: (cache, inner), scratch, pass } = at;
         self.inner.forward::<B, P>(Forward { x, y: inner, cache, scratch, pass });
         let sums = S::flat::<T, B>(x).iter().zip(S::flat::<T, B>(inner));
-        S::flat_mut::<T, B>(y).iter_mut().zip(sums).for_each(|(y, (&x, &inner))| *y = x + inner);
+        for (y, (&x, &inner)) in S::flat_mut::<T, B>(y).iter_mut().zip(sums) {
+            *y = x + inner;
+        }
     }
 
     #[inline(always)]

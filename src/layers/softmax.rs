@@ -36,7 +36,9 @@ each_sample::<T, N>(y, x, |y, x| { kernel::softmax(x, y); }),
     dx.copy_from_slice(y);
     each_sample::<T, N>(dx, dy, |dx, dy| {
         let along = dy.iter().zip(&*dx).fold(T::zero(), |sum, (&dy, &y)| sum + dy * y);
-        dx.iter_mut().zip(dy).for_each(|(dx, &dy)| *dx *= dy - along);
+        for (dx, &dy) in dx.iter_mut().zip(dy) {
+            *dx *= dy - along;
+        }
     });
 });
 

@@ -138,10 +138,14 @@ impl<T: Number, const N: usize> Standardize<T, N> {
 function!([const N: usize] Standardize<T, N>, D1<N> => D1<N>, Some(Gain::Linear), (this, x, y, dy, dx)
     each_sample::<T, N>(y, x, |y, x| {
         let moments = this.mean.0.iter().zip(&this.std.0);
-        y.iter_mut().zip(x).zip(moments).for_each(|((y, &x), (&mean, &std))| *y = (x - mean) / std);
+        for ((y, &x), (&mean, &std)) in y.iter_mut().zip(x).zip(moments) {
+            *y = (x - mean) / std;
+        }
     }),
     each_sample::<T, N>(dx, dy, |dx, dy| {
-        dx.iter_mut().zip(dy).zip(&this.std.0).for_each(|((dx, &dy), &std)| *dx = dy / std);
+        for ((dx, &dy), &std) in dx.iter_mut().zip(dy).zip(&this.std.0) {
+            *dx = dy / std;
+        }
     });
     fn init<R: Rng + ?Sized>(&mut self, _: Gain, _: &mut R) {
         self.std.0.fill(nan());

@@ -68,12 +68,15 @@ fn of_one_weight<T: Number>(
     total: T,
     f: &impl Fn(T, T) -> (T, T),
 ) -> T {
-    let each = dy.into_iter().flatten().zip(y.iter().zip(t));
+    // Not `flatten`, which is slow in a loop.
+    let each = dy.unwrap_or_default().iter_mut().zip(y.iter().zip(t));
     if weight == T::zero() {
         each.for_each(|(dy, _)| *dy = T::zero());
         return T::zero();
     }
-    each.for_each(|(dy, (&y, &t))| *dy = f(y, t).1 * weight / total);
+    for (dy, (&y, &t)) in each {
+        *dy = f(y, t).1 * weight / total;
+    }
     let losses = kernel::sum_of(y.len().min(t.len()), |part| {
         let y = y.get(part.clone()).unwrap_or_default();
         let pairs = y.iter().zip(t.get(part).unwrap_or_default());

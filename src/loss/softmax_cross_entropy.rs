@@ -125,7 +125,9 @@ fn of_some<T: Number, const N: usize>(
             *p = (*sum * *p - t) / total;
         }
     }
-    dy.iter_mut().zip(slopes.as_flattened()).for_each(|(dy, &slope)| *dy = slope);
+    for (dy, &slope) in dy.iter_mut().zip(slopes.as_flattened()) {
+        *dy = slope;
+    }
     let logs = logs.get_mut(..count).unwrap_or_default();
     kernel::ln_1p(logs);
     sums.iter().zip(logs).fold(loss, |loss, (&sum, &mut ln)| loss + sum * ln)
