@@ -22,7 +22,7 @@ use crate::{Number, init::Gain, kernel};
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Relu;
-elementwise!(Relu {} Some(Gain::Relu), (this, x, y, dy, dx) kernel::relu(x, y), kernel::relu_back(x, dy, dx));
+elementwise!(Relu {} Some(Gain::Relu), (this, x, y, dy, dx) kernel::relu(x, y), kernel::relu_back(y, dy, dx));
 
 /// y = 1 / (1 + e⁻ˣ), dx = dy·y·(1 - y). (Chapter 5.5.2.)
 ///

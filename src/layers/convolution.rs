@@ -91,11 +91,12 @@ impl Convolution {
         }
         let ([plane, places], taps) = (self.windows.planes(), self.taps());
         let outputs = self.groups * self.outputs;
-        y.chunks_exact_mut(places.max(1)).zip(b.iter().cycle()).for_each(|(y, &b)| y.fill(b));
         let y = y.chunks_exact_mut((places * self.outputs).max(1));
         let samples = kernel::pairs(x.chunks_exact((plane * self.channels).max(1)), y);
         for (group, (x, y)) in samples.enumerate() {
-            let w = w.get(group % self.groups.max(1) * self.outputs..).unwrap_or_default();
+            let [w, b] = [w, b].map(|all| all.get(group % self.groups.max(1) * self.outputs..).unwrap_or_default());
+            // Here and not for the whole batch, so that the product finds it in a cache.
+            y.chunks_exact_mut(places.max(1)).zip(b).for_each(|(y, &b)| y.fill(b));
             for rows in self.bands() {
                 let width = self.windows.columns.output;
                 let (first, m) = (rows.start * width, rows.len() * width);
@@ -115,10 +116,10 @@ impl Convolution {
         }
         let ([plane, places], taps) = (self.windows.planes(), self.taps());
         let outputs = self.groups * self.outputs;
-        dx.fill(T::zero());
         let dy = dy.chunks_exact((places * self.outputs).max(1));
         let samples = kernel::pairs(dx.chunks_exact_mut((plane * self.channels).max(1)), dy);
         for (group, (dx, dy)) in samples.enumerate() {
+            dx.fill(T::zero());
             let w = w.get(group % self.groups.max(1) * self.outputs..).unwrap_or_default();
             for rows in self.bands() {
                 let width = self.windows.columns.output;
