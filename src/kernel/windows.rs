@@ -115,7 +115,9 @@ impl Windows {
         self.each_run(rows, taps, runs, |run: &[T], places, first| {
             let Some(to) = first.and_then(|first| dx.get_mut(first..)) else { return };
             if stride == 1 && places.len() == width {
-                return each_eight(to.get_mut(..width).unwrap_or_default(), run, |to, from| *to += from);
+                return each_eight(to.get_mut(..width).unwrap_or_default(), run, |to, from| {
+                    *to += from
+                });
             }
             let from = run.get(places).unwrap_or_default();
             to.iter_mut().step_by(stride.max(1)).zip(from).for_each(|(to, &from)| *to += from);
