@@ -225,6 +225,7 @@ pub mod __private {
     pub use crate::{
         init::first,
         kernel::{Larger, parts, zero_field},
+        layer::Block,
         params::count,
     };
     pub use num_traits::ConstZero;

@@ -166,6 +166,8 @@ impl<S: Zeros + Clone, B: BatchSize> Buffer<B> for Inline<S> {
 pub trait Purpose: sealed::Sealed + 'static {
     /// `M` in training, `()` in a prediction.
     type InTraining<B: BatchSize, M: Buffer<B>>: Buffer<B>;
+    #[doc(hidden)]
+    const TRAINS: bool;
 
     /// The memory in training; `None` in a prediction.
     fn kept<B: BatchSize, M: Buffer<B>>(memory: &mut Self::InTraining<B, M>) -> Option<&mut M>;
@@ -188,6 +190,7 @@ impl sealed::Sealed for ToPredict {}
 
 impl Purpose for ToTrain {
     type InTraining<B: BatchSize, M: Buffer<B>> = M;
+    const TRAINS: bool = true;
 
     #[inline(always)]
     fn kept<B: BatchSize, M: Buffer<B>>(memory: &mut M) -> Option<&mut M> {
@@ -197,6 +200,7 @@ impl Purpose for ToTrain {
 
 impl Purpose for ToPredict {
     type InTraining<B: BatchSize, M: Buffer<B>> = ();
+    const TRAINS: bool = false;
 
     #[inline(always)]
     fn kept<B: BatchSize, M: Buffer<B>>((): &mut ()) -> Option<&mut M> {

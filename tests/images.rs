@@ -269,6 +269,39 @@ fn fused_is_whole() {
     assert_eq!(fused.layers, whole.layers);
 }
 
+/// The first layers of a tuple compute two samples at a time, one layer after the other. A box is a layer that does not.
+#[test]
+fn blocks_of_samples_do_not_change_a_bit() {
+    use rand::{SeedableRng, rngs::Xoshiro128PlusPlus};
+    type First = Conv2d<f32, 1, 2, 3>;
+    type Second = Conv2d<f32, 2, 3, 2>;
+    type Last = Dense<f32, Image<3, 2, 2>, 3>;
+    type Net<L> = Network<f32, Image<1, 8, 8>, L, SoftmaxCrossEntropy>;
+    type Blocks = Net<(First, Relu, MaxPool2d<2>, Second, Tanh, Last)>;
+    type Boxes = Net<(Box<First>, Box<Relu>, Box<MaxPool2d<2>>, Box<Second>, Box<Tanh>, Last)>;
+
+    let (mut blocks, mut boxes) = (
+        Blocks::init(&mut Xoshiro128PlusPlus::seed_from_u64(1)),
+        Boxes::init(&mut Xoshiro128PlusPlus::seed_from_u64(1)),
+    );
+    for batch in 1..=5 {
+        let x =
+            Images::<f32, Image<1, 8, 8>, _>::from_fn(Dyn(batch), |sample, [_, row, column]| {
+                ((sample + 1) * (3 * row + column) % 7) as f32 / 7.0 - 0.3
+            });
+        let labels: Vec<usize> = (0..batch).map(|sample| sample % 3).collect();
+        let (mut work, mut other) = (Blocks::workspace(Dyn(batch)), Boxes::workspace(Dyn(batch)));
+        for _ in 0..3 {
+            let loss = Sgd::new(0.1).train_step(&mut blocks, &x, &labels, &mut work).unwrap();
+            let same = Sgd::new(0.1).train_step(&mut boxes, &x, &labels, &mut other).unwrap();
+            assert_eq!(loss.to_bits(), same.to_bits());
+        }
+        assert_eq!(blocks.predict(&x), boxes.predict(&x));
+        let (first, _, _, second, _, last) = &blocks.layers;
+        assert_eq!((first, second, last), (&*boxes.layers.0, &*boxes.layers.3, &boxes.layers.5));
+    }
+}
+
 fn net() -> Pooled {
     use rand::{SeedableRng, rngs::Xoshiro128PlusPlus};
     Pooled::init(&mut Xoshiro128PlusPlus::seed_from_u64(1))

@@ -98,8 +98,7 @@ impl Windows {
                 return run.fill(T::zero());
             };
             if stride == 1 && places.len() == width {
-                // The length is a constant of the layer.
-                return from.iter().zip(run).take(width).for_each(|(&from, to)| *to = from);
+                return each_eight(run, from, |to, from| *to = from);
             }
             for (place, to) in run.iter_mut().enumerate() {
                 let at = place.checked_sub(places.start).filter(|_| place < places.end);
@@ -116,7 +115,9 @@ impl Windows {
         self.each_run(rows, taps, runs, |run: &[T], places, first| {
             let Some(to) = first.and_then(|first| dx.get_mut(first..)) else { return };
             if stride == 1 && places.len() == width {
-                return to.iter_mut().zip(run).take(width).for_each(|(to, &from)| *to += from);
+                return each_eight(to.get_mut(..width).unwrap_or_default(), run, |to, from| {
+                    *to += from
+                });
             }
             let from = run.get(places).unwrap_or_default();
             to.iter_mut().step_by(stride.max(1)).zip(from).for_each(|(to, &from)| *to += from);
@@ -171,10 +172,10 @@ impl Windows {
     #[inline(always)]
     pub fn max_back<T: Number>(&self, x: &[T], y: &[T], dy: &[T], dx: &mut [T]) {
         let ([input, output], width) = (self.planes(), self.columns.input);
-        dx.fill(T::zero());
         let planes = pairs(x.chunks_exact(input.max(1)), dx.chunks_exact_mut(input.max(1)));
         let outputs = pairs(y.chunks_exact(output.max(1)), dy.chunks_exact(output.max(1)));
         for ((x, dx), (y, dy)) in pairs(planes, outputs) {
+            dx.fill(T::zero());
             if self.halves() {
                 let places = self.columns.output.max(1);
                 let from = pairs(y.chunks_exact(places), dy.chunks_exact(places));
@@ -228,8 +229,8 @@ impl Windows {
     #[inline(always)]
     pub fn mean_back<T: Number>(&self, dy: &[T], dx: &mut [T]) {
         let ([input, output], share) = (self.planes(), self.share::<T>());
-        dx.fill(T::zero());
         for (dx, dy) in pairs(dx.chunks_exact_mut(input.max(1)), dy.chunks_exact(output.max(1))) {
+            dx.fill(T::zero());
             for (place, &dy) in dy.iter().enumerate() {
                 for pixel in self.pixels(place) {
                     dx.get_mut(pixel).into_iter().for_each(|dx| *dx += dy * share);
@@ -246,6 +247,17 @@ impl Windows {
 
 /// So many numbers of two rows at a time.
 const EIGHT: usize = 8;
+
+/// Calls `f` for the numbers of two rows, eight at a time: a loop over a whole short row LLVM writes as single moves.
+#[inline(always)]
+fn each_eight<T: Number>(to: &mut [T], from: &[T], f: impl Fn(&mut T, T)) {
+    let from = from.get(..to.len()).unwrap_or_default();
+    let ((to, left), (from, last)) = (to.as_chunks_mut::<EIGHT>(), from.as_chunks::<EIGHT>());
+    for (to, from) in to.iter_mut().zip(from) {
+        to.iter_mut().zip(from).for_each(|(to, &from)| f(to, from));
+    }
+    left.iter_mut().zip(last).for_each(|(to, &from)| f(to, from));
+}
 
 /// The largest number of each square of two rows: first of each column, then of each two of these.
 #[inline(always)]

@@ -1,7 +1,7 @@
 //! The activations: functions of one number, applied to each number of the input.
 
 use super::function::{each, each_back};
-use crate::{Number, init::Gain, kernel};
+use crate::{Flat, Number, init::Gain, kernel};
 
 /// y = max(x, 0), dx = dy where x > 0, else 0. (Chapter 5.5.1.)
 ///
@@ -22,7 +22,9 @@ use crate::{Number, init::Gain, kernel};
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Relu;
-elementwise!(Relu {} Some(Gain::Relu), (this, x, y, dy, dx) kernel::relu(x, y), kernel::relu_back(x, dy, dx));
+parameters!(Relu {});
+function!([S: Flat] Relu, S => S, Some(Gain::Relu), (this, x, y, dy, dx)
+    kernel::relu(x, y), kernel::relu_back(y, dy, dx); const READS: [bool; 2] = [false, true];);
 
 /// y = 1 / (1 + e⁻ˣ), dx = dy·y·(1 - y). (Chapter 5.5.2.)
 ///

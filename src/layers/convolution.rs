@@ -91,11 +91,14 @@ impl Convolution {
         }
         let ([plane, places], taps) = (self.windows.planes(), self.taps());
         let outputs = self.groups * self.outputs;
-        y.chunks_exact_mut(places.max(1)).zip(b.iter().cycle()).for_each(|(y, &b)| y.fill(b));
         let y = y.chunks_exact_mut((places * self.outputs).max(1));
         let samples = kernel::pairs(x.chunks_exact((plane * self.channels).max(1)), y);
         for (group, (x, y)) in samples.enumerate() {
-            let w = w.get(group % self.groups.max(1) * self.outputs..).unwrap_or_default();
+            let [w, b] = [w, b].map(|all| {
+                all.get(group % self.groups.max(1) * self.outputs..).unwrap_or_default()
+            });
+            // Here and not for the whole batch, so that the product finds it in a cache.
+            y.chunks_exact_mut(places.max(1)).zip(b).for_each(|(y, &b)| y.fill(b));
             for rows in self.bands() {
                 let width = self.windows.columns.output;
                 let (first, m) = (rows.start * width, rows.len() * width);
@@ -115,10 +118,10 @@ impl Convolution {
         }
         let ([plane, places], taps) = (self.windows.planes(), self.taps());
         let outputs = self.groups * self.outputs;
-        dx.fill(T::zero());
         let dy = dy.chunks_exact((places * self.outputs).max(1));
         let samples = kernel::pairs(dx.chunks_exact_mut((plane * self.channels).max(1)), dy);
         for (group, (dx, dy)) in samples.enumerate() {
+            dx.fill(T::zero());
             let w = w.get(group % self.groups.max(1) * self.outputs..).unwrap_or_default();
             for rows in self.bands() {
                 let width = self.windows.columns.output;
@@ -179,6 +182,22 @@ macro_rules! convolution {
             type Out = $out;
             type Cache<B: $crate::BatchSize, Q: $crate::Purpose> = ();
             type Scratch = $crate::layers::convolution::Unfolded<T, $window, $h, $w>;
+            const BY_SAMPLE: [bool; 2] = [cfg!(feature = "std"), false];
+            const READS: [bool; 2] = [true, false];
+
+            #[inline(always)]
+            fn forward_some<B: $crate::BatchSize>(
+                &self,
+                block: &$crate::layer::Block,
+                x: &$crate::Batch<T, $in, B>,
+                y: &mut $crate::Batch<T, $out, B>,
+                scratch: $crate::Scratch<Self::Scratch>,
+            ) {
+                let col = $crate::layers::convolution::unfolded::<T, $window, $h, $w>(scratch.zeroed());
+                let (x, y) = block.forward::<T, $in, $out, B>(x, y);
+                let this = $crate::layers::convolution::Convolution::new::<$h>($rows, $columns, $groups);
+                this.forward(x, self.weight.as_slice(), self.bias.as_slice(), y, col);
+            }
 
             #[inline(always)]
             fn forward<B: $crate::BatchSize, Q: $crate::Purpose>(

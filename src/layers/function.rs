@@ -11,7 +11,36 @@ macro_rules! function {
         ($this:ident, $x:ident, $y:ident, $dy:ident, $dx:ident) $forward:expr, $backward:expr
         $(; $($more:item)*)?) => {
         function!(@layer [$($generics)*] $layer, $in => $out, $gain, ((), |_| (), _seed)
-            ($this, $x, $y, $dy, $dx) $forward, $backward; $($($more)*)?);
+            ($this, $x, $y, $dy, $dx) $forward, $backward;
+            const BY_SAMPLE: [bool; 2] = [cfg!(feature = "std"); 2];
+
+            #[inline(always)]
+            #[allow(unused_variables)]
+            fn forward_some<B: $crate::BatchSize>(
+                &self,
+                block: &$crate::layer::Block,
+                x: &$crate::Batch<T, $in, B>,
+                y: &mut $crate::Batch<T, $out, B>,
+                _: $crate::Scratch<()>,
+            ) {
+                let ($this, ($x, $y)) = (self, block.forward::<T, $in, $out, B>(x, y));
+                $forward;
+            }
+
+            #[inline(always)]
+            #[allow(unused_variables)]
+            fn backward_some<B: $crate::BatchSize>(
+                &self,
+                block: &$crate::layer::Block,
+                x: &$crate::Batch<T, $in, B>,
+                outputs: [&$crate::Batch<T, $out, B>; 2],
+                dx: &mut $crate::Batch<T, $in, B>,
+            ) {
+                let $this = self;
+                let ($x, $y, $dy, $dx) = block.backward::<T, $in, $out, B>(x, outputs, dx);
+                $backward;
+            }
+            $($($more)*)?);
     };
     ([$($generics:tt)*] $layer:ty, $in:ty => $out:ty, $gain:expr,
         ($this:ident, $seed:ident, $x:ident, $y:ident, $dy:ident, $dx:ident) $forward:expr, $backward:expr
