@@ -78,7 +78,7 @@ fn friction() {
 }
 
 /// The median over the starts of the mean squared error after 300 steps.
-fn median_error<T: Number, L: Layer<T, D1<1>, Out = D1<1>>, const P: usize>(
+fn median_error<T: Number, L: Layer<T, D1<1>, Out = D1<1>> + Zeros, const P: usize>(
     curve: fn(f64) -> f64,
 ) -> f64 {
     let [x, t] =
