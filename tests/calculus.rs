@@ -86,7 +86,7 @@ fn median_error<T: Number, L: Layer<T, D1<1>, Out = D1<1>> + Zeros, const P: usi
     let mut errors = Vec::new();
     for seed in 0..starts() {
         let rng = &mut Xoshiro128PlusPlus::seed_from_u64(seed);
-        let mut net = Network::<T, D1<1>, L, _>::init(rng);
+        let mut net = Network::<T, D1<1>, L, SumSquaredError>::init(rng);
         let mut memory = Network::<T, D1<1>, L, SumSquaredError>::sample_gradients::<P, 4>();
         let outcome = LevenbergMarquardt::<T, P>::new().fit(&mut net, &x, &t, &mut memory, 300);
         errors.push(try_convert::<T, f64>(outcome.loss).unwrap() / 41.0);

@@ -109,7 +109,7 @@ hold() {
   done
 }
 
-# The flash of a net of 1-16-1 that is exported as C, and as Rust, in the same program: C may take 5 % more. With ReLU
+# The flash of a net of 1-16-1 that is exported as C, and as Rust, in the same program. C may take 5 % more. With ReLU
 # both must give the same bits.
 compare_c() {
   local net language libm object=$CARGO_TARGET_DIR/predict.o
