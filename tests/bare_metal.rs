@@ -27,7 +27,7 @@ fn build(profile: &str, features: &str) -> Output {
 #[test]
 fn trains_without_std_heap_and_panic() {
     for profile in ["release", "small"] {
-        for program in ["xor", "sine", "fit", "predict", "digits", "lenet"] {
+        for program in ["xor", "sine", "fit", "friction", "predict", "digits", "lenet"] {
             if (profile, program) == ("small", "lenet") {
                 continue; // one build of it is enough
             }

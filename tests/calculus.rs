@@ -2,7 +2,9 @@
 //! the documentation's tables.
 
 use chainrule::*;
-use nalgebra::{ComplexField, Const, RealField, SMatrix, SVector, Vector2, Vector3};
+use nalgebra::{
+    ComplexField, Const, RealField, SMatrix, SVector, Vector2, Vector3, convert, try_convert,
+};
 use num_dual::{Dual64, HyperDual64};
 use rand::{RngExt, SeedableRng, rngs::Xoshiro128PlusPlus};
 use std::f64::consts::PI;
@@ -57,17 +59,58 @@ fn sine() {
     assert!(median(&counts) <= 10);
 }
 
+/// The friction of a joint over its velocity.
+fn force(v: f64) -> f64 {
+    0.5 * ((25.0 * v).tanh() - v.tanh()) + 0.2 * v.tanh() + 0.03 * v
+}
+
 #[test]
 fn friction() {
     type Layers = (A<1, 3>, Tanh, A<3, 3>, Tanh, A<3, 1>);
     type Net = Network<f64, D1<1>, Layers, SumSquaredError>;
     const P: usize = Net::weight_count();
     let x = line::<41>();
-    let t = x.map(|v| 0.5 * ((25.0 * v).tanh() - v.tanh()) + 0.2 * v.tanh() + 0.03 * v);
+    let t = x.map(force);
     let counts = iterations("friction", |seed| {
         solve::<_, P, 1, 1, 41>(zero_layers::<Layers>(), seed, &x, &t, 1e-5)
     });
     assert!(median(&counts) <= 20 && counts.last() <= Some(&100));
+}
+
+/// The median over the starts of the mean squared error after 300 steps.
+fn median_error<T: Number, L: Layer<T, D1<1>, Out = D1<1>> + Zeros, const P: usize>(
+    curve: fn(f64) -> f64,
+) -> f64 {
+    let [x, t] =
+        [|x| x, curve].map(|f: fn(f64) -> f64| line::<41>().map(|x| convert::<_, T>(f(x))));
+    let mut errors = Vec::new();
+    for seed in 0..starts() {
+        let rng = &mut Xoshiro128PlusPlus::seed_from_u64(seed);
+        let mut net = Network::<T, D1<1>, L, SumSquaredError>::init(rng);
+        let mut memory = Network::<T, D1<1>, L, SumSquaredError>::sample_gradients::<P, 4>();
+        let outcome = LevenbergMarquardt::<T, P>::new().fit(&mut net, &x, &t, &mut memory, 300);
+        errors.push(try_convert::<T, f64>(outcome.loss).unwrap() / 41.0);
+    }
+    errors.sort_by(f64::total_cmp);
+    errors[errors.len() / 2]
+}
+
+/// The programs `fit` and `friction` of `tests/bare_metal` train these nets in f32.
+#[test]
+fn f32_fits_like_f64() {
+    type Sine<T> = (Affine<T, 1, 5>, Tanh, Affine<T, 5, 1>);
+    type Friction<T> = (Affine<T, 1, 3>, Tanh, Affine<T, 3, 3>, Tanh, Affine<T, 3, 1>);
+    fn wave(x: f64) -> f64 {
+        let arch = x.abs() * (1.0 - x.abs());
+        (16.0 * arch / (5.0 - 4.0 * arch)).copysign(x)
+    }
+    let sine = [median_error::<f32, Sine<_>, 16>(wave), median_error::<f64, Sine<_>, 16>(wave)];
+    let friction =
+        [median_error::<f32, Friction<_>, 22>(force), median_error::<f64, Friction<_>, 22>(force)];
+    for [single, double] in [sine, friction] {
+        println!("median error {single:.2e} in f32, {double:.2e} in f64");
+        assert!(single <= 10.0 * double);
+    }
 }
 
 fn parity<const I: usize, const N: usize>() -> (SMatrix<f64, I, N>, SMatrix<f64, 1, N>) {

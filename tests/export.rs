@@ -105,6 +105,14 @@ fn wide() -> TwoLayerNet<f64, 2, 19, 3> {
     Network::new(drawn::<f64, _>((Affine::zeros(), Relu, Affine::zeros()), 2), SoftmaxCrossEntropy)
 }
 
+/// Nets for `tests/bare_metal`, which compares the flash of the two languages.
+fn chip<A: Layer<f32, D1<16>, Out = D1<16>>>(activation: A) -> Chip<A> {
+    let (first, last) = (drawn(Affine::zeros(), 3), drawn(Affine::zeros(), 4));
+    Network::new((first, activation, last), SumSquaredError)
+}
+
+type Chip<A> = Network<f32, D1<1>, (Affine<f32, 1, 16>, A, Affine<f32, 16, 1>), SumSquaredError>;
+
 /// The name of each leaf and the bits of its numbers.
 fn bits<T: Number, L: Parameters<T>>(layers: &L, bits: fn(&T) -> u64) -> Vec<(String, Vec<u64>)> {
     let mut leaves = Vec::new();
@@ -146,6 +154,10 @@ fn files_are_what_is_printed() {
     for (file, source) in [
         ("awkward.rs", awkward().export("AWKWARD").to_string()),
         ("wide.rs", wide().export("WIDE").to_string()),
+        ("chip_relu.rs", chip(Relu).export("NET").to_string()),
+        ("chip_relu.h", chip(Relu).export_c("net").to_string()),
+        ("chip_tanh.rs", chip(Tanh).export("NET").to_string()),
+        ("chip_tanh.h", chip(Tanh).export_c("net").to_string()),
     ] {
         let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/export").join(file);
         if env::var_os("UPDATE").is_some() {

@@ -4,8 +4,9 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/chainrule-core
 budgets=$here/budgets.txt
-programs='xor sine fit predict'
+programs='xor sine fit friction predict digits lenet'
 profiles='release small'
+m4f=thumbv7em-none-eabihf
 # Target, program of src/bin, command that runs it.
 boards='
 thumbv7em-none-eabihf cortex_m qemu-system-arm -machine mps2-an386 -nographic -icount shift=0 -semihosting-config enable=on,target=native -kernel
@@ -23,9 +24,10 @@ Compares the results with a run on this machine, and flash, RAM, stack and instr
 budgets.txt. Skips what it cannot build or run here, and says what is missing.
 
   --measure  print a table for budgets.txt instead, 2 % and 8 bytes above the measured values
-  --install  as root on Debian: install QEMU, and put a compiler with its library's source, from
+  --install  as root on Debian: install QEMU and a C compiler, and put a compiler with its library's source, from
              which \`core\` is built for any target, into $cache
-             (elsewhere: QEMU for ARM and RISC-V, Node.js, and rustup target add TARGET)
+             (elsewhere: QEMU for ARM and RISC-V, Node.js, arm-none-eabi-gcc with newlib, and
+             rustup target add TARGET)
 END
 }
 
@@ -36,11 +38,12 @@ install() {
   fi
   apt-get update -qq
   # One by one, so that a failure does not prevent the others.
-  for package in binutils qemu-system-arm qemu-system-misc nodejs; do
+  for package in binutils qemu-system-arm qemu-system-misc nodejs gcc-arm-none-eabi libnewlib-arm-none-eabi; do
     case $package in
       binutils) tool=size ;;
       qemu-system-misc) tool=qemu-system-riscv32 ;;
       nodejs) tool=node ;;
+      gcc-arm-none-eabi) tool=arm-none-eabi-gcc ;;
       *) tool=$package ;;
     esac
     command -v $tool >/dev/null || apt-get install -y -qq --no-install-recommends $package ||
@@ -106,6 +109,41 @@ hold() {
   done
 }
 
+# The flash of a net of 1-16-1 that is exported as C, and as Rust, in the same program. C may take 5 % more. With ReLU
+# both must give the same bits.
+compare_c() {
+  local net language libm object=$CARGO_TARGET_DIR/predict.o
+  local gcc='arm-none-eabi-gcc -mcpu=cortex-m4 -mfloat-abi=hard -mfpu=fpv4-sp-d16 -Os -std=c99 -ffp-contract=off'
+  libm=$($gcc -print-file-name=libm.a 2>/dev/null) || true
+  if [[ $libm != /* ]]; then
+    skip 'flash of C' "no arm-none-eabi-gcc with newlib (chips.sh --install, or your system's packages)"
+    return
+  fi
+  local -x COMPILED_C="$object $libm"
+  local -A flash bits
+  for net in relu tanh; do
+    $gcc -include "../export/chip_$net.h" -x c -c -o "$object" - \
+      <<<'float predict_in_c(float x) { float y; net_predict(&x, &y); return y; }'
+    for language in nothing rust c; do
+      build "$target" "$bin" small exported,$net,$language
+      file=$CARGO_TARGET_DIR/$target/small/$bin
+      flash[$language]=$(size "$file" | awk 'NR == 2 { print $1 + $2 }')
+      # shellcheck disable=SC2086
+      output=$(timeout 300 "$runner" $arguments "$file" 2>&1 </dev/null)
+      bits[$language]=$(said bits)
+    done
+    flash[rust]=$((flash[rust] - flash[nothing])) flash[c]=$((flash[c] - flash[nothing]))
+    echo "$target small 1-16-1 with $net: flash ${flash[c]} as C, ${flash[rust]} as Rust"
+    if ((flash[c] * 100 > flash[rust] * 105)); then
+      fail "$target: the net with $net takes more flash as C than as Rust"
+    elif [ $net = relu ] && [ "${bits[c]}" != "${bits[rust]}" ]; then
+      fail "$target: the net gives other bits as C than as Rust"
+    else
+      passed=$((passed + 1))
+    fi
+  done
+}
+
 # Adds 2 % and a few bytes, because 2 % of a small number are too little.
 roomy() { echo $(($1 + $1 / 50 + ($1 > 0 ? 8 : 0))); }
 
@@ -126,6 +164,7 @@ host=$(rustc -vV | sed -n 's/^host: //p')
 # rustup's linker, because the compiler from the cache has none.
 PATH=$sysroot/lib/rustlib/$host/bin:$PATH
 passed=0 failed=0 skipped=0
+pictures=$(wc -c <src/digits.bin)
 
 # The results on this machine, in bits. There is no tolerance: Rust neither contracts nor reorders operations, every
 # target rounds as in IEEE 754 (by a unit or by software), and without std tanh, ln and √ are the same Rust code of
@@ -162,8 +201,11 @@ while read -r target bin runner arguments; do
 
   for profile in $profiles; do
     for program in $programs; do
-      # The Levenberg–Marquardt fit is for chips with a floating-point unit.
-      [ "$program" != fit ] || [ "$target" = thumbv7em-none-eabihf ] || continue
+      case $program,$target in
+        # These are for chips with a floating-point unit, and LeNet-5 is for one with 256 KiB of RAM.
+        fit,$m4f | friction,$m4f | lenet,$m4f) ;;
+        fit,* | friction,* | lenet,*) continue ;;
+      esac
       if ! build "$target" "$bin" $profile $program; then
         fail "$target $profile $program does not build, or it contains a panic"
         continue
@@ -181,14 +223,22 @@ while read -r target bin runner arguments; do
         read -r text data bss _ < <(size "$file" | tail -1)
         flash=$((text + data)) ram=$((data + bss))
       fi
+      # Without the pictures, which WebAssembly has in RAM too.
+      case $program in
+        digits | lenet)
+          flash=$((flash - pictures))
+          [ "$bin" != wasm ] || ram=$((ram - pictures))
+          ;;
+      esac
       stack=$(said stack) instructions=$(said instructions)
       before=$failed
       if [ -n "$measure" ]; then
         row=("$(roomy $flash)" "$(roomy $ram)" "$(roomy $stack)" "$(roomy $instructions)")
-        printf '%-28s %-8s %-7s %7s %7s %7s %12s\n' "$target" $profile $program "${row[@]}"
+        printf '%-28s %-8s %-8s %7s %7s %7s %12s\n' "$target" $profile $program "${row[@]}"
       else
-        printf '%s %s %s: flash %s, RAM %s, stack %s, instructions %s, loss 0.%06d\n' \
-          "$target" $profile $program $flash $ram $stack $instructions "$(said last)"
+        printf '%s %s %s: flash %s, RAM %s, stack %s, instructions %s, loss %d.%06d\n' \
+          "$target" $profile $program $flash $ram $stack $instructions $(($(said last) / 1000000)) \
+          $(($(said last) % 1000000))
         hold "$target $profile $program" $flash $ram $stack $instructions
       fi
       if [ "$(said bits)" != "${expected[$program]-$(said bits)}" ]; then
@@ -201,6 +251,9 @@ while read -r target bin runner arguments; do
       ((failed > before)) || passed=$((passed + 1))
     done
   done
+
+  # Not with `||`, which would let it go on after an error.
+  if [ "$target" = "$m4f" ]; then compare_c; fi
 
   # With a planted panic the program must not link.
   if [ "$bin" = wasm ]; then

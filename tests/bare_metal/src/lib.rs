@@ -27,15 +27,20 @@ pub use lenet::LeNet as Program;
 #[cfg(any(feature = "digits", feature = "lenet"))]
 mod pictures;
 
-#[cfg(feature = "fit")]
+#[cfg(any(feature = "fit", feature = "friction"))]
 mod fit;
-#[cfg(feature = "fit")]
+#[cfg(any(feature = "fit", feature = "friction"))]
 pub use fit::Fitting as Program;
 
 #[cfg(feature = "predict")]
 mod predict;
 #[cfg(feature = "predict")]
 pub use predict::Predict as Program;
+
+#[cfg(feature = "exported")]
+mod exported;
+#[cfg(feature = "exported")]
+pub use exported::Exported as Program;
 
 /// A program: its memory, and the step that it repeats.
 pub trait Steps {
