@@ -123,13 +123,17 @@ pub struct Block {
 }
 
 impl Block {
-    /// How many samples go through the layers together. Their numbers should fit the second-level cache.
-    pub const MOST: usize = 2;
+    /// How many samples go through the layers together, if one has so many bytes: so many that their numbers fit the
+    /// second-level cache, and that a call is worth it.
+    pub const fn most(bytes: usize) -> usize {
+        let some = (16 * 1024) / if bytes > 0 { bytes } else { 1 };
+        if some > 2 { some } else { 2 }
+    }
 
-    /// The samples from `first` on.
+    /// The next `most` samples, from `first` on.
     #[inline(always)]
-    pub fn from(first: usize, size: usize) -> Self {
-        let samples = first..size.min(first + Self::MOST);
+    pub fn from(first: usize, size: usize, most: usize) -> Self {
+        let samples = first..size.min(first + most);
         Block { size, samples: samples.clone(), from: samples.clone(), to: samples }
     }
 

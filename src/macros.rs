@@ -362,8 +362,9 @@ macro_rules! __sequence {
                 let some = const { $crate::__sequence!(@starts $l $($more)*) };
                 if some {
                     let size = $crate::nalgebra::Dim::value(&In::size::<T, B>(x));
-                    for first in (0..size.max(1)).step_by($crate::__private::Block::MOST) {
-                        let mut block = $crate::__private::Block::from(first, size);
+                    let most = const { $crate::__sequence!(@most T $l) };
+                    for first in (0..size.max(1)).step_by(most) {
+                        let mut block = $crate::__private::Block::from(first, size, most);
                         let (y, scratch) = (&mut *y, scratch.again());
                         $crate::__sequence!(@some self block x y cache scratch $first $l $($field $more)*);
                     }
@@ -422,6 +423,9 @@ macro_rules! __sequence {
     (@scratch $last:ident) => { $last::Scratch };
     (@scratch $l:ident $($more:ident)+) => {
         $crate::__private::Larger<$l::Scratch, $crate::__sequence!(@scratch $($more)+)>
+    };
+    (@most $t:ident $l:ident) => {
+        $crate::__private::Block::most(size_of::<$crate::Batch<$t, $l::Out, $crate::nalgebra::Const<1>>>())
     };
     // Whether the first layers compute some samples at a time, one layer after the other.
     (@starts $last:ident) => { false };
@@ -498,8 +502,9 @@ macro_rules! __sequence {
         if !runs || $done {
         } else if let (true, Some(dx)) = (some, $dx.as_deref_mut()) {
             let size = $crate::nalgebra::Dim::value(&<$l::Out as $crate::Shape>::size::<T, B>(&$cache.1));
-            for first in (0..size.max(1)).step_by($crate::__private::Block::MOST) {
-                let mut block = $crate::__private::Block::from(first, size);
+            let most = const { $crate::__sequence!(@most T $l) };
+            for first in (0..size.max(1)).step_by(most) {
+                let mut block = $crate::__private::Block::from(first, size, most);
                 let ($cache, dx) = (&mut *$cache, &mut *dx);
                 $crate::__sequence!(@back $this block false $x $y $cache $dy dx $f $l $g $next $($more)*);
             }
