@@ -96,10 +96,6 @@ unsafe fn plus<E: Float>(from: *const E, to: *mut E, numbers: usize) {
     }
 }
 
-/// A caller may ask for a row of dW in parts if it has more bytes than this. The parts must have the bits of the
-/// whole row.
-pub const LONG_ROW: usize = 32 * 1024;
-
 /// The number of ones that [`column`] needs.
 pub const MOST: usize = 512;
 

@@ -8,7 +8,7 @@
 use super::{
     constants::Constants,
     pack::{Pack, load},
-    tile::{AS_IS, Aligned, BLOCK, COPY, PACKED, Product, Start},
+    tile::{AS_IS, Aligned, BLOCK, COPY, LONG_LEAF, PACKED, Product, Start},
 };
 use core::{mem::MaybeUninit, ptr::null_mut};
 
@@ -154,8 +154,10 @@ impl<E: Constants> Product<E> {
                 self.tile::<P, PACKS, COLUMNS, 1, PACKED, 0>(done, block);
                 done += COLUMNS;
             }
-            // The gradient of two inputs, where a tile of four would be half empty.
-            if const { PACKS == 1 } && self.n == 2 {
+            // The gradient of two inputs, where a tile of four would be half empty. But a column of a large one may come by
+            // itself.
+            let whole = 2 * self.c_column * size_of::<E>() <= LONG_LEAF;
+            if const { PACKS == 1 } && self.n == 2 && whole {
                 return self.few_columns::<P, 1, 2, 2, 0>();
             }
             // What is left, in tiles that may be a part.

@@ -6,6 +6,7 @@ use super::{
     Float, Level, Product, Size, Start, arch, deep, level,
     panels::{WHOLE, WIDTH},
     small::is_small,
+    tile,
 };
 use crate::{
     Number,
@@ -160,7 +161,7 @@ fn product_nt_from<T: Number>(
                 inlined!(level, product_nt<E>((outputs, columns), dy, x, dw, start));
             } else if n == 1 {
                 (E::table(level).product_nt)((outputs, columns), dy, x, dw, start);
-            } else if outputs == 1 && inputs * size_of::<E>() <= deep::LONG_ROW || inputs == 1 {
+            } else if outputs == 1 && inputs * size_of::<E>() <= tile::LONG_LEAF || inputs == 1 {
                 // dW has one row or one column. The larger matrix, given with the distance of its columns, is
                 // multiplied by the other one, which is a column.
                 let (m, w, x) = match inputs {

@@ -48,6 +48,9 @@ pub(super) const BLOCK: usize = 24 * 1024;
 #[repr(align(64))]
 pub(super) struct Aligned<V>(pub V);
 
+/// A caller may ask for dW in parts if it has more bytes than this. The parts must have the bits of the whole.
+pub const LONG_LEAF: usize = 32 * 1024;
+
 /// The bytes of a cache line.
 #[cfg(feature = "alloc")]
 pub const LINE: usize = 64;
