@@ -733,6 +733,9 @@ fn parts_of_a_product_are_the_whole() {
             (16, 550, 129),
             (33, 261, 7),
             (50, 177, 100),
+            // Two columns, each too long for a part with both.
+            (9000, 2, 7),
+            (9000, 2, 300),
         ] {
             let dy: Vec<T> = (0..o * n).map(|i| nalgebra::convert((i as f64).sin())).collect();
             // Some of it zero, so that zeros may be passed over.
