@@ -1,6 +1,7 @@
 //! The trait that every layer implements.
 
 use crate::{
+    block::Block,
     grad::{Destination, Grad},
     init::{self, Gain},
     kernel::Scratch,
@@ -8,12 +9,11 @@ use crate::{
     part::Part,
     pass::Pass,
     path::Path,
-    shape::{Batch, BatchSize, Buffer, Flat, Number, Purpose, Shape, ToTrain, nan},
+    shape::{Batch, BatchSize, Buffer, Number, Purpose, Shape, ToTrain},
     zeros::Zeros,
 };
 #[cfg(feature = "alloc")]
 use alloc::boxed::Box;
-use core::ops::Range;
 use nalgebra::Const;
 use rand::Rng;
 
@@ -48,11 +48,11 @@ pub trait Layer<T: Number, In: Shape>: Parameters<T> {
     /// next layer decides.
     const GAIN: Option<Gain> = Some(Gain::Linear);
 
-    /// Whether `forward_some` and `backward_some` exist. Such a pass computes each sample by itself.
+    /// Whether `forward_some` (first) and `backward_some` (second) exist. They compute each sample by itself.
     #[doc(hidden)]
     const BY_SAMPLE: [bool; 2] = [false; 2];
 
-    /// Whether `backward` reads the input and the output.
+    /// Whether `backward` reads the input (first) and the output (second).
     #[doc(hidden)]
     const READS: [bool; 2] = [true; 2];
 
@@ -109,74 +109,6 @@ pub trait Layer<T: Number, In: Shape>: Parameters<T> {
     fn parts(&self, path: &Path, f: &mut dyn FnMut(Part)) {
         let outputs = size_of::<Batch<T, Self::Out, Const<1>>>() / size_of::<T>().max(1);
         f(Part::new::<T, Self, Self::Out>(self, path, outputs));
-    }
-}
-
-/// Some samples of a batch of `size`: where they are, and where a layer finds and puts its numbers of them.
-#[doc(hidden)]
-#[derive(Clone, Debug)]
-pub struct Block {
-    size: usize,
-    samples: Range<usize>,
-    from: Range<usize>,
-    to: Range<usize>,
-}
-
-impl Block {
-    /// How many samples go through the layers together, if one has so many bytes: so many that their numbers fit the
-    /// second-level cache, and that a call is worth it.
-    pub const fn most(bytes: usize) -> usize {
-        let some = (16 * 1024) / if bytes > 0 { bytes } else { 1 };
-        if some > 2 { some } else { 2 }
-    }
-
-    /// The next `most` samples, from `first` on.
-    #[inline(always)]
-    pub fn from(first: usize, size: usize, most: usize) -> Self {
-        let samples = first..size.min(first + most);
-        Block { size, samples: samples.clone(), from: samples.clone(), to: samples }
-    }
-
-    /// On to the next layer. If nobody but the layer after it reads its result, all blocks put it into one place.
-    #[inline(always)]
-    pub fn next(&mut self, shared: bool) {
-        let to = if shared { 0..self.samples.len() } else { self.samples.clone() };
-        self.from = core::mem::replace(&mut self.to, to);
-    }
-
-    /// Input and output. All outputs are NaN if the batches are not of the same size.
-    #[inline(always)]
-    pub(crate) fn forward<'a, T: Number, S: Flat, O: Flat, B: BatchSize>(
-        &self,
-        x: &'a S::Batch<T, B>,
-        y: &'a mut O::Batch<T, B>,
-    ) -> (&'a [T], &'a mut [T]) {
-        let (x, y) = (S::flat::<T, B>(x), O::flat_mut::<T, B>(y));
-        if (x.len(), y.len()) != (self.size * S::LEN, self.size * O::LEN) {
-            y.fill(nan());
-            return Default::default();
-        }
-        let [from, to] = [Self::numbers::<S>(&self.from), Self::numbers::<O>(&self.to)];
-        (x.get(from).unwrap_or_default(), y.get_mut(to).unwrap_or_default())
-    }
-
-    /// x, y, dy and dx.
-    #[inline(always)]
-    pub(crate) fn backward<'a, T: Number, S: Flat, O: Flat, B: BatchSize>(
-        &self,
-        x: &'a S::Batch<T, B>,
-        [y, dy]: [&'a O::Batch<T, B>; 2],
-        dx: &'a mut S::Batch<T, B>,
-    ) -> (&'a [T], &'a [T], &'a [T], &'a mut [T]) {
-        let (dy, dx) = self.forward::<T, O, S, B>(dy, dx);
-        let x = S::flat::<T, B>(x).get(Self::numbers::<S>(&self.samples));
-        let y = O::flat::<T, B>(y).get(Self::numbers::<O>(&self.samples));
-        (x.unwrap_or_default(), y.unwrap_or_default(), dy, dx)
-    }
-
-    #[inline(always)]
-    fn numbers<S: Flat>(samples: &Range<usize>) -> Range<usize> {
-        samples.start * S::LEN..samples.end * S::LEN
     }
 }
 

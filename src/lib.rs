@@ -158,9 +158,12 @@ struct Readme;
 
 #[macro_use]
 mod macros;
+#[macro_use]
+mod sequence;
 #[cfg(all(feature = "csv", feature = "std"))]
 #[doc = include_str!("a_real_job.md")]
 pub mod a_real_job {}
+mod block;
 mod calculus;
 mod chain;
 pub mod data;
@@ -223,9 +226,9 @@ mod zeros;
 #[doc(hidden)]
 pub mod __private {
     pub use crate::{
+        block::Block,
         init::first,
         kernel::{Larger, parts, zero_field},
-        layer::Block,
         params::count,
     };
     pub use num_traits::ConstZero;

@@ -95,7 +95,8 @@ fn median_error<T: Number, L: Layer<T, D1<1>, Out = D1<1>> + Zeros, const P: usi
     errors[errors.len() / 2]
 }
 
-/// The programs `fit` and `friction` of `tests/bare_metal` train these nets in f32.
+/// The programs `fit` and `friction` of `tests/bare_metal` train these nets in f32. They too accept ten times the error of
+/// f64.
 #[test]
 fn f32_fits_like_f64() {
     type Sine<T> = (Affine<T, 1, 5>, Tanh, Affine<T, 5, 1>);

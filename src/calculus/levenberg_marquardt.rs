@@ -22,7 +22,8 @@ use num_traits::ConstZero;
 /// Each step solves (JᵀJ + λ·d·1)·δ = Jᵀr, where J is the Jacobian of the residuals r and d is the mean of the
 /// diagonal of JᵀJ, and subtracts δ from the weights. So λ does not depend on the scale of the outputs. (With each
 /// weight's own entry of the diagonal in place of the mean, as for fits of curves, 4 of 30 starts of the sine fail.) If
-/// the sum of squares falls, λ is divided by 10. Otherwise the step is tried again with 10 times λ. (Levenberg, 1944; Marquardt, 1963; Hagan and Menhaj, 1994, for nets; MATLAB's
+/// the sum of squares falls, λ is divided by 10. Otherwise the step is tried again with 10 times λ. (Levenberg, 1944;
+/// Marquardt, 1963; Hagan and Menhaj, 1994, for nets; MATLAB's
 /// `trainlm`.)
 ///
 /// With at most half as many residuals as weights it solves a smaller system with the same solution,

@@ -248,7 +248,7 @@ impl Windows {
 /// So many numbers of two rows at a time.
 const EIGHT: usize = 8;
 
-/// Calls `f` for the numbers of two rows, eight at a time: a loop over a whole short row LLVM writes as single moves.
+/// Calls `f` for the numbers of two rows, eight at a time. LLVM compiles a loop over a whole short row to single moves.
 #[inline(always)]
 fn each_eight<T: Number>(to: &mut [T], from: &[T], f: impl Fn(&mut T, T)) {
     let from = from.get(..to.len()).unwrap_or_default();

@@ -118,7 +118,7 @@ impl<T: Number, const N: usize, S: Channels<N>> Layer<T, S> for BatchNorm<T, N> 
             (*mean, *variance) = (self.running_mean.0, self.running_var.0);
         }
         let scale = self.scale(variance);
-        let [mean, scale, w, b] = [mean, &scale, &self.weight, &self.bias].map(of);
+        let [mean, scale, w, b] = [mean, &scale, &self.weight, &self.bias].map(array);
         each_channel::<T, S, N>([x, x], y, |i, x, _| (x - mean[i]) * scale[i] * w[i] + b[i]);
     }
 
@@ -137,8 +137,8 @@ impl<T: Number, const N: usize, S: Channels<N>> Layer<T, S> for BatchNorm<T, N> 
             let dx = S::flat_mut::<T, B>(dx);
             dx.fill(nan());
             let part = if *of_batch { count.recip() } else { T::zero() };
-            let [mean, scale, w] = [mean, &scale, &this.weight].map(of);
-            let [db, dw] = [&db, &dw].map(of);
+            let [mean, scale, w] = [mean, &scale, &this.weight].map(array);
+            let [db, dw] = [&db, &dw].map(array);
             each_channel::<T, S, N>([x, dy], dx, |i, x, dy| {
                 (dy - (db[i] + (x - mean[i]) * scale[i] * dw[i]) * part) * scale[i] * w[i]
             });
@@ -177,12 +177,12 @@ fn count<T: Number, const N: usize>(x: &[T]) -> T {
 
 /// The numbers of a vector.
 #[inline(always)]
-fn of<T, const N: usize>(vector: &SVector<T, N>) -> &[T; N] {
+fn array<T, const N: usize>(vector: &SVector<T, N>) -> &[T; N] {
     let [numbers] = &vector.data.0;
     numbers
 }
 
-/// to = f(channel, x, dy). Without places, the channels of a sample are neighbours, and SIMD takes several.
+/// to = f(channel, x, dy). In a vector the channels are contiguous, so that SIMD takes several at a time.
 #[inline(always)]
 #[expect(clippy::indexing_slicing, reason = "all are arrays of N")]
 fn each_channel<T: Number, S: Channels<N>, const N: usize>(
@@ -224,7 +224,7 @@ fn sums<T: Number, S: Channels<N>, const N: usize, const K: usize>(
         let mut of_group = [SVector::<T, N>::zeros(); K];
         for (x, dy) in x.chunks_exact(len).zip(dy.chunks_exact(len)) {
             if let (Ok(x), Ok(dy)) = (x.try_into(), dy.try_into()) {
-                let (x, dy, mean): (&[T; N], &[T; N], _) = (x, dy, of(mean));
+                let (x, dy, mean): (&[T; N], &[T; N], _) = (x, dy, array(mean));
                 for i in 0..N {
                     let terms = f(x[i] - mean[i], dy[i]);
                     for k in 0..K {

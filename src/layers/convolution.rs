@@ -188,7 +188,7 @@ macro_rules! convolution {
             #[inline(always)]
             fn forward_some<B: $crate::BatchSize>(
                 &self,
-                block: &$crate::layer::Block,
+                block: &$crate::block::Block,
                 x: &$crate::Batch<T, $in, B>,
                 y: &mut $crate::Batch<T, $out, B>,
                 scratch: $crate::Scratch<Self::Scratch>,

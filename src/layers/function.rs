@@ -18,7 +18,7 @@ macro_rules! function {
             #[allow(unused_variables)]
             fn forward_some<B: $crate::BatchSize>(
                 &self,
-                block: &$crate::layer::Block,
+                block: &$crate::block::Block,
                 x: &$crate::Batch<T, $in, B>,
                 y: &mut $crate::Batch<T, $out, B>,
                 _: $crate::Scratch<()>,
@@ -31,7 +31,7 @@ macro_rules! function {
             #[allow(unused_variables)]
             fn backward_some<B: $crate::BatchSize>(
                 &self,
-                block: &$crate::layer::Block,
+                block: &$crate::block::Block,
                 x: &$crate::Batch<T, $in, B>,
                 outputs: [&$crate::Batch<T, $out, B>; 2],
                 dx: &mut $crate::Batch<T, $in, B>,

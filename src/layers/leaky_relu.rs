@@ -35,13 +35,16 @@ pub struct LeakyRelu {
 }
 elementwise!(LeakyRelu { slope } Some(Gain::Relu), (this, x, y, dy, dx)
 {
-    let slope = setting(this.slope, 0.01);
-    each(x, y, |x| x * if x > T::zero() { T::one() } else { slope });
+    let slope = slope_at(setting(this.slope, 0.01));
+    each(x, y, |x| x * slope(x));
 },
-{
-    let slope = setting(this.slope, 0.01);
-    each_back(x, dy, dx, |x| if x > T::zero() { T::one() } else { slope });
-});
+each_back(x, dy, dx, slope_at(setting(this.slope, 0.01))));
+
+/// The slope at x: 1 above zero, else `below`.
+#[inline(always)]
+fn slope_at<T: Number>(below: T) -> impl Fn(T) -> T {
+    move |x| if x > T::zero() { T::one() } else { below }
+}
 
 /// y = x where x > 0, else w·x, with one w that learns; dx = dy where x > 0, else w·dy; dw = Σ x·dy where x ≤ 0. (He
 /// and others, 2015; PyTorch's `PReLU` with one parameter.)
@@ -98,8 +101,7 @@ impl<T: Number, S: Flat> Layer<T, S> for PRelu<T> {
     ) {
         let (x, dy, w) = (S::flat::<T, B>(at.x), S::flat::<T, B>(at.dy), this.weight.x);
         if let Some(dx) = at.dx {
-            let slope = |x| if x > T::zero() { T::one() } else { w };
-            each_back(x, dy, S::flat_mut::<T, B>(dx), slope);
+            each_back(x, dy, S::flat_mut::<T, B>(dx), slope_at(w));
         }
         part!(this.weight).add(|dw| {
             let mut sum = Sum::new();

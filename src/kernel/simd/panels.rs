@@ -36,6 +36,8 @@ pub unsafe fn product<P: Pack>(all: Product<P::Element>) {
         let (few, dots) = (all.m % P::LANES, all.b_row == 1);
         // By columns whatever their number: some columns of a product have the bits of the whole.
         let worth = !dots || all.k >= P::LANES;
+        // If there are no other rows, three or four of them leave most of a pack empty. Dot products are then faster, if
+        // the sums are long. `by_dots` takes four rows at most.
         let alone = all.m < P::LANES && dots && all.k >= 4 * P::LANES;
         let most = if alone { P::LANES / 2 } else { P::LANES / 4 };
         let few = if few <= most.min(4) && worth { few } else { 0 };
@@ -154,8 +156,8 @@ impl<E: Constants> Product<E> {
                 self.tile::<P, PACKS, COLUMNS, 1, PACKED, 0>(done, block);
                 done += COLUMNS;
             }
-            // The gradient of two inputs, where a tile of four would be half empty. But a column of a large one may come by
-            // itself.
+            // The gradient of two inputs, where a tile of four would be half empty. A large gradient may be computed one
+            // column at a time, and then this tile would add in another order.
             let whole = 2 * self.c_column * size_of::<E>() <= LONG_LEAF;
             if const { PACKS == 1 } && self.n == 2 && whole {
                 return self.few_columns::<P, 1, 2, 2, 0>();
