@@ -4,7 +4,7 @@
 
 use super::{Size, is_product, same_batch};
 use crate::shape::Number;
-use core::{any::TypeId, ops::BitOrAssign};
+use core::{any::TypeId, ops::BitOr};
 use nalgebra::SimdValue;
 
 /// A number and its derivatives along `K` directions: u + Σ uₖ·εₖ, where each product of two ε is 0.
@@ -157,17 +157,16 @@ fn product<E: Float, const K: usize>(
 /// Whether all derivatives are 0.
 #[inline(always)]
 fn constant<E: Float, const K: usize>(numbers: &[Jet<E, K>]) -> bool {
-    // Slope by slope, so that the compiler keeps them in SIMD registers, and does not gather.
-    let mut any = [E::Bits::default(); K];
-    for number in numbers {
-        any.iter_mut().zip(&number.slopes).for_each(|(any, slope)| *any |= slope.bits());
-    }
-    any == [E::Bits::default(); K]
+    // Number by number: with AVX-512 the compiler gathers if it can take many numbers at once.
+    let none = E::Bits::default();
+    numbers
+        .iter()
+        .all(|number| number.slopes.iter().fold(none, |any, slope| any | slope.bits()) == none)
 }
 
 /// f32 or f64.
 trait Float: Number {
-    type Bits: Copy + Default + PartialEq + BitOrAssign;
+    type Bits: Copy + Default + PartialEq + BitOr<Output = Self::Bits>;
     fn bits(self) -> Self::Bits;
 }
 
