@@ -24,7 +24,7 @@ count() { # workload, steps
 failed=0
 for workload in W3.b1.f32 W3.b1.f64 W3.b32.f32 W3.b32.f64 W4.tiny.f32 W4.tiny.f64 W4.mnist.f32 W4.mnist.f64 \
   4-8-3.b32.f32 4-8-3.b32.f64 4-8-3.b32.clipped.f32 4-8-3.b32.clipped.f64 4-8-3.b32.loss.f32 4-8-3.b32.loss.f64; do
-  step=$((($(count "$workload" 2000) - $(count "$workload" 1000)) / 1000))
+  step=$((($(count "$workload" 500) - $(count "$workload" 200)) / 300))
   most=$(sed -n "s/^$workload //p" benches/instructions.txt 2>/dev/null || true)
   if [ "${1-}" = --measure ]; then
     echo "$workload $step"

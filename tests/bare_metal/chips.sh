@@ -17,13 +17,14 @@ wasm32-unknown-unknown wasm node wasm.mjs
 
 usage() {
   cat <<END
-usage: tests/bare_metal/chips.sh [--install | --measure]
+usage: tests/bare_metal/chips.sh [--install | --measure | --quick]
 
 Builds the programs of tests/bare_metal for three chips and WebAssembly, and runs them in emulators.
 Compares the results with a run on this machine, and flash, RAM, stack and instructions of a step with
 budgets.txt. Skips what it cannot build or run here, and says what is missing.
 
   --measure  print a table for budgets.txt instead, 2 % and 8 bytes above the measured values
+  --quick    at opt-level "s" alone, but for the chip with a floating-point unit: half the time
   --install  as root on Debian: install QEMU and a C compiler, and put a compiler with its library's source, from
              which \`core\` is built for any target, into $cache
              (elsewhere: QEMU for ARM and RISC-V, Node.js, arm-none-eabi-gcc with newlib, and
@@ -147,10 +148,11 @@ compare_c() {
 # Adds 2 % and a few bytes, because 2 % of a small number are too little.
 roomy() { echo $(($1 + $1 / 50 + ($1 > 0 ? 8 : 0))); }
 
-measure=
+measure='' quick=''
 case ${1-} in
   '') ;;
   --measure) measure=yes ;;
+  --quick) quick=yes ;;
   --install) install && exit ;;
   --help | -h) usage && exit ;;
   *) usage >&2 && exit 2 ;;
@@ -200,6 +202,7 @@ while read -r target bin runner arguments; do
   [ -z "$measure" ] || echo "# $compiler"
 
   for profile in $profiles; do
+    if [ -n "$quick" ] && [ "$profile $target" != "release $m4f" ] && [ $profile != small ]; then continue; fi
     for program in $programs; do
       case $program,$target in
         # These are for chips with a floating-point unit, and LeNet-5 is for one with 256 KiB of RAM.
