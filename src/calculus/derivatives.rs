@@ -80,11 +80,9 @@ impl<T: Number, L, E, const I: usize> Network<T, D1<I>, L, E> {
         let v = v.as_slice().chunks_exact(I.max(1)).map(Some).chain(core::iter::repeat(None));
         for ((to, jacobian), v) in columns.zip(jacobians.as_ref()).zip(v) {
             for (to, row) in to.iter_mut().zip(jacobian.row_iter()) {
-                let Some(v) = v else {
-                    *to = nan();
-                    continue;
-                };
-                *to = row.iter().zip(v).fold(T::zero(), |sum, (&j, &v)| sum + j * v);
+                let along =
+                    |v: &[T]| row.iter().zip(v).fold(T::zero(), |sum, (&j, &v)| sum + j * v);
+                *to = v.map_or(nan(), along);
             }
         }
         (y, along)
@@ -240,10 +238,7 @@ where
             seed(&mut activations, output);
             activations.backward::<Nowhere>(Grad::nowhere(layers), x, Some(&mut dx));
             for (jacobian, dx) in jacobians.as_mut().iter_mut().zip(dx.column_iter()) {
-                let columns = jacobian.as_mut_slice().chunks_exact_mut(O.max(1));
-                for (to, &dx) in columns.filter_map(|column| column.get_mut(output)).zip(&dx) {
-                    *to = dx;
-                }
+                jacobian.row_mut(output).tr_copy_from(&dx);
             }
         }
         (activations.y, jacobians)

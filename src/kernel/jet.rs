@@ -4,7 +4,7 @@
 
 use super::{Size, is_product, same_batch};
 use crate::shape::Number;
-use core::{any::TypeId, ops::BitOr};
+use core::any::TypeId;
 use nalgebra::SimdValue;
 
 /// A number and its derivatives along `K` directions: u + Σ uₖ·εₖ, where each product of two ε is 0.
@@ -101,7 +101,7 @@ for_jets! {
 }
 
 #[inline(always)]
-fn affine_of_jets<E: Float, const K: usize>(
+fn affine_of_jets<E: Number, const K: usize>(
     inputs: usize,
     w: &[Jet<E, K>],
     b: &[Jet<E, K>],
@@ -114,7 +114,7 @@ fn affine_of_jets<E: Float, const K: usize>(
 }
 
 #[inline(always)]
-fn product_tn_of_jets<E: Float, const K: usize>(
+fn product_tn_of_jets<E: Number, const K: usize>(
     (outputs, inputs): Size,
     w: &[Jet<E, K>],
     dy: &[Jet<E, K>],
@@ -127,7 +127,7 @@ fn product_tn_of_jets<E: Float, const K: usize>(
 /// y = A·x, or b + A·x, sample by sample, if A is constant: its numbers have no derivatives. Then each derivative
 /// of y is A times that of x.
 #[inline(always)]
-fn product<E: Float, const K: usize>(
+fn product<E: Number, const K: usize>(
     (rows, columns): Size,
     a: &[Jet<E, K>],
     strides: (usize, usize),
@@ -156,33 +156,10 @@ fn product<E: Float, const K: usize>(
 
 /// Whether all derivatives are 0.
 #[inline(always)]
-fn constant<E: Float, const K: usize>(numbers: &[Jet<E, K>]) -> bool {
+fn constant<E: Number, const K: usize>(numbers: &[Jet<E, K>]) -> bool {
     // Number by number: with AVX-512 the compiler gathers if it can take many numbers at once.
-    let none = E::Bits::default();
-    numbers
-        .iter()
-        .all(|number| number.slopes.iter().fold(none, |any, slope| any | slope.bits()) == none)
+    numbers.iter().all(|number| number.slopes.iter().fold(true, |all, slope| all & slope.is_zero()))
 }
-
-/// f32 or f64.
-trait Float: Number {
-    type Bits: Copy + Default + PartialEq + BitOr<Output = Self::Bits>;
-    fn bits(self) -> Self::Bits;
-}
-
-macro_rules! float {
-    ($($e:ident $bits:ident)*) => { $(
-        impl Float for $e {
-            type Bits = $bits;
-
-            #[inline(always)]
-            fn bits(self) -> $bits {
-                self.to_bits()
-            }
-        }
-    )* };
-}
-float!(f32 u32 f64 u64);
 
 /// `R` rows of y. Returns `R`.
 ///
@@ -191,7 +168,7 @@ float!(f32 u32 f64 u64);
 #[inline(always)]
 #[expect(clippy::indexing_slicing, reason = "all are arrays of R or K")]
 #[expect(clippy::needless_range_loop, reason = "zipped, a Hessian takes 1.6 times as long")]
-unsafe fn tile<E: Float, const K: usize, const R: usize>(
+unsafe fn tile<E: Number, const K: usize, const R: usize>(
     row: usize,
     a: &[Jet<E, K>],
     (down, right): (usize, usize),
@@ -229,7 +206,7 @@ unsafe fn tile<E: Float, const K: usize, const R: usize>(
 macro_rules! functions {
     ($($name:ident $of_jets:ident |$y:ident| $slope:expr;)*) => { $(
         #[inline(always)]
-        fn $of_jets<E: Float, const K: usize>(x: &[Jet<E, K>], y: &mut [Jet<E, K>]) -> bool {
+        fn $of_jets<E: Number, const K: usize>(x: &[Jet<E, K>], y: &mut [Jet<E, K>]) -> bool {
             for (x, y) in super::pairs(x.chunks(BLOCK), y.chunks_mut(BLOCK)) {
                 let (mut from, mut to) = ([E::zero(); BLOCK], [E::zero(); BLOCK]);
                 from.iter_mut().zip(x).for_each(|(from, x)| *from = x.value);

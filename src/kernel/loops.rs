@@ -207,7 +207,7 @@ fn long<T: Number>(
 
 /// y = F(x), and dx = dy·F' from x or from y.
 macro_rules! elementwise {
-    ($($name:ident |$x:ident| $y:expr, $back:ident |$from:ident| $slope:expr;)*) => { $(
+    ($($name:ident |$x:ident| $y:expr $(, $back:ident |$from:ident| $slope:expr)?;)*) => { $(
         #[inline]
         pub fn $name<T: Number>(x: &[T], y: &mut [T]) {
             if x.len() != y.len() {
@@ -218,7 +218,7 @@ macro_rules! elementwise {
             }
         }
 
-        #[inline]
+        $(#[inline]
         pub fn $back<T: Number>(from: &[T], dy: &[T], dx: &mut [T]) {
             if (from.len(), dy.len()) != (dx.len(), dx.len()) {
                 return refuse(dx);
@@ -226,7 +226,7 @@ macro_rules! elementwise {
             for (dx, (&$from, &dy)) in dx.iter_mut().zip(from.iter().zip(dy)) {
                 *dx = dy * $slope;
             }
-        }
+        })?
     )* };
 }
 
@@ -243,8 +243,8 @@ elementwise! {
     }, tanh_back |y| T::one() - y * y;
     sigmoid |x| logistic(x), sigmoid_back |y| y * (T::one() - y);
     gelu |x| gelu_and_slope(x).0, gelu_back |x| gelu_and_slope(x).1;
-    softplus |x| if x > T::zero() { x + (-x).exp().ln_1p() } else { x.exp().ln_1p() },
-    softplus_back |x| logistic(x);
+    elu |x| if x > T::zero() { x } else { x.exp_m1() };
+    softplus |x| if x > T::zero() { x + (-x).exp().ln_1p() } else { x.exp().ln_1p() };
 }
 
 /// 1 / (1 + e⁻ˣ) by e to a negative power only: it cannot overflow, not even in a dual number's

@@ -37,10 +37,10 @@ macro_rules! each {
             fn gelu(x: &[T], y: &mut [T]);
             /// dx = dy·(Φ(x) + x·Φ'(x)).
             fn gelu_back(x: &[T], dy: &[T], dx: &mut [T]);
+            /// y = x where x > 0, else eˣ - 1.
+            fn elu(x: &[T], y: &mut [T]);
             /// y = ln(1 + eˣ).
             fn softplus(x: &[T], y: &mut [T]);
-            /// dx = dy / (1 + e⁻ˣ).
-            fn softplus_back(x: &[T], dy: &[T], dx: &mut [T]);
             /// x ← eˣ.
             fn exp(x: &mut [T]);
             /// x ← ln(1 + x).

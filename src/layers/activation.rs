@@ -113,7 +113,8 @@ elementwise!(Gelu {} Some(Gain::Relu), (this, x, y, dy, dx) kernel::gelu(x, y), 
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Softplus;
-elementwise!(Softplus {} Some(Gain::Relu), (this, x, y, dy, dx) kernel::softplus(x, y), kernel::softplus_back(x, dy, dx));
+elementwise!(Softplus {} Some(Gain::Relu), (this, x, y, dy, dx) 
+    kernel::softplus(x, y), through(kernel::sigmoid, x, Some(dy), dx, |x| x, |_, s| s));
 
 /// y = x, dx = dy: the output layer of a regression. (Chapter 3.5.)
 ///
@@ -201,15 +202,16 @@ pub struct GeluTanh;
 elementwise!(GeluTanh {} Some(Gain::Relu), (this, x, y, dy, dx)
     through(kernel::sigmoid, x, None, y, |x| twice_u(x).0, |x, s| near(x).1 * s),
     through(kernel::sigmoid, x, Some(dy), dx, |x| twice_u(x).0,
-        |x, s| s + near(x).0 * s * (T::one() - s) * twice_u(x).1));
+        |x, s| s + near(x).0 * s * (T::one() - s) * twice_u(near(x).0).1));
 
-/// 2u of [`GeluTanh`], and its derivative.
+/// 2u of [`GeluTanh`], and its derivative, which may overflow.
 #[inline(always)]
 fn twice_u<T: Number>(x: T) -> (T, T) {
-    let [a, b] = [8.0 / core::f64::consts::PI, 0.044715].map(nalgebra::convert::<f64, T>);
-    let (a, x) = (a.sqrt(), near(x).0);
+    // √(8/π), and 0.044715 times that.
+    let [a, b] =
+        [1.595_769_121_605_730_7, 0.071_354_816_272_600_25].map(nalgebra::convert::<f64, T>);
     let square = b * x * x;
-    (a * (x + x * square), a * (T::one() + square + square + square))
+    (x * (a + square), a + square + square + square)
 }
 
 /// x within ±30, where the cube does not overflow and the sigmoid of 2u is 0 or 1; and x from -30 on. NaN stays NaN.
@@ -292,7 +294,7 @@ pub(super) fn setting<T: Number>(value: Option<f64>, default: f64) -> T {
 }
 
 /// How many numbers a kernel takes at a time.
-const TOGETHER: usize = 64;
+const TOGETHER: usize = 128;
 
 /// to = f(x, kernel(u(x))), times dy if it is given.
 #[inline(always)]

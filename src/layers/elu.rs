@@ -1,6 +1,6 @@
 //! ELU and SELU: x above zero, an exponential below.
 
-use super::activation::{setting, through};
+use super::activation::setting;
 use crate::{Number, init::Gain, kernel};
 
 /// y = x where x > 0, else α·(eˣ - 1); dx = dy where x > 0, else dy·α·eˣ. (Clevert and others, 2015; PyTorch's `ELU`.)
@@ -26,8 +26,8 @@ pub struct Elu {
     pub alpha: Option<f64>,
 }
 elementwise!(Elu { alpha } Some(Gain::Relu), (this, x, y, dy, dx)
-    exponential(x, None, y, [T::one(), setting(this.alpha, 1.0)]),
-    exponential(x, Some(dy), dx, [T::one(), setting(this.alpha, 1.0)]));
+    scaled(x, y, [T::one(), setting(this.alpha, 1.0)]),
+    scaled_back((x, y), dy, dx, [T::one(), setting(this.alpha, 1.0)]));
 
 /// y = λ·x where x > 0, else λ·α·(eˣ - 1), with α = 1.673… and λ = 1.051…, so that the outputs of a deep net keep mean 0 and
 /// variance 1. (Klambauer and others, 2017; PyTorch's `SELU`.)
@@ -48,22 +48,25 @@ elementwise!(Elu { alpha } Some(Gain::Relu), (this, x, y, dy, dx)
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Selu;
 elementwise!(Selu {} Some(Gain::Linear), (this, x, y, dy, dx)
-    exponential(x, None, y, SELU.map(nalgebra::convert)),
-    exponential(x, Some(dy), dx, SELU.map(nalgebra::convert)));
+    scaled(x, y, SELU.map(nalgebra::convert)),
+    scaled_back((x, y), dy, dx, SELU.map(nalgebra::convert)));
 
 /// λ and λ·α.
 const SELU: [f64; 2] = [1.050_700_987_355_480_5, 1.050_700_987_355_480_5 * 1.673_263_242_354_377_2];
 
-/// y = above·x for x > 0, else below·(eˣ - 1). With dy it is dx.
-///
-/// It is computed from t = tanh(x/2): eˣ - 1 = 2t / (1 - t), eˣ = (1 + t) / (1 - t).
+/// y = above·x for x > 0, else below·(eˣ - 1).
 #[inline(always)]
-fn exponential<T: Number>(x: &[T], dy: Option<&[T]>, to: &mut [T], [above, below]: [T; 2]) {
-    let half = |x: T| if x > T::zero() { T::zero() } else { x / (T::one() + T::one()) };
-    through(kernel::tanh, x, dy, to, half, |x, t| match (x > T::zero(), dy.is_some()) {
-        (true, false) => x * above,
-        (true, true) => above,
-        (false, false) => below * ((t + t) / (T::one() - t)),
-        (false, true) => below * ((T::one() + t) / (T::one() - t)),
-    });
+fn scaled<T: Number>(x: &[T], y: &mut [T], [above, below]: [T; 2]) {
+    kernel::elu(x, y);
+    for (y, &x) in y.iter_mut().zip(x) {
+        *y *= if x > T::zero() { above } else { below };
+    }
+}
+
+/// Below zero the slope is below·eˣ = y + below.
+#[inline(always)]
+fn scaled_back<T: Number>((x, y): (&[T], &[T]), dy: &[T], dx: &mut [T], [above, below]: [T; 2]) {
+    for (dx, ((&x, &y), &dy)) in dx.iter_mut().zip(x.iter().zip(y).zip(dy)) {
+        *dx = dy * if x > T::zero() { above } else { y + below };
+    }
 }

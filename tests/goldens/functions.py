@@ -30,6 +30,10 @@ def sigmoid(x):
     return 1 / (1 + mpmath.exp(-x))
 
 
+def elu(x):
+    return x if x > 0 else mpmath.expm1(x)
+
+
 def small(x):
     """Where 60 digits of 1 + x would lose those of x."""
     return abs(x) < mpf(2) ** -60
@@ -43,6 +47,7 @@ FUNCTIONS = {
     "sigmoid": (sigmoid, lambda x: mpf(1) / 2 + x / 4, (-746, 45), [-a for a in exp_seams] + [-36.4, -37.1, 37.4], (0.0, 1.0)),
     "ln_1p": (mpmath.log1p, lambda x: x - x**2 / 2, (-1, 50), [2.0 ** (k + 0.5) - 1 for k in range(-4, 5)] + [1.0, 2.0**-52, 2.0**53, 2.0**54], (float("nan"), float("inf"))),
     "erf": (mpmath.erf, lambda x: 2 / mpmath.sqrt(mp.pi) * (x - x**3 / 3), (-6.2, 6.2), [0.5, 1.0, 2.0, 5.8, 5.92, 6.0], (-1.0, 1.0)),
+    "elu": (elu, lambda x: x if x > 0 else x + x**2 / 2, (-40, 4), [-abs(a) for a in exp_seams] + [-36.7, -37.5], (-1.0, float("inf"))),
 }
 
 
@@ -78,7 +83,7 @@ for name, (f, near, (low, high), seams, ends) in FUNCTIONS.items():
             y, rest = rounded(near(mpf(x)))
         else:
             # e to a large number is not, and far out nothing is missing
-            y, rest = rounded(f(mpf(x if name == "ln_1p" else max(min(x, 1e4), -1e4))))
+            y, rest = rounded(f(mpf(x if name in ("ln_1p", "elu") else max(min(x, 1e4), -1e4))))
         out.append((x, y, rest))
     origin = {"exp": 1.0, "sigmoid": 0.5}.get(name)
     out += [(s, s if origin is None else origin, 0.0) for s in (0.0, -0.0)]

@@ -6,7 +6,7 @@ use super::{
     FORCED, Float, Level,
     lanes::Lanes,
     levels,
-    math::{self, Exp, Function, Ln1p, Sigmoid, Tanh},
+    math::{self, Elu, Exp, Function, Ln1p, Sigmoid, Tanh},
 };
 use crate::kernel::{self, Work, loops};
 use core::marker::PhantomData;
@@ -64,6 +64,10 @@ impl Function for Erf {
 
 fn sigmoid(x: f64) -> f64 {
     if x < 0.0 { x.exp() / (1.0 + x.exp()) } else { 1.0 / (1.0 + (-x).exp()) }
+}
+
+fn elu_(x: f64) -> f64 {
+    if x > 0.0 { x } else { x.exp_m1() }
 }
 
 /// A sum of positive terms: 2/√π exp(-x²) Σ 2ⁿ x²ⁿ⁺¹ / (2n + 1)!!.
@@ -227,8 +231,10 @@ fn activations<T: Float>(number: fn(f32) -> T) {
         }
     };
     of("gelu", [kernel::gelu, loops::gelu], [kernel::gelu_back, loops::gelu_back]);
-    let back: [Back<T>; 2] = [kernel::softplus_back, loops::softplus_back];
-    of("softplus", [kernel::softplus, loops::softplus], back);
+    // Their slopes are made of other functions.
+    let none: Back<T> = |_, _, dx| dx.fill(T::zero());
+    of("elu", [kernel::elu, loops::elu], [none; 2]);
+    of("softplus", [kernel::softplus, loops::softplus], [none; 2]);
 }
 
 #[test]
@@ -259,6 +265,7 @@ sweeps! {
     sigmoid_ "sigmoid" sigmoid_all Sigmoid sigmoid;
     ln_1p "ln_1p" ln_1p_all Ln1p f64::ln_1p;
     erf_ "erf" erf_all Erf erf;
+    elu "elu" elu_all Elu elu_;
 }
 
 /// The sine and cosine that first weights are drawn by.

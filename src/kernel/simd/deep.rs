@@ -1,7 +1,7 @@
 //! Products over many k. They are sums of sums, so that rounding errors stay small.
 #![allow(unsafe_code)]
 
-use super::{Float, Level, Product, Size, Start, panels::WIDTH, tile::Aligned};
+use super::{Float, Level, Product, Size, Start, arch, panels::WIDTH, tile::Aligned};
 use crate::kernel::sum::{LEVELS, carry, total};
 use core::mem::MaybeUninit;
 
@@ -114,9 +114,9 @@ pub unsafe fn column<E: Float>(
     overwrite: bool,
 ) {
     const ROWS: usize = 64;
-    // A single row fills packs, and each lane has its own sum.
+    // A single row fills packs, and each lane has its own sum of 64 numbers or fewer.
     let depth = match apart * size_of::<E>() {
-        _ if apart == 1 => MOST,
+        _ if apart == 1 => MOST * arch::LEAST / 32,
         0..=64 => 256,
         _ => 128,
     };

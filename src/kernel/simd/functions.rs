@@ -90,8 +90,8 @@ elementwise! {
     sigmoid_back(y, dy) true;
     gelu(x) false;
     gelu_back(x, dy) false;
+    elu(x) false;
     softplus(x) false;
-    softplus_back(x, dy) false;
 }
 
 macro_rules! in_place {

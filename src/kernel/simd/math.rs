@@ -38,6 +38,7 @@ functions! {
     Tanh P::tanh;
     Sigmoid sigmoid;
     Gelu gelu;
+    Elu elu;
     Softplus softplus;
 }
 
@@ -163,7 +164,6 @@ slopes! {
         let density = exp(x.mul(x).mul(x.like(-0.5))).mul(x.like(0.398_942_280_401_432_7));
         x.mul_add(density, normal(x))
     };
-    Softplus |x| sigmoid(x);
 }
 
 /// max(x, 0), NaN where x is.
@@ -309,6 +309,15 @@ fn normal<P: Lanes>(x: P) -> P {
 #[inline(always)]
 fn gelu<P: Lanes>(x: P) -> P {
     x.at_least(x.like(-GELU_END)).mul(normal(x))
+}
+
+/// x above 0, else eˣ - 1.
+#[inline(always)]
+fn elu<P: Lanes>(x: P) -> P {
+    let (zero, one, [low, _]) = (x.like(0.0), x.like(1.0), P::Element::EXP_ENDS);
+    let (n, p) = exp_parts(x.at_most(zero).at_least(x.like(low)), EVEN);
+    let s = one.scale(n);
+    zero.less(x, x, s.mul_add(p, s.sub(one)).copysign(x))
 }
 
 /// ln(1 + eˣ), without overflow.

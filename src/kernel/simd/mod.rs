@@ -163,6 +163,7 @@ macro_rules! large {
         fn tanh(x: *const E, y: *mut E, len: usize) = math::apply<Tanh>;
         fn sigmoid(x: *const E, y: *mut E, len: usize) = math::apply<Sigmoid>;
         fn gelu(x: *const E, y: *mut E, len: usize) = math::apply<Gelu>;
+        fn elu(x: *const E, y: *mut E, len: usize) = math::apply<Elu>;
         fn softplus(x: *const E, y: *mut E, len: usize) = math::apply<Softplus>;
         fn exp(x: *const E, y: *mut E, len: usize) = math::apply<Exp>;
         fn ln_1p(x: *const E, y: *mut E, len: usize) = math::apply<Ln1p>;
@@ -171,7 +172,6 @@ macro_rules! large {
         fn tanh_back(y: *const E, dy: *const E, dx: *mut E, len: usize) = math::back<Tanh>;
         fn sigmoid_back(y: *const E, dy: *const E, dx: *mut E, len: usize) = math::back<Sigmoid>;
         fn gelu_back(x: *const E, dy: *const E, dx: *mut E, len: usize) = math::back<Gelu>;
-        fn softplus_back(x: *const E, dy: *const E, dx: *mut E, len: usize) = math::back<Softplus>;
     } };
 }
 
@@ -211,7 +211,7 @@ macro_rules! kernels {
 macro_rules! level {
     ($level:ident $module:ident, $features:literal) => {
         mod $module {
-            use super::math::{self, Exp, Gelu, Ln1p, Relu, Sigmoid, Softplus, Tanh};
+            use super::math::{self, Elu, Exp, Gelu, Ln1p, Relu, Sigmoid, Softplus, Tanh};
             use super::vector::{self, NARROW, WIDE};
             use super::{Lanes, Product, Size, Start, panels};
 
