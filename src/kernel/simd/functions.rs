@@ -4,7 +4,11 @@
 
 #[cfg(feature = "rayon")]
 use super::threads;
-use super::{Float, level, small::FEW};
+use super::{
+    Float, level,
+    math::{Exp, Ln1p},
+    small::FEW,
+};
 #[cfg(feature = "alloc")]
 use super::{arch, tile};
 use crate::{Number, kernel::loops};

@@ -220,8 +220,6 @@ macro_rules! level {
             kernels! { $features
                 fn small_column(size: Size, w: (*const E, usize), x: *const E, y: *mut E, start: Start<E>)
                     = vector::column<NARROW>;
-                fn small_product_tn(size: Size, w: *const E, dy: *const E, dx: *mut E)
-                    = vector::product_tn<NARROW>;
                 fn add_scaled(factor: E, g: *const E, w: *mut E, len: usize) = vector::add_scaled;
             }
 
@@ -303,7 +301,7 @@ macro_rules! levels {
             ($d level:ident, $d module:ident::$d function:ident<$d e:ident $d(, $d of:ident)?>($d($d argument:expr),*)) => {
                 match $d level {
                     $(super::Level::$level => {
-                        super::$d module::$d function::<<$d e as Float>::$level $d(, super::math::$d of)?>($d($d argument),*)
+                        super::$d module::$d function::<<$d e as Float>::$level $d(, $d of)?>($d($d argument),*)
                     })*
                 }
             };

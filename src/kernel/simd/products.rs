@@ -7,6 +7,7 @@ use super::{
     panels::{WHOLE, WIDTH},
     small::is_small,
     tile,
+    vector::NARROW,
 };
 use crate::{
     Number,
@@ -195,7 +196,7 @@ pub fn product_tn<T: Number>((outputs, inputs): Size, w: &[T], dy: &[T], dx: &mu
             if is_small((outputs, inputs), n) {
                 few!(level, small::product_tn<E>((outputs, inputs), n, w, dy, dx));
             } else if n == 1 && outputs * inputs <= SMALL {
-                inlined!(level, small_product_tn<E>((outputs, inputs), w, dy, dx));
+                few!(level, vector::product_tn<E, NARROW>((outputs, inputs), w, dy, dx));
             } else if n < 4 {
                 // Wᵀ by rows: to copy it would not pay.
                 for sample in 0..n {
