@@ -157,8 +157,12 @@ fn product<E: Number, const K: usize>(
 /// Whether all derivatives are 0.
 #[inline(always)]
 fn constant<E: Number, const K: usize>(numbers: &[Jet<E, K>]) -> bool {
-    // Number by number: with AVX-512 the compiler gathers if it can take many numbers at once.
-    numbers.iter().all(|number| number.slopes.iter().fold(true, |all, slope| all & slope.is_zero()))
+    let none = |jet: &Jet<E, K>| jet.slopes.iter().fold(true, |all, slope| all & slope.is_zero());
+    match K {
+        1 | 2 => numbers.iter().fold(true, |all, jet| all & none(jet)),
+        // Jet by jet: with AVX-512 the compiler gathers if it can take many jets at once.
+        _ => numbers.iter().all(none),
+    }
 }
 
 /// `R` rows of y. Returns `R`.
