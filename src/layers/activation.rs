@@ -113,7 +113,7 @@ elementwise!(Gelu {} Some(Gain::Relu), (this, x, y, dy, dx) kernel::gelu(x, y), 
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Softplus;
-elementwise!(Softplus {} Some(Gain::Relu), (this, x, y, dy, dx) 
+elementwise!(Softplus {} Some(Gain::Relu), (this, x, y, dy, dx)
     kernel::softplus(x, y), through(kernel::sigmoid, x, Some(dy), dx, |x| x, |_, s| s));
 
 /// y = x, dx = dy: the output layer of a regression. (Chapter 3.5.)
