@@ -116,9 +116,10 @@ fn scoped(name: &str, mut work: impl FnMut(usize)) {
 
 fn trainers() {
     let data = samples();
-    scoped("an epoch of 784-512-256-10 in parts, f32", |threads| {
-        let layers = (affine(), Relu, affine(), Relu, affine());
-        let mut net = Net::<f32, Wide<f32>>::new(layers, SoftmaxCrossEntropy);
+    let layers = (affine(), Relu, affine(), Relu, affine());
+    let first = Net::<f32, Wide<f32>>::new(layers, SoftmaxCrossEntropy);
+    scoped("four epochs of 784-512-256-10 in parts, f32", |threads| {
+        let mut net = first.clone();
         let parts = Parts { count: 2, threads: Threads::Scoped(threads) };
         let mut trainer = Trainer::new(Dyn(128), 4, 0);
         let ended = trainer.fit_in_parts(parts, &mut net, &mut Sgd::new(0.1), &data, None, |_| ());
