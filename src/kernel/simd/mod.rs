@@ -35,7 +35,8 @@
 //! all that it calls is `inline(always)`.
 //!
 //! `product_nt` (the gradient of W) goes to `vector` for one sample. `product_tn` goes to `vector` for up to three
-//! samples, because with so few it does not pay to copy W. A matrix of one row or column is a product of a matrix and
+//! samples, because with so few it does not pay to copy W; with up to four outputs and one sample it goes to `small`, as
+//! their columns of W are shorter than a register. A matrix of one row or column is a product of a matrix and
 //! a column: `column`.
 //!
 //! # An example: 50×784 by 784×100
@@ -100,6 +101,7 @@
 //! | `functions::INLINED` | 64 numbers | up to here a function is inlined; without it a step of 2-16-16-1 took 1.1 times as long in f32, a prediction of 8-16-16-4 1.2 times in f64 |
 //! | `small::FEW` | 16 numbers | where a layer has as many outputs, packs are faster: 2-16-16-1 in f32 took 1.1 times as long without them |
 //! | `small::WEIGHTS`, `SAMPLES` | 32, 4 | their sums stay in registers; a step of 4-8-3 fell from 176 to 59 ns (f32, one sample) |
+//! | `small::SHORT` | 4 | the Jacobian of 8-16-16-4 fell from 179 to 162 ns (f32, AVX-512) |
 //! | `products::WORTH_THREADS` | 2²² | some tens of microseconds; an eighth would do on an idle machine, but not on a busy one |
 //! | `tile::BLOCK` | 24 KiB | three quarters of a first-level cache, so that some of B stays too |
 //! | `panels::WIDTH` | 48 | whole tiles of 16, 12, 8, 6 and 4 columns |

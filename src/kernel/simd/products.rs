@@ -5,7 +5,7 @@
 use super::{
     Float, Level, Product, Size, Start, arch, deep, level,
     panels::{WHOLE, WIDTH},
-    small::is_small,
+    small::{is_short, is_small},
     tile,
     vector::NARROW,
 };
@@ -193,7 +193,7 @@ pub fn product_tn<T: Number>((outputs, inputs): Size, w: &[T], dy: &[T], dx: &mu
     if_float!(T is E, level, (w, dy, dx): {
         // SAFETY: as in `affine`.
         unsafe {
-            if is_small((outputs, inputs), n) {
+            if is_small((outputs, inputs), n) || n == 1 && is_short((outputs, inputs)) {
                 few!(level, small::product_tn<E>((outputs, inputs), n, w, dy, dx));
             } else if n == 1 && outputs * inputs <= SMALL {
                 few!(level, vector::product_tn<E, NARROW>((outputs, inputs), w, dy, dx));

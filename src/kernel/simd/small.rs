@@ -16,11 +16,19 @@ pub const fn is_small((outputs, inputs): Size, samples: usize) -> bool {
     some && outputs < FEW && inputs < FEW && outputs * inputs <= WEIGHTS && samples <= SAMPLES
 }
 
+/// Whether the columns of W are so short that they would leave packs mostly empty.
+#[inline(always)]
+pub const fn is_short((outputs, inputs): Size) -> bool {
+    outputs > 0 && outputs <= SHORT && inputs <= WEIGHTS
+}
+
 /// With this number of numbers, packs are no longer mostly empty.
 pub const FEW: usize = 16;
 /// The most weights, and the most samples, that registers can hold.
 const WEIGHTS: usize = 32;
 const SAMPLES: usize = 4;
+/// The most outputs of a short column.
+const SHORT: usize = 4;
 
 /// Computes all numbers before it writes the first one. So the compiler knows that no write changes a number that is
 /// read later.
