@@ -367,6 +367,14 @@ fn planted_faults_show() {
     }
 }
 
+/// Far out a square overflows, but the slope of a jet does not.
+#[test]
+fn slopes_far_out() {
+    let x = SVector::<Jet<f32, 1>, 2>::new(Jet::along(1e30, [1.0]), Jet::along(-1e30, [1.0]));
+    assert_eq!(GeluTanh.trace(&x).y.map(|y| y.slopes[0]), SVector::<f32, 2>::new(1.0, 0.0));
+    assert_eq!(Elu::default().trace(&x).y.map(|y| y.slopes[0]), SVector::<f32, 2>::new(1.0, 0.0));
+}
+
 /// Compares every function of a jet with central differences of the same function of f64.
 #[test]
 fn jets_are_scalars() {

@@ -202,14 +202,15 @@ pub struct GeluTanh;
 elementwise!(GeluTanh {} Some(Gain::Relu), (this, x, y, dy, dx)
     through(kernel::sigmoid, x, None, y, |x| twice_u(x).0, |x, s| near(x).1 * s),
     through(kernel::sigmoid, x, Some(dy), dx, |x| twice_u(x).0,
-        |x, s| s + near(x).0 * s * (T::one() - s) * twice_u(near(x).0).1));
+        |x, s| s + near(x).0 * s * (T::one() - s) * twice_u(x).1));
 
-/// 2u of [`GeluTanh`], and its derivative, which may overflow.
+/// 2u of [`GeluTanh`], and its derivative.
 #[inline(always)]
 fn twice_u<T: Number>(x: T) -> (T, T) {
     // √(8/π), and 0.044715 times that.
     let [a, b] =
         [1.595_769_121_605_730_7, 0.071_354_816_272_600_25].map(nalgebra::convert::<f64, T>);
+    let x = near(x).0;
     let square = b * x * x;
     (x * (a + square), a + square + square + square)
 }
@@ -293,7 +294,7 @@ pub(super) fn setting<T: Number>(value: Option<f64>, default: f64) -> T {
     nalgebra::convert(value.unwrap_or(default))
 }
 
-/// How many numbers a kernel takes at a time.
+/// How many numbers a kernel takes at a time: more than it would inline here.
 const TOGETHER: usize = 128;
 
 /// to = f(x, kernel(u(x))), times dy if it is given.

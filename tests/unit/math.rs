@@ -66,7 +66,7 @@ fn sigmoid(x: f64) -> f64 {
     if x < 0.0 { x.exp() / (1.0 + x.exp()) } else { 1.0 / (1.0 + (-x).exp()) }
 }
 
-fn elu_(x: f64) -> f64 {
+fn elu(x: f64) -> f64 {
     if x > 0.0 { x } else { x.exp_m1() }
 }
 
@@ -265,7 +265,7 @@ sweeps! {
     sigmoid_ "sigmoid" sigmoid_all Sigmoid sigmoid;
     ln_1p "ln_1p" ln_1p_all Ln1p f64::ln_1p;
     erf_ "erf" erf_all Erf erf;
-    elu "elu" elu_all Elu elu_;
+    elu_ "elu" elu_all Elu elu;
 }
 
 /// The sine and cosine that first weights are drawn by.
