@@ -220,6 +220,7 @@ mod trace;
 mod train;
 mod trainer;
 mod update;
+mod view;
 mod zeros;
 
 /// Items that the public macros use.

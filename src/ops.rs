@@ -8,42 +8,8 @@ pub use crate::kernel::{
     add_scaled, elu, exp, finite, gelu, gelu_back, ln_1p, relu, relu_back, sigmoid, sigmoid_back,
     softplus, tanh, tanh_back,
 };
+pub use crate::view::View;
 use crate::{kernel, shape::Number};
-
-/// A read-only matrix in a slice, with the strides of its rows and columns.
-#[derive(Clone, Copy, Debug)]
-pub struct View<'a, T> {
-    numbers: &'a [T],
-    row: usize,
-    column: usize,
-}
-
-impl<'a, T: Number> View<'a, T> {
-    /// Columns of `rows` numbers, one after the other: an `SMatrix`, or a batch with one sample per column.
-    #[inline(always)]
-    pub const fn columns(numbers: &'a [T], rows: usize) -> Self {
-        View { numbers, row: 1, column: rows }
-    }
-
-    /// Rows of `columns` numbers, one after the other.
-    #[inline(always)]
-    pub const fn rows(numbers: &'a [T], columns: usize) -> Self {
-        View { numbers, row: columns, column: 1 }
-    }
-
-    /// The first entry is the first number of the slice. The entry below is `row` numbers further, the entry
-    /// to the right `column` numbers further.
-    #[inline(always)]
-    pub const fn strided(numbers: &'a [T], row: usize, column: usize) -> Self {
-        View { numbers, row, column }
-    }
-
-    /// The transposed matrix. It copies nothing.
-    #[inline(always)]
-    pub const fn transposed(self) -> Self {
-        View { numbers: self.numbers, row: self.column, column: self.row }
-    }
-}
 
 /// Whether a product overwrites the output or adds to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,8 +61,7 @@ pub fn gemm_into<T: Number>(
     apart: usize,
     to: To,
 ) {
-    let (a_strides, b_strides) = ((a.row, a.column), (b.row, b.column));
-    kernel::gemm(size, a.numbers, a_strides, b.numbers, b_strides, c, apart, to == To::Set);
+    kernel::gemm(size, a, b, c, apart, to == To::Set);
 }
 
 /// The sum of a batch over its samples. Each sample is as long as `sum`.

@@ -5,6 +5,7 @@ use super::{
     sum::{BLOCK, LEVELS, SHORT, carry, total},
 };
 use crate::shape::{Number, nan};
+use crate::view::View;
 
 /// Sizes and slices do not agree: no number that is to be had would be right.
 #[cold]
@@ -61,8 +62,8 @@ pub fn product_nt<T: Number>(
     }
     let samples = x.len().checked_div(inputs).unwrap_or(0);
     if samples > SHORT {
-        let (dy, x) = (Strided(dy, 1, outputs), Strided(x, inputs, 1));
-        return product([outputs, samples, inputs], dy, x, dw, outputs, overwrite);
+        let (dy, x) = (View::columns(dy, outputs), View::rows(x, inputs));
+        return gemm([outputs, samples, inputs], dy, x, dw, outputs, overwrite);
     }
     if overwrite {
         dw.fill(T::zero());
@@ -91,8 +92,9 @@ pub fn sum_columns<T: Number>(dy: &[T], db: &mut [T], overwrite: bool) {
         return refuse(db);
     }
     if samples > SHORT {
-        let (dy, ones) = (Strided(dy, 1, outputs), Strided(&[T::one()], 0, 0));
-        return product([outputs, samples, 1], dy, ones, db, outputs, overwrite);
+        let one = [T::one()];
+        let (dy, ones) = (View::columns(dy, outputs), View::strided(&one, 0, 0));
+        return gemm([outputs, samples, 1], dy, ones, db, outputs, overwrite);
     }
     if overwrite {
         db.fill(T::zero());
@@ -102,52 +104,17 @@ pub fn sum_columns<T: Number>(dy: &[T], db: &mut [T], overwrite: bool) {
     }
 }
 
-/// C = A·B, or added to C. The caller has seen that the slices are long enough.
-#[expect(clippy::too_many_arguments, reason = "three matrices")]
-pub fn gemm<T: Number>(
-    size: [usize; 3],
-    a: &[T],
-    a_strides: (usize, usize),
-    b: &[T],
-    b_strides: (usize, usize),
-    c: &mut [T],
-    c_column: usize,
-    overwrite: bool,
-) {
-    let (a, b) = (Strided(a, a_strides.0, a_strides.1), Strided(b, b_strides.0, b_strides.1));
-    product(size, a, b, c, c_column, overwrite);
-}
-
-/// A matrix, with the strides of its rows and columns.
-#[derive(Clone, Copy)]
-struct Strided<'a, T>(&'a [T], usize, usize);
-
-impl<T: Number> Strided<'_, T> {
-    #[inline(always)]
-    fn get(&self, row: usize, column: usize) -> T {
-        let at = row.wrapping_mul(self.1).wrapping_add(column.wrapping_mul(self.2));
-        self.0.get(at).copied().unwrap_or_else(nan)
-    }
-
-    /// A column from a row on, where it is contiguous.
-    #[inline(always)]
-    fn below(&self, row: usize, column: usize) -> Option<&[T]> {
-        let at = row.wrapping_add(column.wrapping_mul(self.2));
-        if self.1 == 1 { self.0.get(at..) } else { None }
-    }
-}
-
 /// As many entries of C have sums that run side by side.
 const ENTRIES: usize = 64;
 
-/// C = A·B, or added to C. However many k there are, an entry's error does not grow with them. Apart, so that a
-/// chip has this code once.
+/// C = A·B, or added to C, where the caller has seen that the slices are long enough. However many k there are, an
+/// entry's error does not grow with them. Apart, so that a chip has this code once.
 #[cold]
 #[inline(never)]
-fn product<T: Number>(
+pub fn gemm<T: Number>(
     [m, k, n]: [usize; 3],
-    a: Strided<T>,
-    b: Strided<T>,
+    a: View<T>,
+    b: View<T>,
     c: &mut [T],
     c_column: usize,
     overwrite: bool,
@@ -164,10 +131,13 @@ fn product<T: Number>(
             let part = |from, to, sums: &mut [T; ENTRIES]| {
                 for k in from..to {
                     for (j, sums) in sums.chunks_exact_mut(rows.max(1)).enumerate().take(columns) {
-                        let b = b.get(k, column + j);
-                        match a.below(row, k) {
-                            Some(a) => axpy(b, a, sums),
-                            None => (row..).zip(sums).for_each(|(i, sum)| *sum += a.get(i, k) * b),
+                        let entry = |view: &View<T>, row, column| {
+                            view.from(row, column).first().copied().unwrap_or_else(nan)
+                        };
+                        let b = entry(&b, k, column + j);
+                        match a.row {
+                            1 => axpy(b, a.from(row, k), sums),
+                            _ => (row..).zip(sums).for_each(|(i, sum)| *sum += entry(&a, i, k) * b),
                         }
                     }
                 }

@@ -72,6 +72,7 @@ mod sum;
 mod windows;
 
 use crate::shape::Number;
+use crate::view::View;
 use core::ops::Range;
 
 pub use jet::Jet;
@@ -82,6 +83,7 @@ pub(crate) use simd::prefetch;
 pub(crate) use simd::run;
 pub(crate) use softmax::{divide_by_sum, softmax, subtract_top};
 pub use sum::{Sum, sum_of};
+
 pub use windows::{Axis, Windows, sum};
 
 /// The outputs and inputs of a layer.
@@ -149,7 +151,7 @@ pub const fn next_part(left: usize, most: usize) -> usize {
 }
 
 /// The columns in `part` of dW = dy·xᵀ, summed over the samples. They have the bits of `product_nt` if dW takes
-/// more than 32 KiB and is cut by `next_part`.
+/// more than 32 KiB and is cut by `next_part`, with `most` 64 columns or more than 512 bytes.
 #[inline(always)]
 pub fn product_nt_part<T: Number>(
     size: Size,
@@ -166,39 +168,32 @@ pub fn product_nt_part<T: Number>(
             && same_batch((inputs, x), (outputs, dy));
         let Some(x) = x.get(part.start..).filter(|_| fits) else { return loops::refuse(dw) };
         let (samples, n) = (dy.len().checked_div(outputs).unwrap_or(0), part.len());
-        let (dy_strides, x_strides) = ((1, outputs), (inputs, 1));
-        gemm([outputs, samples, n], dy, dy_strides, x, x_strides, dw, outputs, overwrite);
+        let (dy, x) = (View::columns(dy, outputs), View::rows(x, inputs));
+        gemm([outputs, samples, n], dy, x, dw, outputs, overwrite);
     }
 }
 
-/// C = A·B, or C + A·B, where A is m×k and B is k×n. The strides of A and B, in numbers, are those of a step down and
-/// of a step to the right. The columns of C are contiguous and begin `c_column` numbers apart. The numbers between
-/// them do not change.
+/// C = A·B, or C + A·B, where A is m×k and B is k×n. The columns of C are contiguous and begin `c_column` numbers apart.
+/// The numbers between them do not change.
 ///
 /// It is fast if one stride of A is 1, and one stride of B.
 ///
 /// If a slice is too short, or if the columns of C overlap, all of `c` is NaN.
 #[inline(always)]
-#[expect(clippy::too_many_arguments, reason = "three matrices")]
 pub fn gemm<T: Number>(
     size: [usize; 3],
-    a: &[T],
-    a_strides: (usize, usize),
-    b: &[T],
-    b_strides: (usize, usize),
+    a: View<T>,
+    b: View<T>,
     c: &mut [T],
     c_column: usize,
     overwrite: bool,
 ) {
     let [m, k, n] = size;
-    let fits = (c_column >= m || n <= 1)
-        && reach((m, k), a_strides).is_some_and(|reach| reach <= a.len())
-        && reach((k, n), b_strides).is_some_and(|reach| reach <= b.len())
-        && reach((m, n), (1, c_column)).is_some_and(|reach| reach <= c.len());
-    if !fits {
+    let fits = (c_column >= m || n <= 1) && View::columns(c, c_column).holds(m, n);
+    if !fits || !a.holds(m, k) || !b.holds(k, n) {
         loops::refuse(c);
-    } else if !simd::gemm(size, a, a_strides, b, b_strides, c, c_column, overwrite) {
-        loops::gemm(size, a, a_strides, b, b_strides, c, c_column, overwrite);
+    } else if !simd::gemm(size, a, b, c, c_column, overwrite) {
+        loops::gemm(size, a, b, c, c_column, overwrite);
     }
 }
 
@@ -211,17 +206,6 @@ pub fn pairs<A, B>(
 ) -> impl Iterator<Item = (A, B)> {
     let (mut a, mut b) = (a.into_iter(), b.into_iter());
     core::iter::from_fn(move || Some((a.next()?, b.next()?)))
-}
-
-/// The length of the slice that a matrix with these strides needs. `None` if it does not fit a `usize`.
-#[inline(always)]
-fn reach((rows, columns): Size, (row, column): (usize, usize)) -> Option<usize> {
-    match (rows.checked_sub(1), columns.checked_sub(1)) {
-        (Some(down), Some(right)) => {
-            down.checked_mul(row)?.checked_add(right.checked_mul(column)?)?.checked_add(1)
-        }
-        _ => Some(0),
-    }
 }
 
 /// Whether both slices hold the same number of samples, with these numbers of features.

@@ -1,6 +1,6 @@
 //! Replaces `simd` where the target has none: every kernel is left to the loops.
 use super::Size;
-use crate::shape::Number;
+use crate::{shape::Number, view::View};
 use core::ops::Range;
 
 #[inline(always)]
@@ -16,7 +16,6 @@ macro_rules! nothing {
     ($($(#[$doc:meta])* fn $name:ident($($argument:ident: $type:ty),*);)*) => { $(
         $(#[$doc])*
         #[inline(always)]
-        #[allow(clippy::too_many_arguments)] // of `gemm`
         pub fn $name<T: Number>($(_: $type),*) -> bool {
             false
         }
@@ -26,6 +25,5 @@ each!(nothing!);
 nothing! {
     fn add_product(factor: T, size: Size, dy: &[T], x: &[T], w: &mut [T]);
     fn product_nt_part(size: Size, dy: &[T], x: &[T], part: Range<usize>, dw: &mut [T], overwrite: bool);
-    fn gemm(size: [usize; 3], a: &[T], a_strides: Size, b: &[T], b_strides: Size, c: &mut [T],
-        c_column: usize, overwrite: bool);
+    fn gemm(size: [usize; 3], a: View<T>, b: View<T>, c: &mut [T], c_column: usize, overwrite: bool);
 }

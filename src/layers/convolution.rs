@@ -3,6 +3,7 @@
 use crate::image::{Extent, Grid, Img, Pixel, Size};
 use crate::kernel::{self, Axis, Windows};
 use crate::shape::{Number, nan};
+use crate::view::View;
 use core::ops::Range;
 
 #[cfg(all(test, feature = "std"))]
@@ -105,7 +106,8 @@ impl Convolution {
                 self.windows.unfold(x, rows, 0..taps, col);
                 let y = y.get_mut(first..).unwrap_or_default();
                 let size = [m, taps, self.outputs];
-                kernel::gemm(size, col, (1, m), w, (outputs, 1), y, places, false);
+                let (col, w) = (View::columns(col, m), View::rows(w, outputs));
+                kernel::gemm(size, col, w, y, places, false);
             }
         }
     }
@@ -128,7 +130,8 @@ impl Convolution {
                 let (first, m) = (rows.start * width, rows.len() * width);
                 let dy = dy.get(first..).unwrap_or_default();
                 let size = [m, self.outputs, taps];
-                kernel::gemm(size, dy, (1, places), w, (1, outputs), col, m, true);
+                let (dy, w) = (View::columns(dy, places), View::columns(w, outputs));
+                kernel::gemm(size, dy, w, col, m, true);
                 self.windows.fold(col, rows, 0..taps, dx);
             }
         }
@@ -159,7 +162,8 @@ impl Convolution {
                 self.windows.unfold(x, rows, taps.clone(), col);
                 let dy = dy.get(first..).unwrap_or_default();
                 let size = [self.outputs, m, taps.len()];
-                kernel::gemm(size, dy, (places, 1), col, (1, m), dw, outputs, false);
+                let (dy, col) = (View::rows(dy, places), View::columns(col, m));
+                kernel::gemm(size, dy, col, dw, outputs, false);
             }
         }
     }

@@ -144,7 +144,9 @@ impl<E: Constants> Product<E> {
                     (part, MOST),
                     Start::Zero,
                 );
-                if const { P::LANES == 16 } && self.m > 2 {
+                if self.has_two_sums(P::LANES * size_of::<E>()) {
+                    swapped.few_columns::<P, 1, 4, 2, 0>();
+                } else if const { P::LANES == 16 } && self.m > 2 {
                     match m > P::LANES {
                         true => swapped.few_columns::<P, 2, 4, 1, 0>(),
                         false => swapped.few_columns::<P, 1, 4, 1, 0>(),

@@ -22,6 +22,9 @@ pub(super) const HIGH: usize = 24;
 /// The least columns, and the least k, for which copying a panel saves time.
 const MANY: usize = 16;
 
+/// The most bytes of a C with two sums for each number. The parts of a large gradient have more.
+const NARROW: usize = 256;
+
 /// A sum over no more than this is never cut into blocks: a scaled one has to be whole.
 pub const WHOLE: usize = 128;
 
@@ -59,6 +62,15 @@ pub unsafe fn product<P: Pack>(all: Product<P::Element>) {
 }
 
 impl<E: Constants> Product<E> {
+    /// Whether a number of C has two sums, so that an addition does not wait for the one before. C has as few rows and
+    /// columns as a register of `bytes` has lanes, and is no part of a large gradient.
+    #[inline(always)]
+    pub(super) const fn has_two_sums(&self, bytes: usize) -> bool {
+        let size = size_of::<E>();
+        let few = self.m * size <= bytes && self.n * size <= bytes && self.n < MANY;
+        few && self.n * self.c_column * size <= NARROW
+    }
+
     /// Panel after panel. If it pays each is packed, for one block of k after the other; where A's columns
     /// are contiguous, by the panel's first tile on the way.
     #[inline(always)]
@@ -162,9 +174,13 @@ impl<E: Constants> Product<E> {
             if const { PACKS == 1 } && self.n == 2 && whole {
                 return self.few_columns::<P, 1, 2, 2, 0>();
             }
+            let two = const { PACKS == 1 } && self.has_two_sums(P::LANES * size_of::<E>());
             // What is left, in tiles that may be a part.
             while done < self.n {
-                self.tile::<P, PACKS, 4, 1, AS_IS, 0>(done, null_mut());
+                match two {
+                    true => self.tile::<P, 1, 4, 2, AS_IS, 0>(done, null_mut()),
+                    false => self.tile::<P, PACKS, 4, 1, AS_IS, 0>(done, null_mut()),
+                }
                 done += 4;
             }
         }

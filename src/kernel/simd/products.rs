@@ -12,6 +12,7 @@ use super::{
 use crate::{
     Number,
     kernel::{is_product, sum::SHORT},
+    view::View,
 };
 use core::{any::TypeId, ops::Range};
 use num_traits::ConstOne;
@@ -253,30 +254,24 @@ pub fn sum_columns<T: Number>(dy: &[T], db: &mut [T], overwrite: bool) -> bool {
 
 /// C = A·B, or added to C, where the caller has seen that the slices are long enough.
 #[inline(always)]
-#[expect(clippy::too_many_arguments, reason = "three matrices")]
 pub fn gemm<T: Number>(
     [m, k, n]: [usize; 3],
-    a: &[T],
-    (mut a_row, mut a_column): Size,
-    b: &[T],
-    (mut b_row, mut b_column): Size,
+    a: View<T>,
+    b: View<T>,
     c: &mut [T],
     c_column: usize,
     overwrite: bool,
 ) -> bool {
     // Where there is but one, it is no matter where the next would be.
-    for (size, stride) in [(m, &mut a_row), (k, &mut a_column), (k, &mut b_row), (n, &mut b_column)]
-    {
-        if size == 1 {
-            *stride = 1;
-        }
-    }
+    let strides = [(m, a.row), (k, a.column), (k, b.row), (n, b.column)];
+    let [a_row, a_column, b_row, b_column] =
+        strides.map(|(size, stride)| if size == 1 { 1 } else { stride });
     // Kernels read packs of A, and of B where C has few rows, along one side or the other.
     if m == 0 || k == 0 || n == 0 || (a_row != 1 && a_column != 1) || (b_row != 1 && b_column != 1)
     {
         return false;
     }
-    let (a, b, c) = (a.as_ptr(), b.as_ptr(), c.as_mut_ptr());
+    let (a, b, c) = (a.numbers.as_ptr(), b.numbers.as_ptr(), c.as_mut_ptr());
     if_float!(T is E, level, (a, b, c): {
         let start = if overwrite { Start::Zero } else { Start::Add(E::ONE) };
         let (a, b) = ((a, a_row, a_column), (b, b_row, b_column));
