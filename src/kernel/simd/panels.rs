@@ -174,13 +174,15 @@ impl<E: Constants> Product<E> {
             if const { PACKS == 1 } && self.n == 2 && whole {
                 return self.few_columns::<P, 1, 2, 2, 0>();
             }
-            let two = const { PACKS == 1 } && self.has_two_sums(P::LANES * size_of::<E>());
+            if const { PACKS == 1 } && self.has_two_sums(P::LANES * size_of::<E>()) {
+                for column in (0..self.n).step_by(4) {
+                    self.tile::<P, 1, 4, 2, AS_IS, 0>(column, null_mut());
+                }
+                return;
+            }
             // What is left, in tiles that may be a part.
             while done < self.n {
-                match two {
-                    true => self.tile::<P, 1, 4, 2, AS_IS, 0>(done, null_mut()),
-                    false => self.tile::<P, PACKS, 4, 1, AS_IS, 0>(done, null_mut()),
-                }
+                self.tile::<P, PACKS, 4, 1, AS_IS, 0>(done, null_mut());
                 done += 4;
             }
         }
