@@ -119,6 +119,9 @@ pub fn gemm<T: Number>(
     c_column: usize,
     overwrite: bool,
 ) {
+    let entry = |view: &View<T>, row, column| {
+        view.numbers.get(view.at(row, column)).copied().unwrap_or_else(nan)
+    };
     // Whole columns, or parts of one.
     let height = m.clamp(1, ENTRIES);
     let width = ENTRIES.checked_div(height).unwrap_or(1).max(1);
@@ -131,13 +134,12 @@ pub fn gemm<T: Number>(
             let part = |from, to, sums: &mut [T; ENTRIES]| {
                 for k in from..to {
                     for (j, sums) in sums.chunks_exact_mut(rows.max(1)).enumerate().take(columns) {
-                        let entry = |view: &View<T>, row, column| {
-                            view.from(row, column).first().copied().unwrap_or_else(nan)
-                        };
                         let b = entry(&b, k, column + j);
-                        match a.row {
-                            1 => axpy(b, a.from(row, k), sums),
-                            _ => (row..).zip(sums).for_each(|(i, sum)| *sum += entry(&a, i, k) * b),
+                        match a.numbers.get(a.at(row, k)..).filter(|_| a.row == 1) {
+                            Some(a) => axpy(b, a, sums),
+                            None => {
+                                (row..).zip(sums).for_each(|(i, sum)| *sum += entry(&a, i, k) * b)
+                            }
                         }
                     }
                 }

@@ -200,9 +200,18 @@ elementwise!(Silu {} Some(Gain::Relu), (this, x, y, dy, dx)
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct GeluTanh;
 elementwise!(GeluTanh {} Some(Gain::Relu), (this, x, y, dy, dx)
-    through(kernel::sigmoid, x, None, y, |x| twice_u(x).0, |x, s| near(x).1 * s),
-    through(kernel::sigmoid, x, Some(dy), dx, |x| twice_u(x).0,
-        |x, s| s + near(x).0 * s * (T::one() - s) * twice_u(x).1));
+// From -30 on, since -∞·0 is NaN.
+through(kernel::sigmoid, x, None, y, |x| twice_u(x).0, |x, s| s * if x < far() { far() } else { x }),
+through(kernel::sigmoid, x, Some(dy), dx, |x| twice_u(x).0, |x, s| {
+    // Beyond ±30 the cube may overflow.
+    let x = clamp(x, -far::<T>());
+    s + x * s * (T::one() - s) * twice_u(x).1
+}));
+
+/// Below this the sigmoid of 2u is 0.
+fn far<T: Number>() -> T {
+    nalgebra::convert(-30.0)
+}
 
 /// 2u of [`GeluTanh`], and its derivative.
 #[inline(always)]
@@ -210,16 +219,8 @@ fn twice_u<T: Number>(x: T) -> (T, T) {
     // √(8/π), and 0.044715 times that.
     let [a, b] =
         [1.595_769_121_605_730_7, 0.071_354_816_272_600_25].map(nalgebra::convert::<f64, T>);
-    let x = near(x).0;
     let square = b * x * x;
     (x * (a + square), a + square + square + square)
-}
-
-/// x within ±30, where the cube does not overflow and the sigmoid of 2u is 0 or 1; and x from -30 on. NaN stays NaN.
-#[inline(always)]
-fn near<T: Number>(x: T) -> (T, T) {
-    let end = nalgebra::convert(30.0);
-    (clamp(x, end), if x < -end { -end } else { x })
 }
 
 /// y = min(max(x/6 + ½, 0), 1), dx = dy/6 where -3 < x < 3, else 0. (PyTorch's `Hardsigmoid`.)

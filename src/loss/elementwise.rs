@@ -78,17 +78,9 @@ fn of_one_weight<T: Number>(
         *dy = f(y, t).1 * weight / total;
     }
     let losses = kernel::sum_of(y.len().min(t.len()), |part| {
-        // Eight sums, so that an addition does not wait for the one before.
-        let (y, y_left) = y.get(part.clone()).unwrap_or_default().as_chunks::<8>();
-        let (t, t_left) = t.get(part).unwrap_or_default().as_chunks::<8>();
-        let mut sums = [T::zero(); 8];
-        for (y, t) in y.iter().zip(t) {
-            for (sum, (&y, &t)) in sums.iter_mut().zip(y.iter().zip(t)) {
-                *sum += f(y, t).0;
-            }
-        }
-        let left = y_left.iter().zip(t_left).fold(T::zero(), |sum, (&y, &t)| sum + f(y, t).0);
-        sums.into_iter().fold(left, |total, sum| total + sum)
+        let y = y.get(part.clone()).unwrap_or_default();
+        let pairs = y.iter().zip(t.get(part).unwrap_or_default());
+        pairs.fold(T::zero(), |sum, (&y, &t)| sum + f(y, t).0)
     });
     losses * weight
 }
