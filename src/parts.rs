@@ -110,18 +110,13 @@ impl<B, T> Trainer<B, T> {
             }) else {
                 return Err(TrainingCause::Step(StepError::EmptyBatch));
             };
-            let share = |count| number::<T>(count) / number(draw.count);
-            let mut loss = first.loss()? * share(first.count);
+            let mut loss = first.loss()?;
             let total = &mut first.work.grad;
-            let factor = share(first.count);
-            total.visit_mut(None, [], &Path::ROOT, &mut |leaf: LeafMut<T, 0>| {
-                leaf.values.iter_mut().for_each(|value| *value *= factor);
-            });
             for part in rest {
-                loss += part.loss()? * share(part.count);
-                let (gradient, factor) = (Some(&part.work.grad), share(part.count));
+                loss += part.loss()?;
+                let gradient = Some(&part.work.grad);
                 total.visit_mut(gradient, [], &Path::ROOT, &mut |leaf: LeafMut<T, 0>| {
-                    kernel::add_scaled(factor, leaf.gradient, leaf.values);
+                    kernel::add_scaled(T::one(), leaf.gradient, leaf.values);
                 });
             }
             if !loss.is_finite() {
@@ -143,7 +138,7 @@ struct Part<T: Number, In: Shape, L: Layer<T, In>, B: BatchSize, Y> {
 }
 
 impl<T: Number, In: Shape, L: Layer<T, In>, B: BatchSize, Z> Part<T, In, L, B, Z> {
-    /// Computes loss and gradient.
+    /// Computes loss and gradient, times its share of the batch.
     fn pass<E, X, Y>(
         &mut self,
         net: &Network<T, In, L, E>,
@@ -163,7 +158,12 @@ impl<T: Number, In: Shape, L: Layer<T, In>, B: BatchSize, Z> Part<T, In, L, B, Z
                 (&self.samples, &mut self.work);
             activations.resize(In::size::<T, B>(x));
             let pass = Pass::train(draw.seed, draw.update, self.number as u64);
-            net.pass(x, t, activations, pass, None, Grad::set(&net.layers, grad))
+            let loss = net.pass(x, t, activations, pass, None, Grad::set(&net.layers, grad));
+            let share = number::<T>(self.count) / number(draw.count);
+            grad.visit_mut(None, [], &Path::ROOT, &mut |leaf: LeafMut<T, 0>| {
+                leaf.values.iter_mut().for_each(|value| *value *= share);
+            });
+            loss * share
         }));
     }
 
