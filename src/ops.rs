@@ -5,8 +5,8 @@
 //! use AVX2, AVX-512 or NEON for f32 and f64, if the methods of the layer are `#[inline(always)]`.
 
 pub use crate::kernel::{
-    add_scaled, elu, exp, finite, gelu, gelu_back, ln_1p, relu, relu_back, sigmoid, sigmoid_back,
-    softplus, tanh, tanh_back,
+    add_scaled, elu, exp, finite, gelu, gelu_back, gelu_tanh, ln_1p, relu, relu_back, sigmoid,
+    sigmoid_back, silu, softplus, tanh, tanh_back,
 };
 pub use crate::view::View;
 use crate::{kernel, shape::Number};

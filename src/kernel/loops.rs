@@ -215,6 +215,12 @@ elementwise! {
     }, tanh_back |y| T::one() - y * y;
     sigmoid |x| logistic(x), sigmoid_back |y| y * (T::one() - y);
     gelu |x| gelu_and_slope(x).0, gelu_back |x| gelu_and_slope(x).1;
+    silu |x| x * logistic(x);
+    gelu_tanh |x| {
+        // Beyond ±30 the sigmoid is 0 or 1, the cube may overflow, and -∞·0 is NaN.
+        let end: T = nalgebra::convert(30.0);
+        x.max(-end) * logistic(twice_u(x.clamp(-end, end)).0)
+    };
     elu |x| if x > T::zero() { x } else { x.exp_m1() };
     softplus |x| if x > T::zero() { x + (-x).exp().ln_1p() } else { x.exp().ln_1p() };
 }
@@ -229,6 +235,17 @@ fn logistic<T: Number>(x: T) -> T {
         e / (T::one() + e)
     }
 }
+
+/// 2u of the GELU by tanh, √(8/π)·(x + 0.044715·x³), and its derivative.
+#[inline(always)]
+pub fn twice_u<T: Number>(x: T) -> (T, T) {
+    let [a, b] = TWICE_U.map(nalgebra::convert::<f64, T>);
+    let square = b * x * x;
+    (x * (a + square), a + square + square + square)
+}
+
+/// √(8/π), and 0.044715 times that.
+pub const TWICE_U: [f64; 2] = [1.595_769_121_605_730_7, 0.071_354_816_272_600_25];
 
 /// x·Φ(x), and Φ(x) + x·φ(x), at ±40 where an infinite x would be NaN. Near 0 Φ is Marsaglia's series,
 /// from 3 on Laplace's continued fraction, each with as many terms as f64 has use for: all are

@@ -37,6 +37,10 @@ macro_rules! each {
             fn gelu(x: &[T], y: &mut [T]);
             /// dx = dy·(Φ(x) + x·Φ'(x)).
             fn gelu_back(x: &[T], dy: &[T], dx: &mut [T]);
+            /// y = x / (1 + e⁻ˣ).
+            fn silu(x: &[T], y: &mut [T]);
+            /// y = x / (1 + e⁻²ᵘ), where u = √(2/π)·(x + 0.044715·x³).
+            fn gelu_tanh(x: &[T], y: &mut [T]);
             /// y = x where x > 0, else eˣ - 1.
             fn elu(x: &[T], y: &mut [T]);
             /// y = ln(1 + eˣ).
@@ -76,7 +80,7 @@ use crate::view::View;
 use core::ops::Range;
 
 pub use jet::Jet;
-pub(crate) use loops::dot;
+pub(crate) use loops::{dot, twice_u};
 pub use place::{Larger, Room, Scratch, numbers, numbers_mut, parts, zero_field};
 #[cfg(feature = "alloc")]
 pub(crate) use simd::prefetch;

@@ -114,7 +114,7 @@ elementwise!(Gelu {} Some(Gain::Relu), (this, x, y, dy, dx) kernel::gelu(x, y), 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Softplus;
 elementwise!(Softplus {} Some(Gain::Relu), (this, x, y, dy, dx)
-    kernel::softplus(x, y), through(kernel::sigmoid, x, Some(dy), dx, |x| x, |_, s| s));
+    kernel::softplus(x, y), by_sigmoid(x, dy, dx, |x| x, |_, s| s));
 
 /// y = x, dx = dy: the output layer of a regression. (Chapter 3.5.)
 ///
@@ -173,9 +173,8 @@ elementwise!(Flatten {} None, (this, x, y, dy, dx) y.copy_from_slice(x), dx.copy
 #[doc(alias("swish"))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Silu;
-elementwise!(Silu {} Some(Gain::Relu), (this, x, y, dy, dx)
-    through(kernel::sigmoid, x, None, y, |x| x, |x, s| x * s),
-    through(kernel::sigmoid, x, Some(dy), dx, |x| x, |x, s| s + x * s * (T::one() - s)));
+elementwise!(Silu {} Some(Gain::Relu), (this, x, y, dy, dx) kernel::silu(x, y),
+    by_sigmoid(x, dy, dx, |x| x, |x, s| s + x * s * (T::one() - s)));
 
 /// y = ½·x·(1 + tanh u), u = √(2/π)·(x + 0.044715·x³): nearly [`Gelu`]. (Hendrycks and Gimpel, 2016; PyTorch's `GELU`
 /// with `approximate="tanh"`.)
@@ -199,29 +198,13 @@ elementwise!(Silu {} Some(Gain::Relu), (this, x, y, dy, dx)
 #[doc(alias("gelu", "NewGELU"))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct GeluTanh;
-elementwise!(GeluTanh {} Some(Gain::Relu), (this, x, y, dy, dx)
-// From -30 on, since -∞·0 is NaN.
-through(kernel::sigmoid, x, None, y, |x| twice_u(x).0, |x, s| s * if x < far() { far() } else { x }),
-through(kernel::sigmoid, x, Some(dy), dx, |x| twice_u(x).0, |x, s| {
-    // Beyond ±30 the cube may overflow.
-    let x = clamp(x, -far::<T>());
-    s + x * s * (T::one() - s) * twice_u(x).1
+elementwise!(GeluTanh {} Some(Gain::Relu), (this, x, y, dy, dx) kernel::gelu_tanh(x, y),
+by_sigmoid(x, dy, dx, |x| kernel::twice_u(x).0, |x, s| {
+    // Beyond ±30 the sigmoid is 0 or 1, and the cube may overflow.
+    let end: T = nalgebra::convert(30.0);
+        let x = x.clamp(-end, end);
+    s + x * s * (T::one() - s) * kernel::twice_u(x).1
 }));
-
-/// Below this the sigmoid of 2u is 0.
-fn far<T: Number>() -> T {
-    nalgebra::convert(-30.0)
-}
-
-/// 2u of [`GeluTanh`], and its derivative.
-#[inline(always)]
-fn twice_u<T: Number>(x: T) -> (T, T) {
-    // √(8/π), and 0.044715 times that.
-    let [a, b] =
-        [1.595_769_121_605_730_7, 0.071_354_816_272_600_25].map(nalgebra::convert::<f64, T>);
-    let square = b * x * x;
-    (x * (a + square), a + square + square + square)
-}
 
 /// y = min(max(x/6 + ½, 0), 1), dx = dy/6 where -3 < x < 3, else 0. (PyTorch's `Hardsigmoid`.)
 ///
@@ -243,9 +226,9 @@ fn twice_u<T: Number>(x: T) -> (T, T) {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HardSigmoid;
 elementwise!(HardSigmoid {} Some(Gain::Linear), (this, x, y, dy, dx)
-    each(x, y, |x| (clamp(x, three()) + three()) / (three::<T>() + three())),
+    each(x, y, |x| (x.clamp(-three::<T>(), three()) + three()) / (three::<T>() + three())),
     each_back(x, dy, dx,
-        |x| if outside(x, three()) { T::zero() } else { (three::<T>() + three()).recip() }));
+        |x| if x.abs() >= three() { T::zero() } else { (three::<T>() + three()).recip() }));
 
 /// y = min(max(x, -1), 1), dx = dy where -1 < x < 1, else 0. (PyTorch's `Hardtanh`.)
 ///
@@ -267,26 +250,11 @@ elementwise!(HardSigmoid {} Some(Gain::Linear), (this, x, y, dy, dx)
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HardTanh;
 elementwise!(HardTanh {} Some(Gain::Linear), (this, x, y, dy, dx)
-    each(x, y, |x| clamp(x, T::one())),
-    each_back(x, dy, dx, |x| if outside(x, T::one()) { T::zero() } else { T::one() }));
+    each(x, y, |x| x.clamp(-T::one(), T::one())),
+    each_back(x, dy, dx, |x| if x.abs() >= T::one() { T::zero() } else { T::one() }));
 
 fn three<T: Number>() -> T {
     nalgebra::convert(3.0)
-}
-
-/// x within ±end. NaN stays NaN.
-#[inline(always)]
-fn clamp<T: Number>(x: T, end: T) -> T {
-    match x {
-        _ if x < -end => -end,
-        _ if x > end => end,
-        _ => x,
-    }
-}
-
-#[inline(always)]
-fn outside<T: Number>(x: T, end: T) -> bool {
-    x <= -end || x >= end
 }
 
 /// The setting, or its default.
@@ -298,28 +266,23 @@ pub(super) fn setting<T: Number>(value: Option<f64>, default: f64) -> T {
 /// How many numbers a kernel takes at a time: more than it would inline here.
 const TOGETHER: usize = 128;
 
-/// to = f(x, kernel(u(x))), times dy if it is given.
+/// dx = dy·f(x, σ(u(x))).
 #[inline(always)]
-pub(super) fn through<T: Number>(
-    kernel: impl Fn(&[T], &mut [T]),
+fn by_sigmoid<T: Number>(
     x: &[T],
-    dy: Option<&[T]>,
-    to: &mut [T],
+    dy: &[T],
+    dx: &mut [T],
     u: impl Fn(T) -> T,
     f: impl Fn(T, T) -> T,
 ) {
     let mut inner = [T::zero(); TOGETHER];
-    for (i, (x, to)) in x.chunks(TOGETHER).zip(to.chunks_mut(TOGETHER)).enumerate() {
+    let pairs = x.chunks(TOGETHER).zip(dy.chunks(TOGETHER));
+    for ((x, dy), dx) in pairs.zip(dx.chunks_mut(TOGETHER)) {
         let inner = inner.get_mut(..x.len()).unwrap_or_default();
         each(x, inner, &u);
-        kernel(inner, to);
-        for (to, &x) in to.iter_mut().zip(x) {
-            *to = f(x, *to);
-        }
-        if let Some(dy) = dy.and_then(|dy| dy.get(TOGETHER * i..)) {
-            for (to, &dy) in to.iter_mut().zip(dy) {
-                *to *= dy;
-            }
+        kernel::sigmoid(inner, dx);
+        for (dx, (&x, &dy)) in dx.iter_mut().zip(x.iter().zip(dy)) {
+            *dx = dy * f(x, *dx);
         }
     }
 }

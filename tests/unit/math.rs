@@ -233,6 +233,8 @@ fn activations<T: Float>(number: fn(f32) -> T) {
     of("gelu", [kernel::gelu, loops::gelu], [kernel::gelu_back, loops::gelu_back]);
     // Their slopes are made of other functions.
     let none: Back<T> = |_, _, dx| dx.fill(T::zero());
+    of("silu", [kernel::silu, loops::silu], [none; 2]);
+    of("gelu-tanh", [kernel::gelu_tanh, loops::gelu_tanh], [none; 2]);
     of("elu", [kernel::elu, loops::elu], [none; 2]);
     of("softplus", [kernel::softplus, loops::softplus], [none; 2]);
 }

@@ -94,6 +94,8 @@ elementwise! {
     sigmoid_back(y, dy) true;
     gelu(x) false;
     gelu_back(x, dy) false;
+    silu(x) false;
+    gelu_tanh(x) false;
     elu(x) false;
     softplus(x) false;
 }

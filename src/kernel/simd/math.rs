@@ -11,6 +11,7 @@ use super::{
     lanes::Lanes,
     pack::{astray, lent, load, store, unlent},
 };
+use crate::kernel::loops::TWICE_U;
 use core::f64::consts::{FRAC_1_SQRT_2, LOG2_E};
 use num_traits::ConstZero;
 
@@ -38,6 +39,8 @@ functions! {
     Tanh P::tanh;
     Sigmoid sigmoid;
     Gelu gelu;
+    Silu silu;
+    GeluTanh gelu_tanh;
     Elu elu;
     Softplus softplus;
 }
@@ -309,6 +312,19 @@ fn normal<P: Lanes>(x: P) -> P {
 #[inline(always)]
 fn gelu<P: Lanes>(x: P) -> P {
     x.at_least(x.like(-GELU_END)).mul(normal(x))
+}
+
+/// x·σ(x).
+#[inline(always)]
+fn silu<P: Lanes>(x: P) -> P {
+    x.mul(sigmoid(x))
+}
+
+/// x·σ(2u), by which -∞ would be NaN.
+#[inline(always)]
+fn gelu_tanh<P: Lanes>(x: P) -> P {
+    let [a, b] = TWICE_U.map(|c| x.like(c));
+    x.at_least(x.like(-GELU_END)).mul(sigmoid(x.mul(x.mul(x).mul_add(b, a))))
 }
 
 /// x above 0, else eˣ - 1.

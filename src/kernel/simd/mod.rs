@@ -165,6 +165,8 @@ macro_rules! large {
         fn tanh(x: *const E, y: *mut E, len: usize) = math::apply<Tanh>;
         fn sigmoid(x: *const E, y: *mut E, len: usize) = math::apply<Sigmoid>;
         fn gelu(x: *const E, y: *mut E, len: usize) = math::apply<Gelu>;
+        fn silu(x: *const E, y: *mut E, len: usize) = math::apply<Silu>;
+        fn gelu_tanh(x: *const E, y: *mut E, len: usize) = math::apply<GeluTanh>;
         fn elu(x: *const E, y: *mut E, len: usize) = math::apply<Elu>;
         fn softplus(x: *const E, y: *mut E, len: usize) = math::apply<Softplus>;
         fn exp(x: *const E, y: *mut E, len: usize) = math::apply<Exp>;
@@ -213,7 +215,7 @@ macro_rules! kernels {
 macro_rules! level {
     ($level:ident $module:ident, $features:literal) => {
         mod $module {
-            use super::math::{self, Elu, Exp, Gelu, Ln1p, Relu, Sigmoid, Softplus, Tanh};
+            use super::math::{self, Elu, Exp, Gelu, GeluTanh, Ln1p, Relu, Sigmoid, Silu, Softplus, Tanh};
             use super::vector::{self, NARROW, WIDE};
             use super::{Lanes, Product, Size, Start, panels};
 
