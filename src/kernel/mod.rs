@@ -87,7 +87,6 @@ pub(crate) use simd::prefetch;
 pub(crate) use simd::run;
 pub(crate) use softmax::{divide_by_sum, softmax, subtract_top};
 pub use sum::{Sum, sum_of};
-
 pub use windows::{Axis, Windows, sum};
 
 /// The outputs and inputs of a layer.
