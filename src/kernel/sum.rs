@@ -11,7 +11,10 @@ pub(super) const SHORT: usize = 128;
 /// equal, every addition may be rounded the same way. So the error of a block is at most half this number times ε.
 pub(super) const BLOCK: usize = 32;
 
-/// Sums of 1, 2, 4, 8 … blocks. The last one is of a million terms and takes the rest.
+/// So many blocks are added up before their sum goes to the sums of sums.
+pub(super) const GROUP: usize = 8;
+
+/// Sums of 1, 2, 4, 8 … blocks or groups. The last one is of a million terms or more, and takes the rest.
 pub(super) const LEVELS: usize = 16;
 
 /// A sum whose error grows with the logarithm of the number of its terms, for any scalar, without a heap. Up to
@@ -75,11 +78,13 @@ pub fn sum_of<T: Number>(count: usize, mut part: impl FnMut(Range<usize>) -> T) 
 #[inline(never)]
 fn blocks<T: Number>(count: usize, mut part: impl FnMut(Range<usize>) -> T) -> T {
     let mut sum = Sum::new();
-    let (mut from, mut to) = (0, SHORT);
-    while from < count {
-        sum.now = [part(from..to)];
-        sum.carry();
-        (from, to) = (to, count.min(to + BLOCK));
+    sum.now = [part(0..SHORT)];
+    for (block, from) in (SHORT..count).step_by(BLOCK).enumerate() {
+        if block % GROUP == 0 {
+            sum.carry();
+        }
+        let [now] = &mut sum.now;
+        *now += part(from..count.min(from + BLOCK));
     }
     sum.total()
 }

@@ -2,16 +2,13 @@
 #![allow(unsafe_code)]
 
 use super::{Float, Level, Product, Size, Start, arch, panels::WIDTH, tile::Aligned};
-use crate::kernel::sum::{LEVELS, carry, total};
+use crate::kernel::sum::{GROUP, LEVELS, carry, total};
 use core::mem::MaybeUninit;
 
 /// A sum of more terms than this is a sum of sums of pieces.
 pub const DEEP: usize = 4096;
 
-/// So many pieces are added up before their sum is added to the sums of sums.
-const GROUP: usize = 8;
-
-/// A product over many k. If each piece were added to C, C would be rounded too often. So this adds up groups of
+/// A product over many k. If each piece were added to C, C would be rounded too often. So this adds up groups of eight
 /// pieces, and keeps sums of 1, 2, 4, 8 … groups. It adds two sums only if they have the same number of groups. The last
 /// level takes the rest. It works on parts of C, which end where packs of rows and tiles end.
 ///
@@ -120,12 +117,11 @@ pub unsafe fn column<E: Float>(
         let rows = ROWS.min(outputs - row);
         let (mut levels, mut sums) = ([[E::ZERO; ROWS]; LEVELS], [E::ZERO; ROWS]);
         for (block, k) in (0..inputs).step_by(depth).enumerate() {
-            let more = block % GROUP > 0;
             // SAFETY: part of W and x, or ones, and room for as many rows.
             unsafe {
                 let (w, size) = (w.add(k * apart + row), (rows, depth.min(inputs - k)));
                 let x = if ones { x } else { x.add(k) };
-                let start = if more { Start::Add(E::ONE) } else { Start::Zero };
+                let start = if block % GROUP > 0 { Start::Add(E::ONE) } else { Start::Zero };
                 (E::table(level).column)(size, (w, apart), x, sums.as_mut_ptr(), start);
             }
             if (block + 1) % GROUP == 0 || k + depth >= inputs {

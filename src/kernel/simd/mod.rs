@@ -98,7 +98,7 @@
 //! | `products::SMALL` | 1024 multiplications | up to here one sample is inlined; without it a prediction of 8-16-16-4 took 1.5 times as long, a step of 2-16-16-1 1.2 times |
 //! | `products::CACHE` | 1 MiB | B in parts that fit the second-level cache |
 //! | `deep::DEEP` | 4096 | a longer sum is a sum of sums, to round less |
-//! | `deep::GROUP` | 8 pieces | adding each piece to the sums of sums took 1 to 2 % of a step of 8,192 samples |
+//! | `sum::GROUP` | 8 pieces | adding each piece to the sums of sums took 1 to 2 % of a step of 8,192 samples |
 //! | `functions::INLINED` | 64 numbers | up to here a function is inlined; without it a step of 2-16-16-1 took 1.1 times as long in f32, a prediction of 8-16-16-4 1.2 times in f64 |
 //! | `small::FEW` | 16 numbers | where a layer has as many outputs, packs are faster: 2-16-16-1 in f32 took 1.1 times as long without them |
 //! | `small::WEIGHTS`, `SAMPLES` | 32, 4 | their sums stay in registers; a step of 4-8-3 fell from 176 to 59 ns (f32, one sample) |
