@@ -98,7 +98,6 @@ impl<B, T> Trainer<B, T> {
             number,
             work: Network::<T, In, L, E>::workspace(batch),
             samples: Drawn::new(data, batch),
-            count: 0,
             loss: None,
         };
         let mut all: Vec<_> = (0..parts.count).map(part).collect();
@@ -133,7 +132,6 @@ struct Part<T: Number, In: Shape, L: Layer<T, In>, B: BatchSize, Y> {
     number: usize,
     work: Workspace<T, In, L, B, Whole>,
     samples: Drawn<B, In::Batch<T, B>, Y>,
-    count: usize,
     loss: Option<Result<T, TrainingCause>>,
 }
 
@@ -151,15 +149,15 @@ impl<T: Number, In: Shape, L: Layer<T, In>, B: BatchSize, Z> Part<T, In, L, B, Z
         Y: Gather<T, B, Batch = Z>,
     {
         let first = self.number * size;
-        self.count = size.min(draw.count - first);
-        let drawn = self.samples.draw(data, draw, first, self.count);
+        let count = size.min(draw.count - first);
+        let drawn = self.samples.draw(data, draw, first, count);
         self.loss = Some(drawn.map_err(TrainingCause::Data).map(|()| {
             let (Drawn { x, t, .. }, Workspace { activations, grad, .. }) =
                 (&self.samples, &mut self.work);
             activations.resize(In::size::<T, B>(x));
             let pass = Pass::train(draw.seed, draw.update, self.number as u64);
             let loss = net.pass(x, t, activations, pass, None, Grad::set(&net.layers, grad));
-            let share = number::<T>(self.count) / number(draw.count);
+            let share = number::<T>(count) / number(draw.count);
             grad.visit_mut(None, [], &Path::ROOT, &mut |leaf: LeafMut<T, 0>| {
                 leaf.values.iter_mut().for_each(|value| *value *= share);
             });

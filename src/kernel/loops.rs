@@ -217,9 +217,8 @@ elementwise! {
     gelu |x| gelu_and_slope(x).0, gelu_back |x| gelu_and_slope(x).1;
     silu |x| x * logistic(x);
     gelu_tanh |x| {
-        // Beyond ±30 the sigmoid is 0 or 1, the cube may overflow, and -∞·0 is NaN.
-        let end: T = nalgebra::convert(30.0);
-        x.max(-end) * logistic(twice_u(x.clamp(-end, end)).0)
+        let (near, twice_u, _) = twice_u(x);
+        x.max(near) * logistic(twice_u)
     };
     elu |x| if x > T::zero() { x } else { x.exp_m1() };
     softplus |x| if x > T::zero() { x + (-x).exp().ln_1p() } else { x.exp().ln_1p() };
@@ -236,12 +235,14 @@ fn logistic<T: Number>(x: T) -> T {
     }
 }
 
-/// 2u of the GELU by tanh, √(8/π)·(x + 0.044715·x³), and its derivative.
+/// For the GELU by tanh: x within ±30, 2u = √(8/π)·(x + 0.044715·x³) there, and the derivative of 2u. Beyond ±30 the
+/// sigmoid of 2u is 0 or 1, the cube may overflow, and -∞·0 would be NaN.
 #[inline(always)]
-pub fn twice_u<T: Number>(x: T) -> (T, T) {
-    let [a, b] = TWICE_U.map(nalgebra::convert::<f64, T>);
+pub fn twice_u<T: Number>(x: T) -> (T, T, T) {
+    let [a, b, end] = [TWICE_U[0], TWICE_U[1], 30.0].map(nalgebra::convert::<f64, T>);
+    let x = x.clamp(-end, end);
     let square = b * x * x;
-    (x * (a + square), a + square + square + square)
+    (x, x * (a + square), a + square + square + square)
 }
 
 /// √(8/π), and 0.044715 times that.

@@ -199,12 +199,14 @@ elementwise!(Silu {} Some(Gain::Relu), (this, x, y, dy, dx) kernel::silu(x, y),
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct GeluTanh;
 elementwise!(GeluTanh {} Some(Gain::Relu), (this, x, y, dy, dx) kernel::gelu_tanh(x, y),
-by_sigmoid(x, dy, dx, |x| kernel::twice_u(x).0, |x, s| {
-    // Beyond ±30 the sigmoid is 0 or 1, and the cube may overflow.
-    let end: T = nalgebra::convert(30.0);
-        let x = x.clamp(-end, end);
-    s + x * s * (T::one() - s) * kernel::twice_u(x).1
-}));
+    by_sigmoid(x, dy, dx, |x| kernel::twice_u(x).1, gelu_tanh_slope));
+
+/// The slope of [`GeluTanh`], where s is the sigmoid of 2u.
+#[inline(always)]
+fn gelu_tanh_slope<T: Number>(x: T, s: T) -> T {
+    let (x, _, slope) = kernel::twice_u(x);
+    s + x * s * (T::one() - s) * slope
+}
 
 /// y = min(max(x/6 + ½, 0), 1), dx = dy/6 where -3 < x < 3, else 0. (PyTorch's `Hardsigmoid`.)
 ///

@@ -740,6 +740,7 @@ fn parts_of_a_product_are_the_whole() {
             let mut whole = vec![T::zero(); o * i];
             kernel::product_nt((o, i), &dy, &x, &mut whole, true);
             for most in [1, 8, 16, 64] {
+                // A fused step never asks for such small parts.
                 if most < 64 && most * o * size_of::<T>() <= 512 {
                     continue;
                 }

@@ -28,8 +28,8 @@ pub unsafe fn product<E: Float>(level: Level, all: Product<E>) {
         while column < all.n {
             let columns = if all.n - column < 2 * WIDTH { all.n - column } else { WIDTH };
             let part = Product { m: rows, n: columns, c: room, c_column: rows, ..all };
-            // In f32 at most 48 terms are added in turn, since each addition may be rounded the same way. An f64 has digits
-            // to spare.
+            // In f32 at most 48 terms are added in turn, because all of these additions may be rounded the same way. An
+            // f64 has digits to spare. From level to level a register has twice the bytes, from `LEAST` on.
             let depth = match size_of::<E>() {
                 4 if part.has_two_sums(arch::LEAST << level as usize) => 96,
                 4 => 48,
@@ -116,21 +116,20 @@ pub unsafe fn column<E: Float>(
     for row in (0..outputs).step_by(ROWS) {
         let rows = ROWS.min(outputs - row);
         let (mut levels, mut sums) = ([[E::ZERO; ROWS]; LEVELS], [E::ZERO; ROWS]);
-        for (block, k) in (0..inputs).step_by(depth).enumerate() {
-            // SAFETY: part of W and x, or ones, and room for as many rows.
-            unsafe {
-                let (w, size) = (w.add(k * apart + row), (rows, depth.min(inputs - k)));
-                let x = if ones { x } else { x.add(k) };
-                let start = if block % GROUP > 0 { Start::Add(E::ONE) } else { Start::Zero };
-                (E::table(level).column)(size, (w, apart), x, sums.as_mut_ptr(), start);
+        for (group, first) in (0..inputs).step_by(GROUP * depth).enumerate() {
+            for k in (first..inputs.min(first + GROUP * depth)).step_by(depth) {
+                let start = if k > first { Start::Add(E::ONE) } else { Start::Zero };
+                // SAFETY: part of W and x, or ones, and room for as many rows.
+                unsafe {
+                    let (w, size) = (w.add(k * apart + row), (rows, depth.min(inputs - k)));
+                    let x = if ones { x } else { x.add(k) };
+                    (E::table(level).column)(size, (w, apart), x, sums.as_mut_ptr(), start);
+                }
             }
-            if (block + 1) % GROUP == 0 || k + depth >= inputs {
-                carry(&mut sums, rows, block / GROUP, &mut levels);
-            }
+            carry(&mut sums, rows, group, &mut levels);
         }
-        for (i, sum) in
-            total(&levels, inputs.div_ceil(GROUP * depth)).into_iter().enumerate().take(rows)
-        {
+        let sums = total(&levels, inputs.div_ceil(GROUP * depth));
+        for (i, sum) in sums.into_iter().enumerate().take(rows) {
             // SAFETY: an entry of y.
             unsafe {
                 let y = y.add(row + i);

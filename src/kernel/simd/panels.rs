@@ -22,7 +22,7 @@ pub(super) const HIGH: usize = 24;
 /// The least columns, and the least k, for which copying a panel saves time.
 const MANY: usize = 16;
 
-/// The most bytes of a C with two sums for each number. The parts of a large gradient have more.
+/// A C of no more bytes than this has two sums for each number. The parts of a large gradient have more bytes.
 const NARROW: usize = 256;
 
 /// A sum over no more than this is never cut into blocks: a scaled one has to be whole.
