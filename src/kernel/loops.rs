@@ -269,19 +269,15 @@ fn gelu_and_slope<T: Number>(x: T) -> (T, T) {
     (y * below, below + x * density)
 }
 
-/// x ← eˣ.
-pub fn exp<T: Number>(x: &mut [T]) {
-    for x in x {
-        *x = x.exp();
-    }
+macro_rules! in_place {
+    ($($name:ident)*) => { $(
+        /// x ← F(x).
+        pub fn $name<T: Number>(x: &mut [T]) {
+            x.iter_mut().for_each(|x| *x = x.$name());
+        }
+    )* };
 }
-
-/// x ← ln(1 + x).
-pub fn ln_1p<T: Number>(x: &mut [T]) {
-    for x in x {
-        *x = x.ln_1p();
-    }
-}
+in_place!(exp ln_1p);
 
 /// x = byte / 255.
 #[cfg(feature = "alloc")]

@@ -85,7 +85,7 @@ pub use place::{Larger, Room, Scratch, numbers, numbers_mut, parts, zero_field};
 #[cfg(feature = "alloc")]
 pub(crate) use simd::prefetch;
 pub(crate) use simd::run;
-pub(crate) use softmax::{divide_by_sum, softmax, subtract_top};
+pub(crate) use softmax::{divide_by_sum, softmax, subtract_top, sum_of_others};
 pub use sum::{Sum, sum_of};
 pub use windows::{Axis, Windows, sum};
 

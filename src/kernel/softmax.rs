@@ -32,6 +32,17 @@ pub fn subtract_top<T: Number>(x: &[T], p: &mut [T]) -> T {
 /// From p = eˣ / e^top to softmax(x). Returns the sum of p without the 1 of the largest entry.
 #[inline(always)]
 pub fn divide_by_sum<T: Number>(x: &[T], top: T, p: &mut [T]) -> T {
+    let rest = sum_of_others(x, top, p);
+    let sum = T::one() + rest;
+    for p in p.iter_mut() {
+        *p /= sum;
+    }
+    rest
+}
+
+/// The sum of p = eˣ / e^top without the 1 of the largest entry.
+#[inline(always)]
+pub fn sum_of_others<T: Number>(x: &[T], top: T, p: &[T]) -> T {
     #[expect(
         clippy::eq_op,
         reason = "zero, but NaN where the largest, no part of the sum, is no number"
@@ -39,14 +50,10 @@ pub fn divide_by_sum<T: Number>(x: &[T], top: T, p: &mut [T]) -> T {
     let mut rest = top - top;
     // Without branches, as nobody can guess which entry is the largest.
     let mut seen = false;
-    for (&x, &p) in x.iter().zip(&*p) {
+    for (&x, &p) in x.iter().zip(p) {
         let first = !seen & (x == top);
         rest += if first { T::zero() } else { p };
         seen |= first;
-    }
-    let sum = T::one() + rest;
-    for p in p.iter_mut() {
-        *p /= sum;
     }
     rest
 }

@@ -1,6 +1,6 @@
 //! The logarithm of softmax as a layer.
 
-use super::softmax::each_sample;
+use super::softmax::{each_sample, samples};
 use crate::{D1, init::Gain, kernel};
 
 /// yₖ = xₖ - ln Σ eˣⁱ, for each column of a batch; dx = dy - eʸ·Σ dyᵢ. (PyTorch's `LogSoftmax`.)
@@ -26,15 +26,25 @@ pub struct LogSoftmax;
 parameters!(LogSoftmax {});
 
 function!([const N: usize] LogSoftmax, D1<N> => D1<N>, Some(Gain::Linear), (this, x, y, dy, dx)
-each_sample::<T, N>(y, x, |y, x| {
-    let (top, rest) = kernel::softmax(x, y);
-    let mut log = [rest];
-    kernel::ln_1p(&mut log);
-    let [log] = log;
-    for (y, &x) in y.iter_mut().zip(x) {
-        *y = x - top - log;
+{
+    let some = (TOGETHER * N).max(1);
+    for (y, x) in y.chunks_mut(some).zip(x.chunks(some)) {
+        let [mut tops, mut logs] = [[T::zero(); TOGETHER]; 2];
+        for ((y, x), top) in samples::<T, N>(y, x).zip(&mut tops) {
+            *top = kernel::subtract_top(x, y);
+        }
+        kernel::exp(y);
+        for ((y, x), (top, log)) in samples::<T, N>(y, x).zip(tops.iter().zip(&mut logs)) {
+            *log = kernel::sum_of_others(x, *top, y);
+        }
+        kernel::ln_1p(&mut logs);
+        for ((y, x), (&top, &log)) in samples::<T, N>(y, x).zip(tops.iter().zip(&logs)) {
+            for (y, &x) in y.iter_mut().zip(x) {
+                *y = x - top - log;
+            }
+        }
     }
-}),
+},
 {
     dx.copy_from_slice(y);
     kernel::exp(dx);
@@ -45,3 +55,6 @@ each_sample::<T, N>(y, x, |y, x| {
         }
     });
 });
+
+/// How many samples are computed together, so that they do not wait for each other.
+const TOGETHER: usize = 4;

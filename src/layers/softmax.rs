@@ -50,7 +50,16 @@ pub(super) fn each_sample<T: Number, const N: usize>(
     f: impl Fn(&mut [T], &[T]),
 ) {
     // Not `for_each`, as in `function::each`.
-    for (to, from) in to.chunks_exact_mut(N.max(1)).zip(from.chunks_exact(N.max(1))) {
+    for (to, from) in samples::<T, N>(to, from) {
         f(to, from);
     }
+}
+
+/// The N numbers of each sample.
+#[inline(always)]
+pub(super) fn samples<'a, T: Number, const N: usize>(
+    to: &'a mut [T],
+    from: &'a [T],
+) -> impl Iterator<Item = (&'a mut [T], &'a [T])> {
+    to.chunks_exact_mut(N.max(1)).zip(from.chunks_exact(N.max(1)))
 }

@@ -34,6 +34,15 @@ def elu(x):
     return x if x > 0 else mpmath.expm1(x)
 
 
+def normal(x):
+    """One more, because the error of the distribution is one of 1."""
+    return 1 + mpmath.ncdf(x)
+
+
+def softplus(x):
+    return max(x, 0) + mpmath.log1p(mpmath.exp(-abs(x)))
+
+
 def small(x):
     """Where 60 digits of 1 + x would lose those of x."""
     return abs(x) < mpf(2) ** -60
@@ -46,8 +55,9 @@ FUNCTIONS = {
     "tanh": (mpmath.tanh, lambda x: x - x**3 / 3, (-20, 20), [(k + 0.71) * LN2 / 2 for k in range(5)] + [0.5493061443340549, 19.06, 19.1], (-1.0, 1.0)),
     "sigmoid": (sigmoid, lambda x: mpf(1) / 2 + x / 4, (-746, 45), [-a for a in exp_seams] + [-36.4, -37.1, 37.4], (0.0, 1.0)),
     "ln_1p": (mpmath.log1p, lambda x: x - x**2 / 2, (-1, 50), [2.0 ** (k + 0.5) - 1 for k in range(-4, 5)] + [1.0, 2.0**-52, 2.0**53, 2.0**54], (float("nan"), float("inf"))),
-    "erf": (mpmath.erf, lambda x: 2 / mpmath.sqrt(mp.pi) * (x - x**3 / 3), (-6.2, 6.2), [0.5, 1.0, 2.0, 5.8, 5.92, 6.0], (-1.0, 1.0)),
+    "normal": (normal, lambda x: mpf(3) / 2 + x / mpmath.sqrt(2 * mp.pi), (-9, 9), [0.5, 1.0, 2.0, 8.2, 8.3, 8.5], (1.0, 2.0)),
     "elu": (elu, lambda x: x if x > 0 else x + x**2 / 2, (-40, 4), [-abs(a) for a in exp_seams] + [-36.7, -37.5], (-1.0, float("inf"))),
+    "softplus": (softplus, lambda x: mpmath.log(2) + x / 2, (-750, 45), exp_seams + [0.6931471805599453, 36.4, 37.1], (0.0, float("inf"))),
 }
 
 
@@ -83,9 +93,9 @@ for name, (f, near, (low, high), seams, ends) in FUNCTIONS.items():
             y, rest = rounded(near(mpf(x)))
         else:
             # e to a large number is not, and far out nothing is missing
-            y, rest = rounded(f(mpf(x if name in ("ln_1p", "elu") else max(min(x, 1e4), -1e4))))
+            y, rest = rounded(f(mpf(x if name in ("ln_1p", "elu", "softplus") else max(min(x, 1e4), -1e4))))
         out.append((x, y, rest))
-    origin = {"exp": 1.0, "sigmoid": 0.5}.get(name)
+    origin = {"exp": 1.0, "sigmoid": 0.5, "softplus": LN2, "normal": 1.5}.get(name)
     out += [(s, s if origin is None else origin, 0.0) for s in (0.0, -0.0)]
     out += [(float("-inf"), ends[0], 0.0), (float("inf"), ends[1], 0.0), (float("nan"), float("nan"), 0.0)]
     for x, y, rest in out:

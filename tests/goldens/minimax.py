@@ -3,7 +3,7 @@ weighted by what it does to the result.
 Run: python3 minimax.py (mpmath 1.3.0 and NumPy 2.4.6 made the committed ones)."""
 
 import numpy as np
-from mpmath import mp, mpf, matrix, lu_solve, atanh, erf, erfc, expm1, log, pi, sqrt
+from mpmath import mp, mpf, matrix, lu_solve, atanh, erfc, expm1, log, pi, sqrt
 
 mp.dps = 60
 
@@ -63,15 +63,25 @@ def atanh_q(z):
     return (2 * atanh(s) - 2 * s) / (s * z) if z > mpf(10) ** -15 else mpf(2) / 3 + 2 * z / 5
 
 
-def erf_q(z):
-    s = sqrt(z)
-    return erf(s) / s - 1 if z > mpf(10) ** -15 else 2 / sqrt(pi) * (1 - z / 3) - 1
+def normal_log(x):
+    return log(erfc(x / sqrt(mpf(2))) / 2)
+
+
+def softplus_q(v):
+    """Its value at 0, the first coefficient, stands in math.rs."""
+    t = mpf(v) + mpf(1) / 2
+    return (t - log(1 + t)) / t**2 if t > mpf(10) ** -20 else mpf(1) / 2 - t / 3
+
+
+def softplus_w(v):
+    t = mpf(v) + mpf(1) / 2
+    return t**2 / log(1 + t) if t else mpf(0)
 
 
 if __name__ == "__main__":
-    for scalar, n, ln, near, split, far, end in ((np.float32, 6, 4, 7, "0.9375", 7, "3.07"), (np.float64, 11, 7, 13, "1", 20, "5.01")):
+    for scalar, exp, ln, normal, end, soft in ((np.float32, 6, 4, 9, "5.7", 9), (np.float64, 11, 7, 26, "8.5", 20)):
         print(scalar.__name__)
-        fit("EXP", exp_q, lambda r: r**2 / expm1(r) if r else mpf(0), n, "-0.29", "0.493", scalar)
+        fit("EXP", exp_q, lambda r: r**2 / expm1(r) if r else mpf(0), exp, "-0.29", "0.493", scalar)
         fit("LN", atanh_q, lambda z: sqrt(z) * z / (2 * atanh(sqrt(z))) if z else mpf(0), ln, 0, mpf("1.001") * (sqrt(mpf(2)) - 1) ** 2 / (sqrt(mpf(2)) + 1) ** 2, scalar)
-        fit("ERF", erf_q, lambda z: sqrt(z) / erf(sqrt(z)) if z else sqrt(pi) / 2, near, 0, mpf(split) ** 2, scalar)
-        fit("ERFC", lambda u: log(erfc(mpf(split) + u)), lambda u: erfc(mpf(split) + u), far, 0, end, scalar)
+        fit("NORMAL", normal_log, lambda x: erfc(x / sqrt(mpf(2))) / 2, normal, 0, end, scalar)
+        fit("SOFTPLUS", softplus_q, softplus_w, soft, "-0.5", "0.5", scalar)

@@ -289,30 +289,30 @@ pub fn ln_1p<P: Lanes>(x: P) -> P {
     sum.less(x.like(f64::INFINITY), zero.less(sum, y, outside), sum).copysign(x)
 }
 
-/// 2/√π ∫₀ˣ exp(-t²) dt: a polynomial near 0, from there on 1 - exp of one.
+/// The normal distribution at -|x|, and |x|: within `NORMAL_END`, or both 0 where that is passed.
 #[inline(always)]
-pub fn erf<P: Lanes>(x: P) -> P {
-    let (size, [split, end]) = (x.abs(), P::Element::ERF_ENDS);
-    let near = size.mul_add(polynomial(size.mul(size), P::Element::ERF), size);
-    let far = polynomial(size.at_most(x.like(end)).sub(x.like(split)), P::Element::ERFC);
-    size.less(x.like(split), near, x.like(1.0).sub(exp_within(far))).copysign(x)
+fn normal_below<P: Lanes>(x: P) -> (P, P) {
+    let (size, end) = (x.abs(), x.like(P::Element::NORMAL_END));
+    let near = size.at_most(end);
+    (end.less(size, x.like(0.0), exp_within(polynomial(near, P::Element::NORMAL))), near)
 }
 
-/// From where on the normal distribution is 1, and its density 0, in f64 too.
-const GELU_END: f64 = 40.0;
-
-/// The normal distribution, (1 + erf(x / √2)) / 2.
+/// The normal distribution.
 #[inline(always)]
-fn normal<P: Lanes>(x: P) -> P {
-    let half = x.like(0.5);
-    half.mul_add(erf(x.mul(x.like(FRAC_1_SQRT_2))), half)
+pub fn normal<P: Lanes>(x: P) -> P {
+    let ((below, _), zero) = (normal_below(x), x.like(0.0));
+    zero.less(x, x.like(1.0).sub(below), below)
 }
 
-/// x·Φ(x), by which -∞ would be NaN.
+/// x·Φ(x) = max(x, 0) - |x|·Φ(-|x|).
 #[inline(always)]
 fn gelu<P: Lanes>(x: P) -> P {
-    x.at_least(x.like(-GELU_END)).mul(normal(x))
+    let (below, size) = normal_below(x);
+    size.neg_mul_add(below, relu(x))
 }
+
+/// From where on the functions of x made of σ are constant, or x, in f64 too.
+const GELU_END: f64 = 40.0;
 
 /// x·σ(x).
 #[inline(always)]
@@ -336,8 +336,15 @@ fn elu<P: Lanes>(x: P) -> P {
     zero.less(x, x, s.mul_add(p, s.sub(one)).copysign(x))
 }
 
-/// ln(1 + eˣ), without overflow.
+/// ln(1 + eˣ), as max(x, 0) + ln(1 + t) for t = e^-|x|, a power of two and a rest.
 #[inline(always)]
 fn softplus<P: Lanes>(x: P) -> P {
-    relu(x).add(ln_1p(exp(x.like(0.0).sub(x.abs()))))
+    let [low, _] = P::Element::EXP_ENDS;
+    let (n, p) = exp_parts(x.like(0.0).sub(x.abs().at_most(x.like(-low))), EVEN);
+    let s = x.like(1.0).scale(n);
+    let t = s.mul_add(p, s);
+    let from_half = t.sub(x.like(0.5));
+    let below = polynomial(from_half, P::Element::SOFTPLUS);
+    let below = from_half.mul_add(below, x.like(0.378_139_567_567_342_46));
+    relu(x).add(s.add(t.mul(t).neg_mul_add(below, s.mul(p))))
 }
