@@ -9,7 +9,7 @@ use cpu_time::ProcessTime;
 use nalgebra::{Const, SMatrix, convert};
 use rand::{SeedableRng, rngs::Xoshiro128PlusPlus};
 
-/// ns a step.
+/// ns per step.
 fn time(steps: u32, mut step: impl FnMut()) -> f64 {
     let start = ProcessTime::now();
     (0..steps).for_each(|_| step());

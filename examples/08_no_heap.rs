@@ -26,7 +26,8 @@ type Net = Network<f32, D1<1>, Layers, SumSquaredError>;
 
 type Work = Workspace<f32, D1<1>, Layers, Const<BATCH>, Fused>;
 
-/// All that training needs. (On a chip: a lock that masks interrupts, or a cell that is taken once.)
+/// All that training needs. (On a chip use a lock that masks interrupts, or a cell whose contents are
+/// taken once.)
 static ARENA: Mutex<(Net, Work)> =
     Mutex::new((Net::new(ConstZeros::ZEROS, SumSquaredError), ConstZeros::ZEROS));
 

@@ -53,20 +53,6 @@ impl Block {
         (x.get(from).unwrap_or_default(), y.get_mut(to).unwrap_or_default())
     }
 
-    /// x, y, dy and dx.
-    #[inline(always)]
-    pub(crate) fn backward<'a, T: Number, S: Flat, O: Flat, B: BatchSize>(
-        &self,
-        x: &'a S::Batch<T, B>,
-        [y, dy]: [&'a O::Batch<T, B>; 2],
-        dx: &'a mut S::Batch<T, B>,
-    ) -> (&'a [T], &'a [T], &'a [T], &'a mut [T]) {
-        let (dy, dx) = self.forward::<T, O, S, B>(dy, dx);
-        let x = S::flat::<T, B>(x).get(Self::numbers::<S>(&self.samples));
-        let y = O::flat::<T, B>(y).get(Self::numbers::<O>(&self.samples));
-        (x.unwrap_or_default(), y.unwrap_or_default(), dy, dx)
-    }
-
     #[inline(always)]
     fn numbers<S: Flat>(samples: &Range<usize>) -> Range<usize> {
         samples.start * S::LEN..samples.end * S::LEN

@@ -43,7 +43,7 @@ impl<const N: usize> Extent for Px<N> {
 /// The heights and widths that images can have: `Px<1>` to `Px<512>`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not in the table of heights and widths, which has 1 to 512 pixels",
-    label = "no height or width",
+    label = "not a height or width",
     note = "crop or scale the images; the table is the macro `sizes!` in chainrule's `image.rs`"
 )]
 pub trait Size: Extent {

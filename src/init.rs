@@ -152,8 +152,8 @@ fn uniform_of<T: Number, const R: usize, const C: usize>(
     uniform(std * nalgebra::convert(1.732_050_807_568_877_2), weight, rng);
 }
 
-/// Fills `weight` in place with an orthogonal matrix times `gain`: its columns, or its rows if it has fewer, have the
-/// length `gain` and are at right angles. All such matrices are equally likely. (Saxe and others, 2013; PyTorch's
+/// Fills `weight` in place with an orthogonal matrix times `gain`. If the matrix has fewer rows than columns, its rows are
+/// orthogonal and have the length `gain`; otherwise its columns. All such matrices are equally likely. (Saxe and others, 2013; PyTorch's
 /// `orthogonal_`.)
 ///
 /// ```

@@ -48,9 +48,9 @@ pub trait Layer<T: Number, In: Shape>: Parameters<T> {
     /// next layer decides.
     const GAIN: Option<Gain> = Some(Gain::Linear);
 
-    /// Whether `forward_some` (first) and `backward_some` (second) exist. They compute each sample by itself.
+    /// Whether `forward_some` exists. It computes each sample by itself.
     #[doc(hidden)]
-    const BY_SAMPLE: [bool; 2] = [false; 2];
+    const BY_SAMPLE: bool = false;
 
     /// Whether `backward` reads the input (first) and the output (second).
     #[doc(hidden)]
@@ -65,18 +65,6 @@ pub trait Layer<T: Number, In: Shape>: Parameters<T> {
         _: &In::Batch<T, B>,
         _: &mut Batch<T, Self::Out, B>,
         _: Scratch<Self::Scratch>,
-    ) {
-    }
-
-    /// `backward` for some samples, of a layer without parameters: x, y, dy, dx.
-    #[doc(hidden)]
-    #[inline(always)]
-    fn backward_some<B: BatchSize>(
-        &self,
-        _: &Block,
-        _: &In::Batch<T, B>,
-        _: [&Batch<T, Self::Out, B>; 2],
-        _: &mut In::Batch<T, B>,
     ) {
     }
 

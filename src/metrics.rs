@@ -42,7 +42,7 @@ use core::{array, fmt};
 /// What can be computed from the outputs of a net on a data set, batch by batch. `Y` is the type of the targets
 /// of a batch.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is no metric for outputs of shape `{S}` with targets `{Y}`",
+    message = "`{Self}` is not a metric for outputs of shape `{S}` with targets `{Y}`",
     label = "not a metric of this net and data set"
 )]
 pub trait Metric<T: Number, S: Shape, B: BatchSize, Y: ?Sized> {

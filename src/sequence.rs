@@ -85,8 +85,7 @@ macro_rules! __sequence {
                 at: $crate::Backward<T, In, Self, B>,
             ) {
                 let $crate::Backward { x, y, cache, scratch, dy, dx } = at;
-                let done = false;
-                $crate::__sequence!(@backward this done x y cache scratch dy dx $first $l $($field $more)*);
+                $crate::__sequence!(@backward this x y cache scratch dy dx $first $l $($field $more)*);
             }
 
             fn init<R: $crate::__private::Rng + ?Sized>(
@@ -136,7 +135,7 @@ macro_rules! __sequence {
     };
     // Whether the first layers compute some samples at a time, one layer after the other.
     (@starts $last:ident) => { false };
-    (@starts $l:ident $next:ident $($more:ident)*) => { $l::BY_SAMPLE[0] && $next::BY_SAMPLE[0] };
+    (@starts $l:ident $next:ident $($more:ident)*) => { $l::BY_SAMPLE && $next::BY_SAMPLE };
     (@some $self:ident $block:ident $x:ident $y:ident $cache:ident $scratch:ident $f:tt $l:ident) => {
         let _ = $cache;
         $block.next(false);
@@ -145,30 +144,15 @@ macro_rules! __sequence {
     (@some $self:ident $block:ident $x:ident $y:ident $cache:ident $scratch:ident $f:tt $l:ident $g:tt $next:ident $($more:tt)*) => {
         let (_, h, _, $cache) = &mut *$cache;
         let mut lent = $scratch;
-        $block.next($next::BY_SAMPLE[0] && !(P::TRAINS && ($l::READS[1] || $next::READS[0])));
+        $block.next($next::BY_SAMPLE && !(P::TRAINS && ($l::READS[1] || $next::READS[0])));
         $self.$f.forward_some::<B>(&$block, $x, h, lent.again().first());
-        if const { $next::BY_SAMPLE[0] } {
+        if const { $next::BY_SAMPLE } {
             let ($x, $scratch) = (&*h, lent.second());
             $crate::__sequence!(@some $self $block $x $y $cache $scratch $g $next $($more)*);
         }
     };
-    // The way back through layers without parameters, from the last one on.
-    (@back $this:ident $block:ident $shared:literal $x:ident $y:ident $cache:ident $dy:ident $dx:ident $f:tt $l:ident) => {
-        let _ = $cache;
-        $block.next($shared);
-        (*$this).$f.backward_some::<B>(&$block, $x, [$y, $dy], $dx);
-    };
-    (@back $this:ident $block:ident $shared:literal $x:ident $y:ident $cache:ident $dy:ident $dx:ident $f:tt $l:ident $g:tt $next:ident $($more:tt)*) => {
-        let (_, h, dh, $cache) = &mut *$cache;
-        if const { $next::BY_SAMPLE[1] } {
-            let ($x, $dx) = (&*h, &mut *dh);
-            $crate::__sequence!(@back $this $block true $x $y $cache $dy $dx $g $next $($more)*);
-        }
-        $block.next($shared);
-        (*$this).$f.backward_some::<B>(&$block, $x, [&*h, &*dh], $dx);
-    };
     (@forward $self:ident $some:ident $x:ident $y:ident $cache:ident $scratch:ident $pass:ident $f:tt $l:ident) => {
-        if !($some && $l::BY_SAMPLE[0]) {
+        if !($some && $l::BY_SAMPLE) {
             $self.$f.forward::<B, P>($crate::Forward {
                 x: $x, y: $y, cache: $cache, scratch: $scratch, pass: $pass,
             });
@@ -177,7 +161,7 @@ macro_rules! __sequence {
     (@forward $self:ident $some:ident $x:ident $y:ident $cache:ident $scratch:ident $pass:ident $f:tt $l:ident $($more:tt)+) => {
         let (kept, h, _, $cache) = $cache;
         let mut lent = $scratch;
-        let $some = $some && $l::BY_SAMPLE[0];
+        let $some = $some && $l::BY_SAMPLE;
         if !$some {
             $self.$f.forward::<B, P>($crate::Forward {
                 x: $x, y: h, cache: kept, scratch: lent.again().first(), pass: $pass,
@@ -186,37 +170,22 @@ macro_rules! __sequence {
         let ($x, $scratch) = (&*h, lent.second());
         $crate::__sequence!(@forward $self $some $x $y $cache $scratch $pass $($more)+);
     };
-    // `done`: the layer before has done it.
-    (@backward $this:ident $done:ident $x:ident $y:ident $cache:ident $scratch:ident $dy:ident $dx:ident $f:tt $l:ident) => {
-        if !$done {
-            $l::backward::<B, D>($crate::part!($this.$f), $crate::Backward {
-                x: $x, y: $y, cache: $cache, scratch: $scratch, dy: $dy, dx: $dx,
-            });
-        }
+    (@backward $this:ident $x:ident $y:ident $cache:ident $scratch:ident $dy:ident $dx:ident $f:tt $l:ident) => {
+        $l::backward::<B, D>($crate::part!($this.$f), $crate::Backward {
+            x: $x, y: $y, cache: $cache, scratch: $scratch, dy: $dy, dx: $dx,
+        });
     };
-    (@backward $this:ident $done:ident $x:ident $y:ident $cache:ident $scratch:ident $dy:ident $dx:ident $f:tt $l:ident $g:tt $next:ident $($more:tt)*) => {
-        let mut $dx = $dx;
+    (@backward $this:ident $x:ident $y:ident $cache:ident $scratch:ident $dy:ident $dx:ident $f:tt $l:ident $($more:tt)+) => {
         // The backward pass stops as soon as nobody needs a gradient.
         let runs = $dx.is_some() || <$l::Gradient as $crate::Parameters<T>>::COUNT > 0;
-        let some = const { $l::BY_SAMPLE[1] && $next::BY_SAMPLE[1] };
+        let (kept, h, dh, next) = $cache;
         let mut lent = $scratch;
         {
-            let (_, h, dh, next) = &mut *$cache;
-            let ($done, $x, $cache, $scratch) = (some, &*h, next, lent.again().second());
+            let ($x, $cache, $scratch) = (&*h, next, lent.again().second());
             let $dx = if runs { Some(&mut *dh) } else { None };
-            $crate::__sequence!(@backward $this $done $x $y $cache $scratch $dy $dx $g $next $($more)*);
+            $crate::__sequence!(@backward $this $x $y $cache $scratch $dy $dx $($more)+);
         }
-        if !runs || $done {
-        } else if let (true, Some(dx)) = (some, $dx.as_deref_mut()) {
-            let size = $crate::nalgebra::Dim::value(&<$l::Out as $crate::Shape>::size::<T, B>(&$cache.1));
-            let most = const { $crate::__sequence!(@most T $l) };
-            for first in (0..size.max(1)).step_by(most) {
-                let mut block = $crate::__private::Block::from(first, size, most);
-                let ($cache, dx) = (&mut *$cache, &mut *dx);
-                $crate::__sequence!(@back $this block false $x $y $cache $dy dx $f $l $g $next $($more)*);
-            }
-        } else {
-            let (kept, h, dh, _) = $cache;
+        if runs {
             $l::backward::<B, D>($crate::part!($this.$f), $crate::Backward {
                 x: $x, y: h, cache: kept, scratch: lent.first(), dy: dh, dx: $dx,
             });

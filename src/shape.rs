@@ -219,7 +219,7 @@ pub trait Shape: Sized + 'static {
 
 /// A batch of samples of shape `S` that knows its size.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is not a batch of samples of shape `{S}`: a batch is a matrix of `{T}` with a column a sample",
+    message = "`{Self}` is not a batch of samples of shape `{S}`: a batch is a matrix of `{T}` with one column per sample",
     label = "not a batch",
     note = "of constant size: `SMatrix<T, N, B>`, from an array by `SMatrix::from_column_slice(&array)`",
     note = "of run-time size: `data::from_dmatrix::<T, N>(matrix)?`"

@@ -153,7 +153,7 @@ impl<B> Training<B> {
     }
 
     /// Trains from iteration `first` on. If the net and the optimizer are as they were before that iteration, the
-    /// result has the bits of an uninterrupted training.
+    /// result is that of an uninterrupted training, bit for bit.
     ///
     /// # Errors
     /// As [`run`](Self::run).

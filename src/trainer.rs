@@ -22,10 +22,10 @@ use core::fmt;
 
 /// Trains by epochs. In each epoch it takes each sample once, in a new random order.
 ///
-/// It computes the loss of a validation set after each epoch, stops when that no longer falls
-/// ([`patience`](Self::patience)), and then gives the net the weights of the best epoch. It calls an observer after
-/// each update. Its [`state`](Self::state) is plain data. If you save the state, the net and the optimizer, you can
-/// continue the training with the same bits, also in the middle of an epoch.
+/// After each epoch it computes the loss of a validation set. When this loss has not fallen for
+/// [`patience`](Self::patience) epochs, the trainer stops and gives the net the weights of the best epoch. It calls an
+/// observer after each update. Its [`state`](Self::state) is plain data. If you save the state, the net and the optimizer,
+/// you can continue the training with the same bits, also in the middle of an epoch.
 ///
 /// ```
 /// use chainrule::{Adam, Trainer, TwoLayerNet, data::{Dataset, split}};
@@ -94,8 +94,8 @@ pub struct Trainer<B, T> {
     pub batch: B,
     /// The number of epochs.
     pub epochs: u64,
-    /// How many epochs in a row may pass without a new lowest loss of the validation set. With `None` the trainer
-    /// trains all epochs and keeps the last weights.
+    /// How many epochs in a row may pass without a new lowest loss of the validation set. `Some(0)` is as `Some(1)`.
+    /// With `None` the trainer trains all epochs and keeps the last weights. (Feature `alloc`.)
     #[cfg(feature = "alloc")]
     pub patience: Option<u64>,
     /// How far the training is.

@@ -45,8 +45,8 @@ where
     let cosine = Cosine { steps: options.iterations() as u64, last: T::zero() };
     let falls = options.cosine;
     let schedule = move |step| if falls { cosine.factor(step) } else { T::one() };
-    // The optimizer is chosen at run time. One that is a type would change the weights during the backward pass, which
-    // saves some time and gives the same bits.
+    // The optimizer is chosen at run time. One that is chosen at compile time would change the weights during the backward
+    // pass, which saves some time and gives the same bits.
     let mut optimizer: Box<dyn Optimizer<T, Layers<T, IN, HIDDEN>>> = match options.optimizer {
         Choice::Sgd => Box::new(Sgd::new(rate).schedule(schedule)),
         Choice::Adam => Box::new(Adam::new(rate).schedule(schedule)),

@@ -7,7 +7,7 @@ use chainrule::{Affine, Conv2d, Dense, MaxPool2d, Relu};
 pub type Simple<T, const P: usize, I> =
     (Conv2d<T, 1, 30, 5, 1, P>, Relu, MaxPool2d<2>, Dense<T, I, 100>, Relu, Affine<T, 100, 10>);
 
-/// LeCun and others, 1998 (chapter 7.6.1), with ReLU and the largest number of each window.
+/// LeCun and others, 1998 (chapter 7.6.1), with ReLU and max pooling.
 pub type LeNet<T, const P: usize, I> = (
     Conv2d<T, 1, 6, 5, 1, P>,
     Relu,

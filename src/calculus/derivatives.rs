@@ -150,8 +150,8 @@ impl<T: Number, L, E, const I: usize> Network<T, D1<I>, L, E> {
         (gradient, hessians)
     }
 
-    /// For each sample the Hessian of one output with respect to the inputs, times `v`, without the Hessian. NaN if
-    /// there is no such output.
+    /// For each sample: the product of the Hessian of one output, with respect to the inputs, with `v`. The Hessian itself
+    /// is not computed. NaN if there is no such output.
     pub fn hessian_vector_product<B: BatchSize, const O: usize>(
         &self,
         x: &Columns<T, I, B>,

@@ -40,7 +40,7 @@ use nalgebra::{SVector, convert};
 pub struct LBfgs<T, const P: usize, const M: usize> {
     /// Training ends when the loss is not above this. 0 at first.
     pub goal: T,
-    /// Training ends when no number of the gradient is larger. 0 at first.
+    /// Training ends when no number of the gradient is larger than this in absolute value. 0 at first.
     pub tolerance: T,
     steps: [SVector<T, P>; M],
     changes: [SVector<T, P>; M],
@@ -83,7 +83,7 @@ impl<T: Number, const P: usize, const M: usize> LBfgs<T, P, M> {
         }
     }
 
-    /// Makes the objective small, in at most `iterations` steps. It begins without any memory of steps before.
+    /// Makes the objective small, in at most `iterations` steps. It first forgets the steps of an earlier call.
     pub fn solve(
         &mut self,
         problem: &mut (impl Objective<T, P> + ?Sized),

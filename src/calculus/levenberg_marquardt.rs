@@ -20,14 +20,13 @@ use num_traits::ConstZero;
 /// Trains nets of up to a few hundred weights, in tens of steps, to errors that gradient descent does not reach.
 ///
 /// Each step solves (JᵀJ + λ·d·1)·δ = Jᵀr, where J is the Jacobian of the residuals r and d is the mean of the
-/// diagonal of JᵀJ, and subtracts δ from the weights. So λ does not depend on the scale of the outputs. (With each
-/// weight's own entry of the diagonal in place of the mean, as for fits of curves, 4 of 30 starts of the sine fail.) If
-/// the sum of squares falls, λ is divided by 10. Otherwise the step is tried again with 10 times λ. (Levenberg, 1944;
-/// Marquardt, 1963; Hagan and Menhaj, 1994, for nets; MATLAB's
-/// `trainlm`.)
+/// diagonal of JᵀJ, and subtracts δ from the weights. So λ does not depend on the scale of the outputs. (The
+/// classical method scales λ by the diagonal entry of each weight instead. With that, 4 of 30 starts of the sine failed.)
+/// If the sum of squares falls, λ is divided by 10. Otherwise the step is tried again with 10 times λ. (Levenberg, 1944;
+/// Marquardt, 1963; Hagan and Menhaj, 1994, for nets; MATLAB's `trainlm`.)
 ///
-/// With at most half as many residuals as weights it solves a smaller system with the same solution,
-/// δ = Jᵀ·(JJᵀ + λ·d·1)⁻¹·r, as long as their number does not change.
+/// If there are at most half as many residuals as weights, it solves a smaller system with the same solution:
+/// δ = Jᵀ·(JJᵀ + λ·d·1)⁻¹·r. If the number of residuals changes between steps, it uses the larger system.
 ///
 /// The memory is `P`² numbers and a few times `P`, where `P` is the number of weights:
 ///
@@ -270,7 +269,7 @@ impl<T: Number, const P: usize> Default for LevenbergMarquardt<T, P> {
     }
 }
 
-/// A solver in a `static` begins so: `damping` must be set before the first step.
+/// All zeros, for a solver in a `static`. Set `damping` before the first step.
 impl<T: Number, const P: usize> ConstZeros for LevenbergMarquardt<T, P>
 where
     T: ConstZero,

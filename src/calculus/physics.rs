@@ -94,10 +94,10 @@ pub struct Physics<
 
 impl<T: Number, L, E, const I: usize> Network<T, D1<I>, L, E> {
     /// A loss on the outputs and their derivatives at the samples `x`. `residuals` takes the number of a sample, its
-    /// inputs, and the outputs there with their derivatives; it returns `R` numbers, the sum of whose squares is
-    /// to become small. `P` is [`weight_count`](Self::weight_count), and `C` samples are computed at a time.
+    /// inputs, and the outputs there with their derivatives. It returns `R` residuals, and training makes the sum
+    /// of their squares small. `P` is [`weight_count`](Self::weight_count), and `C` samples are computed at a time.
     ///
-    /// The outputs come as [`Jet`]s: the crate derives `residuals` too.
+    /// The outputs are [`Jet`]s, so that the crate can differentiate `residuals`.
     pub fn physics<'a, const R: usize, const P: usize, const C: usize, const O: usize, B, F>(
         &'a mut self,
         x: &'a Columns<T, I, B>,

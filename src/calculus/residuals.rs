@@ -58,7 +58,7 @@ pub trait LeastSquares<T: Number, const P: usize>: Objective<T, P> {
 
 /// A loss that is a sum of squares of y - t, up to a constant factor.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is no sum of squares",
+    message = "`{Self}` is not a sum of squares",
     label = "not a sum of squares",
     note = "a least-squares solver needs residuals: use `SumSquaredError`; for other losses use `LBfgs` or `Adam`"
 )]
@@ -208,7 +208,7 @@ pub(super) fn set_weights<T: Number, L: Parameters<T>>(layers: &mut L, weights: 
 }
 
 impl<T: Number, In: Flat, L, E> Network<T, In, L, E> {
-    /// How many numbers an optimizer trains: the parameters without those that are frozen.
+    /// The number of parameters that are not frozen. Statistics count too, although no optimizer changes them.
     pub const fn weight_count() -> usize
     where
         L: Layer<T, In>,

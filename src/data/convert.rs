@@ -83,12 +83,12 @@ pub fn one_hot<T: Number, const N: usize>(labels: &[usize]) -> Result<Vec<[T; N]
     Ok(labels.iter().map(|&label| core::array::from_fn(|class| is(class == label))).collect())
 }
 
-/// A matrix of run-time size as a batch of samples with `N` features each, a sample a column. This
+/// A matrix of run-time size as a batch of samples with `N` features each, one sample per column. This
 /// is how such a matrix enters a net: as the input of [`predict`](crate::Network::predict), or as
 /// inputs of a [`Dataset`](super::Dataset).
 ///
-/// A `DMatrix` is not copied. Columns of one (`matrix.columns(0, 100)`) are. For a matrix with a
-/// sample a row, pass its `transpose()`; to keep the matrix, pass its `clone()`.
+/// A `DMatrix` is not copied. Columns of one (`matrix.columns(0, 100)`) are. For a matrix with
+/// one sample per row, pass its `transpose()`; to keep the matrix, pass its `clone()`.
 ///
 /// # Errors
 /// The matrix does not have `N` rows.

@@ -8,8 +8,8 @@
 //! | rows of run-time length: `Vec<Vec<T>>`, lines of a table | [`from_rows::<T, N>(&rows)?`](fn.from_rows.html) |
 //! | values sample after sample: `Vec<T>`, a NumPy array of shape (samples, `N`) | [`from_slice::<T, N>(&values)?`](from_slice) |
 //! | one value per sample, such as the targets of a net with one output: `Vec<f32>` or `Vec<f64>` | the values |
-//! | a `DMatrix` with a sample a column | [`from_dmatrix::<T, N>(matrix)?`](fn.from_dmatrix.html) |
-//! | a `DMatrix` with a sample a row | `from_dmatrix::<T, N>(matrix.transpose())?` |
+//! | a `DMatrix` with one sample per column | [`from_dmatrix::<T, N>(matrix)?`](fn.from_dmatrix.html) |
+//! | a `DMatrix` with one sample per row | `from_dmatrix::<T, N>(matrix.transpose())?` |
 //! | grey images as bytes | [`Pixels`](struct.Pixels.html) |
 //! | any of these as images for a convolution | [`as_images::<Image<1, 28, 28>, _>(samples)`](as_images) |
 //! | class numbers: `Vec<usize>`, `[usize; M]`, or a reference | the numbers, to [`Dataset::labelled`] |

@@ -1,6 +1,6 @@
 //! Exports a net as one C99 header, for firmware.
 //!
-//! [`Network::export_c`](crate::Network::export_c) prints it. The header has one function, `predict`, for one sample. It
+//! [`Network::export_c`](crate::Network::export_c) prints it. The header has one function, `NAME_predict`, for one sample. It
 //! uses no heap and nothing of the C library but `math.h`; the parameters are `const`, so that they lie in flash. The
 //! values between the layers are two arrays on the stack.
 //!
@@ -15,12 +15,12 @@
 //! assert!(header.contains("static const float weight[2] = {\n        2.0f, -1.0f};"));
 //! ```
 //!
-//! The C code adds in the order of the crate's plain loops. So a net of [`Affine`] layers, [`Relu`] and other functions
-//! without curves gives the same bits as the crate without SIMD, if the C compiler does not fuse multiplications and
-//! additions (`-ffp-contract=off`), and if windows of convolutions have at most 128 numbers, from where on the crate adds
-//! in blocks. With other functions a layer differs by at most 4 units in the last place, because
-//! they are those of `math.h`. For [`Gelu`] and [`GeluTanh`] these are units of
-//! the input, and for normalisations units of the terms of their sum.
+//! The C code adds in the order of the crate's plain loops. So a net of [`Affine`], [`Relu`] and other piecewise linear
+//! layers gives the same bits as the crate without SIMD, under two conditions. The C compiler must not fuse
+//! multiplications and additions (`-ffp-contract=off`). A window of a convolution must have at most 128 numbers, because
+//! above that the crate adds in blocks. Other layers differ by at most 4 units in the last place, because their functions
+//! are those of `math.h`. For [`Gelu`] and [`GeluTanh`] these are units of the input, and for normalisations units of the
+//! terms of their sum.
 //!
 //! A layer of your own implements [`ExportC`].
 

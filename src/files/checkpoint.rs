@@ -20,8 +20,9 @@ use std::{io, path::Path as File};
 /// The version of the files.
 const VERSION: u64 = 1;
 
-/// A place in a [`Training`](crate::Training); the state of a [`Trainer`](crate::Trainer) has the same two functions. Saved together with the net and the state of its optimizer, it continues the training with
-/// the bits of an uninterrupted one.
+/// The iteration and the seed of a [`Training`](crate::Training). Saved with the net and the state of its optimizer, they
+/// let the training continue, with bit for bit the result of an uninterrupted one. The state of a
+/// [`Trainer`](crate::Trainer) has the same two functions.
 ///
 /// The file holds the parameters as `net.0.weight`, and the state of the optimizer as `optimizer.0.0.weight`: first
 /// the number of its tree, then the name. Settings, such as the learning rate, are not in it: the program that

@@ -29,16 +29,16 @@ pub enum Values {
     Quarters,
     /// -2, -1, 1, 2, and 0 if no margin forbids it: where many layers have kinks.
     Integers,
-    /// Uniform from minus this to this.
+    /// Uniform between -m and m, for this number m.
     Uniform(f64),
-    /// Either sign times 10 to a power between minus this and this.
+    /// A random sign times 10ᵖ, with p uniform between -m and m.
     Magnitudes(f64),
 }
 
 impl Case {
-    /// Number `n` of an endless list in which the simplest come first: one sample of quarters, a few of
-    /// them, then of uniform values up to 2; every eighth up to 30, every eighth below 10⁻⁶. Most
-    /// batches have 1, 2, 3 or 7 samples, some 33 or 129. So the first failure is a small one.
+    /// Case number `n` of an endless list that begins with the simplest cases, so that the first failure is a small one.
+    /// The first eight use quarters, the first of them with one sample. Later cases use uniform values up to 2; in every
+    /// eighth case up to 30, in every eighth below 10⁻⁶. Most batches have 1, 2, 3 or 7 samples, some 33 or 129.
     pub fn numbered(n: u64) -> Self {
         let (values, margin) = match (n, n % 8) {
             (..8, _) => (Values::Quarters, 0.01),

@@ -132,19 +132,19 @@ impl GradCheck {
     /// Of the input and of every parameter, by these names in the report:
     /// - `dual numbers`, `differences`, `second order`, `symmetry`: the gradient is right;
     /// - `value`: the output is that of the same layer in f64;
-    /// - `finite`: what comes from finite numbers is finite;
-    /// - `linearity`: the gradient for a·u + b·v is a times that for u and b times that for v;
-    /// - `zero`: for dy = 0 it is 0;
-    /// - `accumulation`: two backward passes add twice;
-    /// - `twice`: a second backward pass finds the same;
-    /// - `overwriting`: what a gradient to be overwritten held does not matter;
-    /// - `used memory`: nor does what y, dx, the cache and the working memory held;
-    /// - `parts`: dx and the parameters' gradient are the same without the other;
+    /// - `finite`: finite inputs give finite outputs and gradients;
+    /// - `linearity`: the gradient for a·u + b·v is a times that for u plus b times that for v;
+    /// - `zero`: the gradient for dy = 0 is 0;
+    /// - `accumulation`: two backward passes add the gradient twice;
+    /// - `twice`: a second backward pass gives the same result;
+    /// - `overwriting`: if the gradient is overwritten, its old contents have no effect;
+    /// - `used memory`: the old contents of y, dx, the cache and the working memory have no effect;
+    /// - `parts`: dx is the same if only dx is computed, and the gradient of the parameters if only that is computed;
     /// - `rule`: a gradient that goes to the rule of an optimizer, which changes the parameter at once,
     ///   is the same; `delivered once`: each number goes there once; `names`: by its name;
     /// - `prediction`: a pass that only predicts gives the same output;
     /// - `constant batch`: a batch whose size is a constant, of 1 or 3 samples, gives the same;
-    /// - `batch`: a batch is as its samples one by one (in a predicting pass);
+    /// - `batch`: in a predicting pass a batch gives the same as its samples one by one;
     /// - `parameters`: all methods of [`Parameters`] show the same leaves, with their own gradients;
     /// - `determinism`: two runs and two threads agree bit for bit;
     /// - `NaN`: NaN in an input that the output depends on is NaN in the output;
@@ -357,10 +357,10 @@ where
 /// )));
 /// ```
 ///
-/// Name, scalar, the layer's type, the shape of its input. Then, if wanted, a
-/// [`GradCheck`](crate::gradcheck::GradCheck) with other settings, and after `start:` a layer to start
-/// from: one with settings, statistics or frozen parameters, as these are not drawn. It starts else from
-/// [`Zeros`](crate::Zeros). [`cases`](crate::gradcheck::cases) says how many cases are checked.
+/// The arguments are a name, the scalar, the type of the layer, and the shape of its input. Two optional arguments follow:
+/// a [`GradCheck`](crate::gradcheck::GradCheck) with other settings, and after `start:` a layer to start from. Give one if
+/// the layer has settings, statistics or frozen parameters, because the check does not draw these. Without it the layer
+/// starts from [`Zeros`](crate::Zeros). [`cases`](crate::gradcheck::cases) says how many cases are checked.
 #[macro_export]
 macro_rules! gradcheck_layer {
     ($name:ident<$t:ident>: $layer:ty, $in:ty $(,)?) => {

@@ -174,7 +174,7 @@ impl Comparison<'_, '_> {
         let bad = |number: &f64| !number.is_finite();
         let places = Rc::clone(&self.subject.places);
         let numbers = || places.iter().zip(&self.found).filter(|(_, number)| bad(number));
-        // The gradient of an output that is not finite says nothing.
+        // If an output is not finite, its gradient proves nothing.
         let outputs = numbers().filter(|(place, _)| place.at >= self.begin);
         let (what, count, first) = match outputs.clone().count() {
             0 => ("the gradient", numbers().count(), numbers().next()),
@@ -256,7 +256,7 @@ impl Comparison<'_, '_> {
         NOISE * uneven.fold(0.0, f64::max)
     }
 
-    /// What f32 may be off by where the same backward pass in f64 is right: eight times the tolerance. A
+    /// The error allowed in f32 if the same backward pass is right in f64: eight times the tolerance. A
     /// saturated slope is rounded to the same 0 all around, and the weights before it amplify that.
     fn narrow(&mut self, at: usize, worst: &Worst) -> f64 {
         let wide = number(&self.subject.gradient_near(self.dy, &[], 0.0), at);
@@ -341,8 +341,8 @@ impl Comparison<'_, '_> {
         slope.is_none().then(|| [line.between(1, 2), line.between(2, 3)])
     }
 
-    /// A comparison with differences of step h; if it fails, a finer step may acquit, as two kinks in one
-    /// step may hide each other.
+    /// A comparison with differences of step h. If it fails, a finer step may still pass, because two kinks within one
+    /// step can hide each other.
     pub fn acquit(
         &mut self,
         h: f64,

@@ -1,6 +1,6 @@
 //! Central differences, and what they may be off by.
 
-/// From this part of the size on, an error is no rounding and no curvature.
+/// An error above this part of the size cannot be rounding or curvature.
 pub(super) const BENT: f64 = 1e-3;
 
 pub(super) const STEPS: [f64; 5] = [-2.0, -1.0, 0.0, 1.0, 2.0];
@@ -33,10 +33,10 @@ impl Stencil {
         (value(to) - value(from)) / ((to as f64 - from as f64) * self.h)
     }
 
-    /// The slope, by Richardson from the inner and the outer two, and what it may be off by: what
-    /// these differ by, and how unevenly the slopes of the four steps change, which a smooth function's
-    /// do to h² and a kink's do by half its jump. `None` where that is so much that a branch must
-    /// have changed; `size` is that of the numbers subtracted.
+    /// The slope by Richardson extrapolation from the inner and the outer two points, with an error bound. The bound is
+    /// their difference plus the unevenness of the four slopes, which is about h² for a smooth function and half the
+    /// jump at a kink. `None` if the unevenness is so large that a branch must have changed. `size` is that of the numbers
+    /// subtracted.
     pub fn slope(&self, size: f64) -> Option<(f64, f64)> {
         let (near, far) = (self.between(1, 3), self.between(0, 4));
         let slopes @ [s1, s2, s3, s4] = [0, 1, 2, 3].map(|i| self.between(i, i + 1));

@@ -104,11 +104,11 @@ pub fn sum_columns<T: Number>(dy: &[T], db: &mut [T], overwrite: bool) {
     }
 }
 
-/// As many entries of C have sums that run side by side.
+/// The number of entries of C whose sums run side by side.
 const ENTRIES: usize = 64;
 
-/// C = A·B, or added to C, where the caller has seen that the slices are long enough. However many k there are, an
-/// entry's error does not grow with them. Apart, so that a chip has this code once.
+/// C = A·B, or added to C, where the caller has seen that the slices are long enough. The error of an
+/// entry does not grow with k. A separate function, so that a chip has this code once.
 #[cold]
 #[inline(never)]
 pub fn gemm<T: Number>(
@@ -206,7 +206,7 @@ elementwise! {
     relu |x| if x <= T::zero() { T::zero() } else { x },
     relu_back |x| if x <= T::zero() { T::zero() } else { T::one() };
     tanh |x| {
-        // By e to a negative power less 1, which is exact near zero and cannot overflow; duals
+        // By e to a negative power minus 1, which is exact near zero and cannot overflow; duals
         // take tanh for sinh / cosh, whose derivative is NaN from 355 on.
         let negative = if x < T::zero() { x } else { -x };
         let e = (negative + negative).exp_m1();

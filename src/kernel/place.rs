@@ -43,8 +43,8 @@ pub const fn numbers_mut<T, const N: usize>(vectors: &mut [SVector<T, N>]) -> &m
     unsafe { core::slice::from_raw_parts_mut(vectors.as_mut_ptr().cast(), vectors.len() * N) }
 }
 
-/// Initialises `place`. `Zeros::zeros_in` is safe to implement and so not trusted: that it returns
-/// a `&mut Z` to this very address proves that a `Z` is there, unless a `Z` takes no room.
+/// Initialises `place`. `Zeros::zeros_in` is safe to implement, so it is not trusted. If it returns a `&mut Z` at this
+/// address, a `Z` is there (unless `Z` has no size).
 fn zero<Z: Zeros>(place: &mut MaybeUninit<Z>) {
     let there: *const Z = place.as_ptr();
     let proof: *const Z = Z::zeros_in(place);
@@ -53,7 +53,7 @@ fn zero<Z: Zeros>(place: &mut MaybeUninit<Z>) {
     }
 }
 
-/// In a function of its own, as it takes the stack of a `Z` whether that is run or not.
+/// A separate function: otherwise the caller would reserve the stack for a `Z` even if this does not run.
 #[cold]
 #[inline(never)]
 fn by_value<Z: Zeros>(place: &mut MaybeUninit<Z>) {
@@ -243,7 +243,7 @@ impl<'a, A: Copy, B: Copy> Scratch<'a, Larger<A, B>> {
 }
 
 /// The body of a `Zeros::zeros_in` that goes field by field: `place: weight, bias`, or for a tuple
-/// `place: (0, 1)`. The pattern is made of the same fields, so that to leave one out does not compile.
+/// `place: (0, 1)`. The pattern names the same fields, so a missing field does not compile.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __zeros_in {

@@ -11,7 +11,7 @@ pub(super) const SHORT: usize = 128;
 /// equal, every addition may be rounded the same way. So the error of a block is at most half this number times ε.
 pub(super) const BLOCK: usize = 32;
 
-/// So many blocks are added up before their sum goes to the sums of sums.
+/// The number of blocks that are added up before their sum goes to the sums of sums.
 pub(super) const GROUP: usize = 8;
 
 /// Sums of 1, 2, 4, 8 … blocks or groups. The last one is of a million terms or more, and takes the rest.

@@ -245,7 +245,7 @@ impl Windows {
     }
 }
 
-/// So many numbers of two rows at a time.
+/// The numbers of two rows that are computed at a time.
 const EIGHT: usize = 8;
 
 /// Calls `f` for the numbers of two rows, eight at a time. LLVM compiles a loop over a whole short row to single moves.

@@ -10,8 +10,8 @@ use nalgebra::SVector;
 use rand::Rng;
 
 /// y = w·x̂ + b with x̂ = (x - μ) / √(σ² + ε) for each feature of a vector, or for each channel of an image. In training μ
-/// and σ² are mean and variance of the feature or channel in the batch, in a prediction they are running ones. (Chapter
-/// 6.3; Ioffe and Szegedy, 2015; PyTorch's `BatchNorm1d` and `BatchNorm2d`.)
+/// and σ² are the mean and the variance of the feature or channel over the batch. In a prediction they are the running
+/// statistics. (Chapter 6.3; Ioffe and Szegedy, 2015; PyTorch's `BatchNorm1d` and `BatchNorm2d`.)
 ///
 /// In training, with g = w ⊙ dy: dx = (g - mean(g) - x̂ ⊙ mean(g ⊙ x̂)) / √(σ² + ε), where the means are over the batch and,
 /// for images, over the pixels. In a prediction dx = g / √(σ² + ε). dw = Σ dy ⊙ x̂, db = Σ dy.
@@ -22,9 +22,9 @@ use rand::Rng;
 /// # Statistics
 /// As in PyTorch: B numbers of a feature or channel are normalised by Σ (x - μ)² / B, and the running variance takes the
 /// unbiased Σ (x - μ)² / (B - 1). Each training step moves the running statistics by `momentum` of the difference. (The book and
-/// Keras call 1 - 0.1 = 0.9 the momentum.) They are leaves of role [`Statistic`], which the optimizer only steps.
-/// `num_batches_tracked` counts the batches. Nothing here depends on it; PyTorch needs it without a momentum. In f32 it
-/// stays at 2²⁴.
+/// Keras call 1 - 0.1 = 0.9 the momentum.) They are leaves of role [`Statistic`]: the crate adds the step that the
+/// layer delivers, and no rule of an optimizer sees them. `num_batches_tracked` counts the batches. The crate does not use
+/// it; PyTorch uses it if `momentum` is `None`. In f32 it stays at 2²⁴.
 ///
 /// If a batch is trained in parts, each part is normalised by its own mean and variance.
 ///

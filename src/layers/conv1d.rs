@@ -7,8 +7,8 @@ use nalgebra::SVector;
 
 /// [`Conv2d`](crate::Conv2d) on signals: y(o, t) = b(o) + Σ W(o, c, i)·x(c, S·t + D·i - P). (PyTorch's `Conv1d`.)
 ///
-/// `Conv1d<f32, 1, 8, 5>` has 1 input channel, 8 filters, and windows of 5 numbers. Then follow the stride S (1), the
-/// padding P (0) and the dilation D (1).
+/// `Conv1d<f32, 1, 8, 5>` has 1 input channel, 8 filters, and windows of 5 numbers. The next parameters
+/// are the stride S (default 1), the padding P (0) and the dilation D (1).
 ///
 /// # Shapes
 /// From `Signal<C, L>` to `Signal<O, (L + 2P - D·(K - 1) - 1) / S + 1>`, rounded down. The length follows from the layer

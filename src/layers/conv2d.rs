@@ -5,21 +5,21 @@ use super::convolution::{axis, convolution};
 use crate::{Filters, Image, Img, Number, Size, Window};
 use nalgebra::SVector;
 
-/// y = x ⋆ W + b: each output channel is the sum over a window of K×K pixels of all input channels, times a filter.
+/// y = x ⋆ W + b: each output channel is a sum over a window of K×K pixels in all input channels, weighted by a filter.
 ///
 /// y(o, r, q) = b(o) + Σ W(o, c, i, j)·x(c, S·r + D·i - P, S·q + D·j - P), where x is zero outside of the image.
 /// dx(c, ·, ·) = Σ W(o, c, i, j)·dy(o, r, q) over all windows that contain the pixel, dW(o, c, i, j) = Σ dy(o, r, q)·x(…)
 /// over all places, db(o) = Σ dy(o, r, q). (Chapter 7.2 and 7.4.3; PyTorch's `Conv2d`.)
 ///
-/// `Conv2d<f32, 1, 30, 5>` has 1 input channel, 30 filters, and windows of 5×5 pixels. Then follow the stride S (1), the
-/// padding P (0) and the dilation D (1).
+/// `Conv2d<f32, 1, 30, 5>` has 1 input channel, 30 filters, and windows of 5×5 pixels. The next parameters
+/// are the stride S (default 1), the padding P (0) and the dilation D (1).
 ///
 /// # Shapes
 /// From `Image<C, H, W>` to `Image<O, (H + 2P - D·(K - 1) - 1) / S + 1, …>`, rounded down. The sizes follow from the layer
 /// before. W is [`Filters`], which says how it lies in memory; b has O entries.
 ///
-/// A NaN in the input makes all outputs NaN whose window contains it. Pixels that no window reaches, which a stride can
-/// leave at the right and lower edge, have the gradient 0.
+/// A NaN in the input makes all outputs NaN whose window contains it. With a stride, some
+/// pixels at the right and lower edges may lie in no window. Their gradient is 0.
 ///
 /// The layer copies the windows of some rows of one sample side by side (im2col) and multiplies them by W. That memory
 /// does not grow with the batch.

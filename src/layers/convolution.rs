@@ -186,7 +186,7 @@ macro_rules! convolution {
             type Out = $out;
             type Cache<B: $crate::BatchSize, Q: $crate::Purpose> = ();
             type Scratch = $crate::layers::convolution::Unfolded<T, $window, $h, $w>;
-            const BY_SAMPLE: [bool; 2] = [cfg!(feature = "std"), false];
+            const BY_SAMPLE: bool = cfg!(feature = "std");
             const READS: [bool; 2] = [true, false];
 
             #[inline(always)]

@@ -49,6 +49,8 @@ impl Dropout {
 /// # Shapes
 /// From `Image<C, H, W>` to the same shape.
 ///
+/// As in [`Dropout`], a NaN that is dropped is still NaN, and a rate outside 0..=1 makes all outputs in training NaN.
+///
 /// ```
 /// use chainrule::{Dropout2d, Image, Images, Pass, Trace};
 ///

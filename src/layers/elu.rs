@@ -9,7 +9,7 @@ use crate::{Number, init::Gain, kernel};
 /// Any. The output has the shape of the input.
 ///
 /// At the kink, x = 0, the slope is α, as PyTorch's. Far below zero y is -α and the slope is 0. There the error of
-/// the slope is a rounding of 1, not of the slope. A NaN input gives a NaN output.
+/// the slope is about ε, so a very small slope has few correct digits. A NaN input gives a NaN output.
 ///
 /// ```
 /// use chainrule::{ByValue, Elu};

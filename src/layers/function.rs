@@ -12,7 +12,7 @@ macro_rules! function {
         $(; $($more:item)*)?) => {
         function!(@layer [$($generics)*] $layer, $in => $out, $gain, ((), |_| (), _seed)
             ($this, $x, $y, $dy, $dx) $forward, $backward;
-            const BY_SAMPLE: [bool; 2] = [cfg!(feature = "std"); 2];
+            const BY_SAMPLE: bool = cfg!(feature = "std");
 
             #[inline(always)]
             #[allow(unused_variables)]
@@ -25,20 +25,6 @@ macro_rules! function {
             ) {
                 let ($this, ($x, $y)) = (self, block.forward::<T, $in, $out, B>(x, y));
                 $forward;
-            }
-
-            #[inline(always)]
-            #[allow(unused_variables)]
-            fn backward_some<B: $crate::BatchSize>(
-                &self,
-                block: &$crate::block::Block,
-                x: &$crate::Batch<T, $in, B>,
-                outputs: [&$crate::Batch<T, $out, B>; 2],
-                dx: &mut $crate::Batch<T, $in, B>,
-            ) {
-                let $this = self;
-                let ($x, $y, $dy, $dx) = block.backward::<T, $in, $out, B>(x, outputs, dx);
-                $backward;
             }
             $($($more)*)?);
     };

@@ -31,8 +31,8 @@ const fn windows<H: Size, OH: Size, W: Size, OW: Size>(k: usize, s: usize, p: us
 /// 7.3; PyTorch's `MaxPool2d`.)
 ///
 /// # Shapes
-/// From `Image<C, H, W>` to `Image<C, (H + 2P - K) / S + 1, …>`, rounded down. S is the stride, P the padding, which never
-/// is the largest.
+/// From `Image<C, H, W>` to `Image<C, (H + 2P - K) / S + 1, …>`, rounded down. S is the stride (default K), P the padding
+/// (default 0). The padding never counts as the largest number.
 ///
 /// If a number of a window is NaN, the output is NaN, and the first NaN gets dy.
 ///
@@ -52,7 +52,8 @@ pool!(MaxPool2d, (windows, x, y, dy, dx) windows.max(x, y), windows.max_back(x, 
 /// dx: each pixel of a window gets dy / K². (PyTorch's `AvgPool2d`.)
 ///
 /// # Shapes
-/// From `Image<C, H, W>` to `Image<C, (H + 2P - K) / S + 1, …>`, rounded down. S is the stride, P the padding.
+/// From `Image<C, H, W>` to `Image<C, (H + 2P - K) / S + 1, …>`, rounded down. S is the stride (default K), P the
+/// padding (default 0).
 ///
 /// If a number of a window is NaN, the output is NaN.
 ///

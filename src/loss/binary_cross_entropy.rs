@@ -11,7 +11,8 @@ use {alloc::vec::Vec, nalgebra::Dyn};
 /// L = -Σ (tₖ·ln σ(yₖ) + (1 - tₖ)·ln(1 - σ(yₖ))) / N, the mean over the batch too; dy = (σ(y) - t) / (N·B). σ is the
 /// sigmoid. (PyTorch's `BCEWithLogitsLoss`.)
 ///
-/// The net ends in the scores y, without a [`Sigmoid`](crate::Sigmoid). A score above 0 means yes.
+/// The net ends in the scores y, without a [`Sigmoid`](crate::Sigmoid). A score above 0 means yes. `accuracy` of a net with
+/// one output is NaN: use `net.measure` with [`Confusion::<2>`](crate::metrics::Confusion).
 ///
 /// # Shapes
 /// Any of N numbers a sample. The target has the shape of the outputs: 0, 1, or a probability. For one output,

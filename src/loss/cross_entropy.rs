@@ -32,7 +32,7 @@ use crate::{BatchSize, Columns, D1, Number, kernel::Sum};
 #[doc(alias("CrossEntropyLoss", "label_smoothing", "ignore_index", "class_weight"))]
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CrossEntropy<const N: usize> {
-    /// ε, from 0, the default, to 1: as much of each target is spread evenly over all classes.
+    /// ε, from 0 to 1; the default is 0. This share of each target is spread evenly over all classes.
     pub smoothing: f64,
     /// c: how much each class counts. The default is 1 for all.
     pub weights: [f64; N],

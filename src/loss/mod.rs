@@ -33,7 +33,7 @@ use {alloc::vec::Vec, nalgebra::Dyn};
 /// If output and target have different numbers of samples, which is possible for batches of run-time size, loss
 /// and gradient are NaN. If `dy` has another size than the outputs, its surplus entries become NaN.
 #[diagnostic::on_unimplemented(
-    message = "`{Y}` is no target of `{Self}` for a batch of `{B}` outputs of shape `{S}`",
+    message = "`{Y}` is not a target of `{Self}` for a batch of `{B}` outputs of shape `{S}`",
     label = "not a target for this batch",
     note = "`SoftmaxCrossEntropy` contains the softmax: a net that it trains ends without a `Softmax` layer"
 )]
@@ -45,7 +45,7 @@ pub trait Loss<T: Number, S: Shape, B: BatchSize, Y: ?Sized> {
 /// A loss that is a mean over the samples, so that each sample can have a weight: see [`Weighted`]. Every loss of
 /// this crate is one.
 #[diagnostic::on_unimplemented(
-    message = "`{Y}` is no target of `{Self}` for a batch of `{B}` outputs of shape `{S}`",
+    message = "`{Y}` is not a target of `{Self}` for a batch of `{B}` outputs of shape `{S}`",
     label = "not a target for this batch",
     note = "`SoftmaxCrossEntropy` contains the softmax: a net that it trains ends without a `Softmax` layer"
 )]

@@ -10,7 +10,7 @@ use core::fmt;
 /// The target is a pair: the target of the inner loss, and the weights w, a number for each sample. In a
 /// [`Dataset`](crate::data::Dataset) it is a pair of lists, such as `(labels, weights)`.
 ///
-/// PyTorch's `pos_weight` p of one yes or no is the weight p for the samples with yes, and 1 for those with no. PyTorch and
+/// For PyTorch's `pos_weight` p with one output, give the samples with label 1 the weight p, and the others 1. PyTorch and
 /// Keras divide by the number of samples and not by the sum of the weights, so their loss is a multiple of this one. The
 /// micro-batches of one step have their own sums.
 ///

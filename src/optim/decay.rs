@@ -5,9 +5,9 @@ use crate::{BadSetting, Number, Path};
 /// Weight decay, which makes weights smaller at each step.
 ///
 /// [`L2`](Decay::L2) and [`Decoupled`](Decay::Decoupled) do not apply to parameters with the name `bias`, or
-/// to parameters of one column, such as the scales of a normalisation. PyTorch decays all parameters; for this use
-/// [`L2All`](Decay::L2All) or [`DecoupledAll`](Decay::DecoupledAll). To choose by name, use
-/// [`Descent::groups`](crate::Descent::groups).
+/// to parameters of one column: the scales of a normalisation, the weight of `PRelu`, and the weight of an `Affine` with
+/// one input. PyTorch decays all parameters; for this use [`L2All`](Decay::L2All) or
+/// [`DecoupledAll`](Decay::DecoupledAll). To choose by name, use [`Descent::groups`](crate::Descent::groups).
 #[doc(alias("weight_decay"))]
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Decay<T> {

@@ -216,8 +216,8 @@ fn polynomial<P: Lanes>(x: P, c: &[f64]) -> P {
     poly32(x, x2, x4, x8, x8.mul(x8), c)
 }
 
-/// How far the steps between two n of [`exp_parts`] lie off the middle between them: such that
-/// what eˣ - 1 loses by cancellation is small on either side of 0, or above it.
+/// How far the interval of r in [`exp_parts`] lies off the middle, so that eˣ - 1 loses few digits by cancellation: on both
+/// sides of 0 (`EVEN`), or above 0 (`ABOVE`).
 const EVEN: f64 = -0.0845;
 const ABOVE: f64 = -0.21;
 
@@ -266,7 +266,7 @@ pub fn sigmoid<P: Lanes>(x: P) -> P {
     let (n, p) = exp_parts(x.abs().at_most(x.like(-end)), EVEN);
     let s = one.scale(zero.sub(n));
     let sum = one.add(s);
-    // What the sum loses to rounding is not small beside p where s is the last place of 1.
+    // If s is about the last place of 1, the rounding error of 1 + s is not small compared with p. So it is added back.
     let y = s.div(sum.add(p.add(s.sub(sum.sub(one)))));
     x.less(zero, y, one.sub(y))
 }

@@ -31,7 +31,7 @@
 //!
 //! The way down to `vector` and `product` is a call through a table of functions ([`Kernels`]), one table for each
 //! scalar and level. This crate compiles each function of the table once. Only small work is inlined in the
-//! user's crate. For that the whole step of a net runs in one function with the features ([`run`], [`Work`]), and
+//! user's crate. So the whole step of a net runs in one function with the features ([`run`], [`Work`]), and
 //! all that it calls is `inline(always)`.
 //!
 //! `product_nt` (the gradient of W) goes to `vector` for one sample. `product_tn` goes to `vector` for up to three
@@ -62,8 +62,8 @@
 //!
 //! A convolution without im2col, say:
 //!
-//! 1. Write its plain loop in `kernel::loops`, for every scalar, and its line in the list of `kernel::each`. Without a
-//!    line here the loop serves everybody (`no_simd` has the same list).
+//! 1. Write its plain loop in `kernel::loops`, for every scalar, and its line in the list of `kernel::each`. A kernel
+//!    without a line here always runs as its loop (`no_simd` has the same list).
 //! 2. Write the kernel over [`pack::Pack`] in a file of its own: an `unsafe fn conv<P: Pack>(..)` over pointers that is
 //!    `inline(always)`, with loops and no closures around packs. `vector` is the shortest example.
 //! 3. Name it in `large!`: this makes one compiled function for each scalar and level, and an entry in the tables.
@@ -82,6 +82,7 @@
 //! | `deep` | products over many k |
 //! | `pack` | one register and its operations, as a trait |
 //! | `lanes` | what functions need of a register besides |
+//! | `constants` | what differs between f32 and f64: polynomials, limits |
 //! | `x86`, `neon` | the registers of each architecture, and how to ask the CPU |
 //! | `tile` | `Product`, and a tile of C whose sums stay in registers |
 //! | `panels` | a product as panels of rows, each copied to the stack if that pays |
@@ -98,9 +99,9 @@
 //! | `products::SMALL` | 1024 multiplications | up to here one sample is inlined; without it a prediction of 8-16-16-4 took 1.5 times as long, a step of 2-16-16-1 1.2 times |
 //! | `products::CACHE` | 1 MiB | B in parts that fit the second-level cache |
 //! | `deep::DEEP` | 4096 | a longer sum is a sum of sums, to round less |
-//! | `sum::GROUP` | 8 pieces | without groups the squared loss of 8,192 samples took 1.2 times as long |
+//! | `sum::GROUP` | 8 blocks | without groups the squared loss of 8,192 samples took 1.2 times as long |
 //! | `functions::INLINED` | 64 numbers | up to here a function is inlined; without it a step of 2-16-16-1 took 1.1 times as long in f32, a prediction of 8-16-16-4 1.2 times in f64 |
-//! | `small::FEW` | 16 numbers | where a layer has as many outputs, packs are faster: 2-16-16-1 in f32 took 1.1 times as long without them |
+//! | `small::FEW` | 16 numbers | a layer with as many outputs or more is faster with packs: 2-16-16-1 in f32 took 1.1 times as long without them |
 //! | `small::WEIGHTS`, `SAMPLES` | 32, 4 | their sums stay in registers; a step of 4-8-3 fell from 176 to 59 ns (f32, one sample) |
 //! | `small::SHORT` | 4 | the Jacobian of 8-16-16-4 fell from 179 to 162 ns (f32, AVX-512) |
 //! | `products::WORTH_THREADS` | 2²² | some tens of microseconds; an eighth would do on an idle machine, but not on a busy one |
@@ -109,13 +110,13 @@
 //! | `panels::MANY` | 16 | with fewer columns, or fewer terms in a sum, copying a panel costs more than it saves |
 //! | `panels::WHOLE` | 128 | a sum up to here is never cut into blocks |
 //! | `panels::NARROW` | 256 bytes | a C of at most so many bytes has two sums for each number: a step of 4-8-3 with 8,192 samples fell by 8 %; parts of a large gradient have more bytes |
-//! | `zeros::HIGH` | 24 rows | with panels of 8 rows (f64, AVX2) skipping zeros made a training 1.3 times as long |
+//! | `panels::HIGH` | 24 rows | with panels of 8 rows (f64, AVX2) skipping zeros made a training 1.3 times as long |
 //! | `zeros::COLUMNS` | 2 | with more columns all are seldom zero; with one, each addition waits for the last |
-//! | `threads::AWAKE` | 2¹⁴ turns | about a hundred microseconds; waking a thread costs more than that |
+//! | `threads::AWAKE` | 2¹⁴ turns | some hundred microseconds; a thread that slept would wake too late |
 //!
 //! # Bits
 //!
-//! Some columns of a product have the bits of the whole product. So training may take a gradient in pieces, and
+//! If a kernel computes only some columns of a product, they have the bits of the whole product. So training may take a gradient in pieces, and
 //! threads may cut a product. For this the choice of a way may depend on rows and k, but not on the number of
 //! columns. Where it does (one or two columns, or no more bytes than `NARROW`), the callers avoid cutting there
 //! (`kernel::next_part`).

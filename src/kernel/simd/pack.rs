@@ -1,10 +1,10 @@
 //! One SIMD register and its operations, for f32 and f64.
 //!
 //! The methods are `inline(always)` and carry no features of their own: each becomes an instruction
-//! of the function that it is inlined into. So that this is sound a pack can be made by unsafe
-//! functions alone, whose caller promises that the CPU has the instructions; whoever holds a pack
-//! may compute with it. No closure, `map` or `from_fn` may stand around one: it would not be
-//! inlined, and be a call for every instruction.
+//! of the function that it is inlined into. To make this sound, only unsafe functions make a pack, and
+//! their caller promises that the CPU has the instructions. Whoever holds a pack may compute with it. Do not
+//! use a pack in a closure, `map` or `from_fn`: the compiler does not inline these, and each instruction becomes a
+//! call.
 #![allow(unsafe_code)]
 
 use num_traits::ConstZero;
@@ -55,15 +55,15 @@ pub trait Pack: Copy {
     fn sub(self, other: Self) -> Self;
     fn mul(self, other: Self) -> Self;
     fn div(self, other: Self) -> Self;
-    /// A bit for each lane that is not zero in one or both, as NaN is not, from the lowest on; or, where it is
-    /// not worth to look, all bits.
+    /// A bit for each lane that is nonzero in either pack (NaN counts as nonzero), lowest lane first. The default
+    /// returns all bits.
     #[inline(always)]
     fn nonzeros(self, _: Self) -> u16 {
         u16::MAX
     }
-    /// Has the cache line of this address, which need not exist, fetched to the first-level cache.
+    /// Fetches the cache line of this address, which need not be valid, into the first-level cache.
     fn prefetch(from: *const Self::Element);
-    /// So many bytes as numbers.
+    /// `LANES` bytes as numbers.
     ///
     /// # Safety
     /// As for `splat`; `LANES` bytes can be read.
@@ -74,7 +74,7 @@ pub trait Pack: Copy {
     fn pair_sums(self, other: Self) -> Self;
     /// The sums of two neighbouring 16 bytes, first of `self`, then of `other`.
     fn block_sums(self, other: Self) -> Self;
-    /// Of both halves, or `low` where a half is as large.
+    /// A pack from two halves; `low` alone if a half is as large as a pack.
     fn whole(low: Self::Half, high: Self::Half) -> Self;
 }
 

@@ -35,9 +35,9 @@ pub unsafe fn product<P: Pack>(all: Product<P::Element>) {
         return;
     }
     unsafe {
-        // Few rows in a pack of their own would cost as much as a full one: they go beside.
+        // A few rows that are left over would cost as much as a full pack, so `few_rows` computes them.
         let (few, dots) = (all.m % P::LANES, all.b_row == 1);
-        // By columns whatever their number: some columns of a product have the bits of the whole.
+        // The choice must not depend on the number of columns, because some columns must have the bits of the whole.
         let worth = !dots || all.k >= P::LANES;
         // If there are no other rows, three or four of them leave most of a pack empty. Dot products are then faster, if
         // the sums are long. `by_dots` takes four rows at most.
@@ -45,7 +45,7 @@ pub unsafe fn product<P: Pack>(all: Product<P::Element>) {
         let most = if alone { P::LANES / 2 } else { P::LANES / 4 };
         let few = if few <= most.min(4) && worth { few } else { 0 };
         let main = Product { m: all.m - few, ..all };
-        // First: of what comes before a branch on `few` the compiler makes two, with all panels each.
+        // This comes first: otherwise the compiler duplicates all panels for the branch on `few`.
         match few {
             0 => {}
             _ if dots => all.below(main.m).by_dots::<P>(),
@@ -202,7 +202,7 @@ pub(super) fn depth<P: Pack>(k: usize) -> usize {
 #[inline(always)]
 pub(super) fn panel<P: Pack>(rows: usize) -> usize {
     let left = rows.div_ceil(P::LANES);
-    // Rather two of half the height than one that is full and a low one.
+    // Two panels of about half the height are better than a full one and a low one.
     if left == P::PANEL + 1 { left.div_ceil(2) } else { left.min(P::PANEL) }
 }
 
