@@ -13,7 +13,7 @@ use crate::{
     path::Path,
     shape::{BatchSize, Number, Shape, number},
     step::{StepError, Whole, Workspace},
-    train::{Observation, TrainingCause, TrainingError},
+    train::{Observation, TrainingCause, TrainingError, most},
     trainer::{Draw, Drawn, Trained, Trainer},
 };
 use alloc::vec::Vec;
@@ -93,7 +93,7 @@ impl<B, T> Trainer<B, T> {
         Y::Batch: Send,
         Workspace<T, In, L, B>: Send,
     {
-        let batch = self.batch;
+        let batch = most(self.batch, data.len());
         let part = |number| Part {
             number,
             work: Network::<T, In, L, E>::workspace(batch),
@@ -157,7 +157,10 @@ impl<T: Number, In: Shape, L: Layer<T, In>, B: BatchSize, Z> Part<T, In, L, B, Z
             activations.resize(In::size::<T, B>(x));
             let pass = Pass::train(draw.seed, draw.update, self.number as u64);
             let loss = net.pass(x, t, activations, pass, None, Grad::set(&net.layers, grad));
-            let share = number::<T>(count) / number(draw.count);
+            // The last share is the rest to 1, so that a count of batches remains a whole number.
+            let full = number::<T>(size) / number(draw.count);
+            let before = (0..self.number).fold(T::zero(), |sum, _| sum + full);
+            let share = if first + count < draw.count { full } else { T::one() - before };
             grad.visit_mut(None, [], &Path::ROOT, &mut |leaf: LeafMut<T, 0>| {
                 leaf.values.iter_mut().for_each(|value| *value *= share);
             });

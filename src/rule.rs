@@ -21,6 +21,9 @@ pub trait Rule<T: Number, const N: usize>: 'static {
     /// first.
     type Way;
 
+    /// The name of the rule. A checkpoint stores it, and a rule with another name does not load the state.
+    const NAME: &'static str = "";
+
     /// Called before each step with the number of the step. The first step is 1. It refuses settings that
     /// cannot be right, and computes what all pieces share. It may be called again for the same step, if the
     /// step before failed. The default accepts all settings.

@@ -8,7 +8,7 @@ use crate::{
     network::{Network, ratio},
     optim::Optimizer,
     pass::hash,
-    shape::{BatchSize, Number, Scores, Shape, nan, number},
+    shape::{BatchSize, Number, Scores, Shape, nan},
     step::StepError,
 };
 use core::{fmt, ops::ControlFlow};
@@ -233,14 +233,22 @@ impl<T: Number, In: Shape, L, E> Network<T, In, L, E> {
         Y: Gather<T, B>,
         E: Loss<T, L::Out, B, Y::Batch>,
     {
-        let (mut sum, size) = (Sum::new(), batch.value());
-        let mut last = 0;
+        let [mut losses, mut weights] = [Sum::new(), Sum::new()];
+        let mut add = |x: &In::Batch<T, B>, t: &Y::Batch, weight: T| {
+            // Without weight the mean is 0/0.
+            if weight != T::zero() {
+                losses.add(weight * self.loss(x, t));
+                weights.add(weight);
+            }
+        };
+        let mut copies = T::zero();
         let complete = each_batch(data, batch, |x, t, count| {
-            sum.add(number::<T>(size) * self.loss(x, t));
-            last = count;
+            let weight = |count| Loss::<T, L::Out, B, Y::Batch>::weight(&self.criterion, t, count);
+            let all = weight(In::size::<T, B>(x).value());
+            copies = all - weight(count);
+            add(x, t, all);
         });
-        let mut sum = sum.total();
-        if last < size {
+        if copies != T::zero() {
             // Copies of the last sample filled the last batch, so the sum contains its loss too often. A batch of
             // copies of this sample gives its loss.
             let mut indices = batch.samples(data.len() - 1);
@@ -248,14 +256,22 @@ impl<T: Number, In: Shape, L, E> Network<T, In, L, E> {
             if data.gather::<T, B>(indices.as_mut(), &mut x, &mut t).is_err() {
                 return nan();
             }
-            sum -= number::<T>(size - last) * self.loss(&x, &t);
+            add(&x, &t, -copies);
         }
-        if complete.is_ok() { sum / number(data.len()) } else { nan() }
+        if complete.is_ok() { losses.total() / weights.total() } else { nan() }
     }
 }
 
-/// Calls `f` with each batch of a data set in order, and with the number of its samples that count. Copies of the
-/// last sample fill the last batch.
+/// The size of a batch, or that of all data if that is smaller and the size is no constant.
+pub(crate) fn most<B: BatchSize>(batch: B, samples: usize) -> B {
+    match B::try_to_usize() {
+        Some(_) => batch,
+        None => B::from_usize(batch.value().min(samples)),
+    }
+}
+
+/// Calls `f` with each batch of a data set in order, and with the number of its samples that count. The last batch is
+/// shorter, or, if the size of a batch is a constant, copies of the last sample fill it.
 pub(crate) fn each_batch<T: Number, B: BatchSize, X: Gather<T, B>, Y: Gather<T, B>>(
     data: &Dataset<X, Y>,
     batch: B,
@@ -264,10 +280,16 @@ pub(crate) fn each_batch<T: Number, B: BatchSize, X: Gather<T, B>, Y: Gather<T, 
     if batch.value() == 0 {
         return Err(DataError::EmptyBatch);
     }
-    let mut indices = batch.samples(0);
-    let (mut x, mut t) = (data.inputs().batch(batch), data.targets().batch(batch));
+    let size = most(batch, data.len());
+    let mut indices = size.samples(0);
+    let (mut x, mut t) = (data.inputs().batch(size), data.targets().batch(size));
     for first in (0..data.len()).step_by(batch.value()) {
         let count = batch.value().min(data.len() - first);
+        if B::try_to_usize().is_none() && indices.as_ref().len() != count {
+            let size = B::from_usize(count);
+            indices = size.samples(0);
+            (x, t) = (data.inputs().batch(size), data.targets().batch(size));
+        }
         for (i, index) in indices.as_mut().iter_mut().enumerate() {
             *index = first + i.min(count - 1);
         }

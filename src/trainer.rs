@@ -9,7 +9,7 @@ use crate::{
     optim::Optimizer,
     pass::hash,
     shape::{BatchSize, Number, Shape},
-    train::{Observation, TrainingCause, TrainingError},
+    train::{Observation, TrainingCause, TrainingError, most},
 };
 #[cfg(feature = "alloc")]
 use crate::{
@@ -196,7 +196,8 @@ impl<B, T> Trainer<B, T> {
     /// Trains from the [`state`](Self::state) on, until all epochs are done, the patience has ended, or the
     /// observer returns `ControlFlow::Break(())`.
     ///
-    /// With patience, the net has the parameters of the best epoch at the end. If the observer ends the training, the
+    /// With patience, the net has the parameters of the best epoch at the end. (An earlier call without patience kept none,
+    /// so its best epoch does not count.) If the observer ends the training, the
     /// net keeps its last parameters, so that a second call continues.
     ///
     /// # Errors
@@ -225,9 +226,10 @@ impl<B, T> Trainer<B, T> {
         Y: Gather<T, B>,
         O: Optimizer<T, L>,
     {
-        let mut work = Network::<T, In, L, E>::workspace(self.batch);
+        let size = most(self.batch, data.len());
+        let mut work = Network::<T, In, L, E>::workspace(size);
         work.seed = self.state.seed;
-        let mut samples = Drawn::new(data, self.batch);
+        let mut samples = Drawn::new(data, size);
         self.run(1, net, optimizer, data, validation, observer, |net, optimizer, draw| {
             samples.draw(data, draw, 0, draw.count).map_err(TrainingCause::Data)?;
             work.step = draw.update;
@@ -261,6 +263,12 @@ impl<B, T> Trainer<B, T> {
         #[cfg(feature = "alloc")]
         if self.patience.is_some() && validation.is_none() {
             return Err(self.stopped(TrainingCause::NoValidation));
+        }
+        // A best epoch counts only with its parameters. They may be missing, or be those of another net.
+        #[cfg(feature = "alloc")]
+        if self.patience.is_some() && self.state.best_parameters.len() != L::COUNT {
+            self.state.best = None;
+            self.state.best_parameters.clear();
         }
         let mut ended = self.state.samples / len as u64;
         while ended < self.epochs && !self.waited(ended) {
@@ -329,7 +337,7 @@ impl<B, T> Trainer<B, T> {
     fn waited(&self, ended: u64) -> bool {
         #[cfg(feature = "alloc")]
         if let (Some(patience), Some(best)) = (self.patience, self.state.best) {
-            return ended - best.number >= patience.max(1);
+            return ended.saturating_sub(best.number) >= patience.max(1);
         }
         let _ = ended;
         false

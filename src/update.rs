@@ -26,16 +26,16 @@ impl<'a, T: Number, L: Parameters<T>, R: Rule<T, N>, const N: usize> Grad<'a, T,
         step: u64,
         look: &'a mut Look,
     ) -> Self {
-        let held = Held { layer, state, rule, step, look, product: false };
+        let held = Held { layer, state, rule, step, look, small: false };
         Grad { held, path: Path::ROOT }
     }
 }
 
-/// Whether the gradient is finite, as far as it was checked.
+/// Whether the gradient is finite.
 #[doc(hidden)]
 pub struct Look {
     pub finite: bool,
-    /// The address of the `dy` that was checked last.
+    /// The address of the `dy` that was checked last, if its numbers are small.
     seen: usize,
 }
 
@@ -48,6 +48,13 @@ impl Look {
     fn at<T: Number>(&mut self, numbers: &[T]) {
         self.finite &= kernel::finite(numbers);
     }
+
+    /// The same, where it is seldom needed.
+    #[cold]
+    #[inline(never)]
+    fn after<T: Number>(&mut self, numbers: &[T]) {
+        self.at(numbers);
+    }
 }
 
 /// A layer that a rule changes, with the state of its parameters.
@@ -58,10 +65,12 @@ pub struct Held<'a, L, G, R, const N: usize> {
     rule: &'a R,
     step: u64,
     look: &'a mut Look,
-    /// Whether the gradient is a product dy·xᵀ. Every number of `dy` is a factor of its first column, so a
-    /// `dy` that is not finite shows there.
-    product: bool,
+    /// Whether the gradient is a product dy·xᵀ of numbers so small that it is finite.
+    small: bool,
 }
+
+/// So many inputs are checked even if the layer has fewer weights.
+const FEW: usize = 64;
 
 /// How many bytes of a gradient the backward pass computes at most before it gives them to the rule. With std the size
 /// is large enough that the product is worth its preparation, and small enough for the first-level cache. Without std
@@ -83,9 +92,9 @@ impl<T: Number, R: Rule<T, N>, const N: usize> Destination<T> for Update<R, N> {
         layer: impl FnOnce(&mut L) -> &mut P,
         tree: impl Fn(&mut L::Gradient) -> &mut P::Gradient,
     ) -> Self::Held<'b, P> {
-        let Held { layer: whole, state, rule, step, look, product } = held;
+        let Held { layer: whole, state, rule, step, look, small } = held;
         let state = kernel::parts(state, |state| tree(state));
-        Held { layer: layer(whole), state, rule, step: *step, look, product: *product }
+        Held { layer: layer(whole), state, rule, step: *step, look, small: *small }
     }
 
     #[inline(always)]
@@ -101,7 +110,9 @@ impl<T: Number, R: Rule<T, N>, const N: usize> Destination<T> for Update<R, N> {
         dy: &[T],
         x: Option<&[T]>,
     ) -> Option<Self::Held<'b, M>> {
-        held.product = x.is_some();
+        // Of a large layer whichever has fewer numbers is checked: the factors, or the product.
+        let few = |x: &[T]| x.len() < const { M::SHAPE.0 * M::SHAPE.1 } || x.len() <= FEW;
+        held.small = x.is_some_and(|x| few(x) && kernel::small(dy) & kernel::small(x));
         let factor = held.rule.factor().filter(|_| M::ROLE == Role::Weight);
         let Some(factor) = factor else { return Some(held) };
         let w = held.layer.numbers();
@@ -111,10 +122,14 @@ impl<T: Number, R: Rule<T, N>, const N: usize> Destination<T> for Update<R, N> {
             _ => return Some(held),
         }
         // The bias gets the same `dy` as the weight before it, which was checked already.
-        if x.is_some() || held.look.seen != dy.as_ptr().addr() {
-            held.look.at(w.get(..M::SHAPE.0).unwrap_or_default());
+        let dy = dy.as_ptr().addr();
+        match x {
+            Some(_) if held.small => {}
+            Some(x) if few(x) => held.look.after(w),
+            None if held.look.seen == dy => {}
+            _ => held.look.at(w),
         }
-        held.look.seen = dy.as_ptr().addr();
+        held.look.seen = if held.small { dy } else { 0 };
         None
     }
 
@@ -178,12 +193,9 @@ impl<M, R, const N: usize> Held<'_, M, M, R, N> {
         let end = first + gradient.len();
         let here = self.layer.numbers().get_mut(first..end);
         let values = here.unwrap_or_default();
-        let look = match (self.product, first) {
-            (false, _) => gradient,
-            (true, 0) => gradient.get(..M::SHAPE.0).unwrap_or_default(),
-            (true, _) => &[],
-        };
-        self.look.at(look);
+        if !self.small {
+            self.look.at(gradient);
+        }
         if M::ROLE != Role::Weight {
             return kernel::add_scaled(T::one(), gradient, values);
         }

@@ -754,3 +754,26 @@ fn physics_of_two_inputs() {
         );
     }
 }
+
+/// Statistics are no weights: their places in a gradient are 0, and L-BFGS trains nets that have them.
+#[test]
+fn lbfgs_leaves_statistics_alone() {
+    type Net = Network<f64, D1<2>, (BatchNorm<f64, 2>, A<2, 4>, Tanh, A<4, 2>), SumSquaredError>;
+    const P: usize = Net::weight_count();
+    let mut net = Net::init(&mut Xoshiro128PlusPlus::seed_from_u64(0));
+    let x = SMatrix::<f64, 2, 6>::from_fn(|i, j| ((i * 3 + j * 5) % 7) as f64 / 3.0);
+    let target = x.map(|x| (2.0 * x).sin());
+    let mut work = Box::new(Net::workspace(Const::<6>));
+    let mut batch = OnBatch { net: &mut net, x: &x, target: &target, work: &mut work };
+    let mut gradient = SVector::<f64, P>::zeros();
+    Objective::<f64, P>::evaluate(&mut batch, &mut gradient);
+    let mut place = 0;
+    batch.net.layers.visit(&Path::ROOT, &mut |leaf: Leaf<f64>| {
+        for slope in gradient.iter().skip(place).take(leaf.values.len()) {
+            assert_eq!(*slope == 0.0, leaf.role == Role::Statistic, "{}", leaf.path);
+        }
+        place += leaf.values.len();
+    });
+    let outcome = LBfgs::<f64, P, 8>::new().solve(&mut batch, 200);
+    assert!(outcome.loss < 1e-12, "{outcome:?}");
+}

@@ -1,14 +1,15 @@
 //! Tables, splits, scaling and metrics: their results, and the inputs that they refuse.
 
 use chainrule::{
-    Affine, BinaryCrossEntropy, D1, Network, SoftmaxCrossEntropy, SumSquaredError,
+    Affine, BinaryCrossEntropy, CrossEntropy, D1, MeanSquaredError, Network, SoftmaxCrossEntropy,
+    Standardize, SumSquaredError, Weighted, Zeros,
     data::{
         DataError, Dataset, Shuffle, Split, Table, folds, one_hot, split, stratified_folds,
         stratified_split,
     },
     metrics::{Confusion, Regression, TopK},
 };
-use nalgebra::{Const, Dyn, SMatrix, SVector};
+use nalgebra::{Const, Dyn, SMatrix, SVector, Vector2};
 
 #[test]
 fn an_order_holds_each_number_once() {
@@ -284,4 +285,69 @@ fn a_million_samples() {
     let all = two.measure(&data, Dyn(2), Regression::<2>::new()).unwrap();
     // R² is 1 and 1 - 14/2.
     assert_eq!((all.r2(), all.absolute()), ((1.0 - 6.0) / 2.0, 1.0));
+}
+
+/// The loss on a data set is Σ w·L / Σ w whatever the batches are, also if weights, classes or labels do not count, and if
+/// copies fill the last batch of constant size.
+#[test]
+fn loss_on_weights_as_the_loss_does() {
+    type Line<E> = Network<f64, D1<1>, Affine<f64, 1, 1>, E>;
+    let inputs = vec![[0.0]; 5];
+    let targets = || vec![[0.0], [1.0], [2.0], [3.0], [4.0]];
+    for weights in
+        [[1000.0, 1.0, 3.0, 0.5, 2.0], [1.0, 2.0, 3.0, 4.0, 0.0], [0.0, 0.0, 1.0, 1.0, 0.0]]
+    {
+        let net = Line::new(Affine::zeros(), Weighted(MeanSquaredError));
+        let data = Dataset::new(inputs.clone(), (targets(), weights.to_vec())).unwrap();
+        let sum: f64 = weights.iter().zip(targets()).map(|(w, [t])| w * t * t).sum();
+        let exact = sum / weights.iter().sum::<f64>();
+        for batch in [1, 2, 3, 4, 5, 6, 100, usize::MAX] {
+            let loss = net.loss_on(&data, Dyn(batch));
+            assert!((loss - exact).abs() < 1e-12, "{batch}: {loss}, {exact}");
+        }
+        let fixed = [net.loss_on(&data, Const::<2>), net.loss_on(&data, Const::<8>)];
+        assert!(fixed.iter().all(|loss| (loss - exact).abs() < 1e-12), "{fixed:?}, {exact}");
+    }
+
+    type Classifier = Network<f64, D1<1>, Affine<f64, 1, 2>, CrossEntropy<2>>;
+    let layer = Affine::new(Vector2::new(0.7, -0.4), Vector2::new(0.1, 0.2));
+    for loss in [
+        CrossEntropy { weights: [100.0, 0.01], ..CrossEntropy::default() },
+        CrossEntropy { ignore: Some(9), smoothing: 0.1, ..CrossEntropy::default() },
+    ] {
+        let net = Classifier::new(layer, loss);
+        let inputs: Vec<_> = (0..7).map(|i| [f64::from(i) / 3.0]).collect();
+        let labels =
+            if loss.ignore.is_some() { [0, 1, 9, 1, 0, 9, 9] } else { [0, 0, 1, 0, 1, 1, 1] };
+        let whole = SMatrix::<f64, 1, 7>::from_fn(|_, i| inputs[i][0]);
+        let exact = net.loss(&whole, &labels);
+        let data = Dataset::new(inputs, labels.to_vec()).unwrap();
+        for batch in [1, 2, 3, 7, 64] {
+            let found = net.loss_on(&data, Dyn(batch));
+            assert!((found - exact).abs() < 1e-12, "{batch}: {found}, {exact}");
+        }
+        let found = net.loss_on(&data, Const::<4>);
+        assert!((found - exact).abs() < 1e-12, "{found}, {exact}");
+    }
+}
+
+/// A batch that is much larger than the data loses no digits.
+#[test]
+fn loss_on_takes_short_batches() {
+    type Net = Network<f32, D1<1>, Affine<f32, 1, 1>, SumSquaredError>;
+    let net = Net::new(Affine::zeros(), SumSquaredError);
+    let data = Dataset::new(vec![[0.0]; 11], (0..11).map(|i| [0.3 * i as f32]).collect::<Vec<_>>())
+        .unwrap();
+    let exact = net.loss_on(&data, Dyn(11));
+    assert!(exact > 1.0);
+    for batch in [12, 1000, 10_000_000, usize::MAX] {
+        assert_eq!(net.loss_on(&data, Dyn(batch)), exact, "{batch}");
+    }
+}
+
+/// The standard deviation does not contain the rounding of the mean.
+#[test]
+fn scaling_of_large_numbers() {
+    let scale = Standardize::<f32, 1>::fit(&[[1e8], [1e8 + 8.0]]).unwrap();
+    assert_eq!(scale.std.0[0], 4.0);
 }

@@ -764,3 +764,66 @@ fn a_killed_training_continues_to_the_bit() {
     same();
     println!("{kills} kills, {continued} continued from a checkpoint, {} ends compared", ends + 1);
 }
+
+/// The state of an optimizer is not given to one with another rule, even if both have as many trees.
+#[test]
+fn checkpoints_of_another_rule() {
+    type Net = TwoLayerNet<f64, 2, 3, 2>;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("net");
+    let mut net = Net::init(&mut rng());
+    let momentum = chainrule::Momentum::new(0.1, 0.9);
+    Checkpoint { iteration: 3, seed: 0 }.save(&path, &net, &momentum).unwrap();
+    let before = net.layers;
+    let error = Checkpoint::load(&path, &mut net, &mut chainrule::AdaGrad::new(0.1)).unwrap_err();
+    let text = error.to_string();
+    assert!(text.ends_with("expected the state of `AdaGrad`, found that of `Momentum`"), "{text}");
+    assert_eq!(net.layers, before);
+    let mut scheduled = chainrule::Momentum::new(0.2, 0.9).clip_value(1.0).schedule(|_: u64| 0.5);
+    assert_eq!(Checkpoint::load(&path, &mut net, &mut scheduled).unwrap().iteration, 3);
+}
+
+/// A state whose best epoch is damaged is refused.
+#[test]
+fn damaged_best_epochs() {
+    type Net = TwoLayerNet<f64, 2, 3, 2>;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("net");
+    let mut net = Net::init(&mut rng());
+    let epoch = chainrule::Epoch { number: 1, loss: 0.5, validation: Some(0.5), best: true };
+    let state = TrainerState::<f64> { best: Some(epoch), ..TrainerState::new(0) };
+    state.save(&path, &net, &Sgd::new(0.1)).unwrap();
+    let load = |net: &mut Net| TrainerState::<f64>::load(&path, net, &mut Sgd::new(0.1));
+    assert_eq!(load(&mut net).unwrap(), state);
+    let mut bytes = fs::read(&path).unwrap();
+    let key = br#""epoch":"1""#;
+    let place = bytes.windows(key.len()).position(|window| window == key).unwrap();
+    bytes[place + 9] = b'x';
+    fs::write(&path, bytes).unwrap();
+    let error = load(&mut net).unwrap_err();
+    assert!(matches!(error.kind, LoadErrorKind::Version { found: Some(1) }), "{error}");
+}
+
+/// Several threads save to one path, while another one reads: each time the file is whole. Nobody's file is lost.
+#[test]
+fn saves_do_not_disturb_each_other() {
+    type Net = TwoLayerNet<f32, 8, 16, 4>;
+    let folder = tempfile::tempdir().unwrap();
+    let [path, other] = ["m", "m.tmp"].map(|name| folder.path().join(name));
+    let net = Net::init(&mut rng());
+    net.save_weights(&other).unwrap();
+    net.save_weights(&path).unwrap();
+    assert!(other.exists());
+    thread::scope(|scope| {
+        let savers = [(); 3]
+            .map(|()| scope.spawn(|| (0..50).for_each(|_| net.save_weights(&path).unwrap())));
+        let mut loaded = Net::init(&mut rng());
+        while savers.iter().any(|saver| !saver.is_finished()) {
+            loaded.load_weights(&path).unwrap();
+        }
+    });
+    let mut names: Vec<_> =
+        fs::read_dir(&folder).unwrap().map(|file| file.unwrap().file_name()).collect();
+    names.sort();
+    assert_eq!(names, ["m", "m.tmp"]);
+}

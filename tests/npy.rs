@@ -165,3 +165,15 @@ fn mutated() {
     }
     assert!((1..20_000).contains(&accepted), "{accepted}");
 }
+
+#[test]
+fn a_header_of_the_largest_size() {
+    let whole = file("labels_i8");
+    let shape = "(4611686018427387903,)";
+    let text =
+        String::from_utf8_lossy(&whole[10..128]).replace("'<i8'", "'<f4'").replace("(3,)", shape);
+    let text = format!("{:<117}\n", text.trim_end());
+    let bytes = [&whole[..10], text.as_bytes(), &whole[128..]].concat();
+    let error = read::<f32, 1>(&bytes).unwrap_err();
+    assert!(error.contains("18446744073709551615"), "{error}");
+}

@@ -3,7 +3,7 @@
 
 use chainrule::{data::Dataset, *};
 use layers::{Squares, Sum};
-use nalgebra::{Const, Dyn, SMatrix, SVector, convert};
+use nalgebra::{Const, Dyn, SMatrix, SVector, Vector1, Vector2, convert};
 use rand::{RngExt, SeedableRng, rngs::Xoshiro128PlusPlus};
 use std::{collections::HashMap, sync::Mutex};
 
@@ -607,4 +607,63 @@ fn in_a_static() {
     const WHOLE: Memory = MlpNet::<f32>::memory::<Unfused<Adam<f32>>, _, 8>();
     assert_eq!((WHOLE.gradient, WHOLE.optimizer), (4 * parameters, NEED.optimizer));
     assert_eq!(MlpNet::<f32>::memory::<Sgd<f32>, _, 8>().optimizer, 16);
+}
+
+/// A fused step reports a gradient that is not finite, though dy is finite: because an input is not, or because a product
+/// is too large.
+#[test]
+fn fused_steps_report_products_that_are_not_finite() {
+    type Layers = (Affine<f32, 2, 2>, Tanh, Affine<f32, 2, 1>);
+    type Net = Network<f32, D1<2>, Layers, SumSquaredError>;
+    fn refused<O: Optimizer<f32, Layers, Way = Fused>>(mut optimizer: O) {
+        for x in [[1.0, f32::INFINITY], [f32::INFINITY, 1.0], [1.0, f32::NEG_INFINITY]] {
+            let mut net = Net::init(&mut rng(0));
+            let mut work = Net::workspace(Const::<1>);
+            let found =
+                optimizer.train_step(&mut net, &Vector2::from(x), &Vector1::new(0.5), &mut work);
+            assert_eq!(found, Err(StepError::Gradient { leaf: None, name: None }), "{x:?}");
+        }
+    }
+    refused(Sgd::new(0.1));
+    refused(chainrule::Adam::new(0.1));
+    refused(chainrule::Momentum::new(0.1, 0.9));
+
+    type Line = Network<f32, D1<2>, Affine<f32, 2, 1>, SumSquaredError>;
+    for x in [[0.0, 1e30], [1e30, 0.0]] {
+        let mut net = Line::new(Affine::zeros(), SumSquaredError);
+        let mut work = Line::workspace(Const::<1>);
+        let found =
+            Sgd::new(0.1).train_step(&mut net, &Vector2::from(x), &Vector1::new(1e10), &mut work);
+        assert_eq!(found, Err(StepError::Gradient { leaf: None, name: None }), "{x:?}");
+    }
+    // Large numbers whose product is finite are no error.
+    let mut net = Line::new(Affine::zeros(), SumSquaredError);
+    let mut work = Line::workspace(Const::<1>);
+    Sgd::new(1e-30)
+        .train_step(&mut net, &Vector2::new(1e20, 0.0), &Vector1::new(1e5), &mut work)
+        .unwrap();
+}
+
+/// No number of steps overflows.
+#[test]
+fn the_last_step() {
+    let mut adam: Descent<_, <Affine<f64, 2, 1> as Parameters<f64>>::Gradient, 2> =
+        chainrule::Adam::new(0.1);
+    Optimizer::<f64, Affine<f64, 2, 1>>::restore(&mut adam, u64::MAX, &mut |_, _| ());
+    let mut layer = Affine::<f64, 2, 1>::zeros();
+    let mut gradient = layer;
+    gradient.weight.fill(1.0);
+    adam.step(&mut layer, &gradient).unwrap();
+    assert!(layer.weight.iter().all(|w| w.is_finite() && *w < 0.0), "{}", layer.weight);
+}
+
+/// A schedule without steps, or with a part that has none, is past that part.
+#[test]
+fn schedules_without_steps() {
+    use chainrule::schedule::{Cosine, OneCycle, Schedule, WarmUp};
+    assert_eq!(Cosine { steps: 0, last: 0.25 }.factor(0), 0.25);
+    assert_eq!(WarmUp { steps: 0, first: 0.25 }.factor(0), 1.0);
+    let one_cycle = OneCycle::<f64> { steps: 10, rise: 0.1, first: 0.04, last: 4e-6 };
+    assert_eq!(one_cycle.factor(0), 1.0);
+    assert!((0..20).all(|step| one_cycle.factor(step).is_finite()));
 }

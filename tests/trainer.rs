@@ -2,8 +2,8 @@
 //! errors.
 
 use chainrule::{
-    Adam, Affine, BatchSize, D1, Epoch, Labels, Network, Number, Optimizer, Parameters, Parts,
-    Path, Relu, Sgd, SoftmaxCrossEntropy, StepError, SumSquaredError, Threads, Trainer,
+    Adam, Affine, BatchNorm, BatchSize, D1, Epoch, Labels, Network, Number, Optimizer, Parameters,
+    Parts, Path, Relu, Sgd, SoftmaxCrossEntropy, StepError, SumSquaredError, Threads, Trainer,
     TrainingCause, TrainingError, TwoLayerNet,
     data::{DataError, Dataset, Gather, Samples},
 };
@@ -288,4 +288,64 @@ fn what_is_refused() {
     let error =
         Trainer::new(Dyn(8), 100_000, 0).fit(&mut net, &mut Sgd::new(10.0), &data, None, |_| ());
     assert!(matches!(error.unwrap_err().cause, TrainingCause::Step(_)));
+}
+
+fn with_patience(epochs: u64) -> Trainer<Dyn, f64> {
+    Trainer { patience: Some(3), ..Trainer::new(Dyn(10), epochs, 0) }
+}
+
+/// A state that continues on more data is at an earlier epoch of them.
+#[test]
+fn more_data_than_before() {
+    let (few, many, mut net) = (points(100, 0), points(200, 1), net(0));
+    let mut trainer = with_patience(10);
+    let mut adam = Adam::new(0.05);
+    trainer.fit(&mut net, &mut adam, &few, Some(&few), |_| ()).unwrap();
+    trainer.epochs = 20;
+    let mut updates = 0;
+    trainer.fit(&mut net, &mut adam, &many, Some(&few), |_| updates += 1).unwrap();
+    assert!(updates > 0);
+}
+
+/// The best epoch of a call without patience, or of another net, has no parameters to go back to.
+#[test]
+fn best_epochs_without_parameters_do_not_count() {
+    let (train, valid) = (points(40, 0), points(40, 1));
+    let mut trainer = with_patience(4);
+    trainer.patience = None;
+    let mut first = net(0);
+    let mut sgd = Sgd::new(0.5);
+    trainer.fit(&mut first, &mut sgd, &train, Some(&valid), |_| ()).unwrap();
+    assert!(trainer.state.best.is_some() && trainer.state.best_parameters.is_empty());
+    (trainer.patience, trainer.epochs) = (Some(100), 8);
+    let mut losses = Vec::new();
+    trainer
+        .fit(&mut first, &mut sgd, &train, Some(&valid), |now| {
+            losses.extend(now.epoch.and_then(|epoch| epoch.validation));
+        })
+        .unwrap();
+    let lowest = losses.iter().copied().fold(f64::INFINITY, f64::min);
+    assert_eq!(first.loss_on(&valid, Dyn(10)), lowest);
+
+    type Small = Network<f64, D1<2>, Affine<f64, 2, 2>, SoftmaxCrossEntropy>;
+    let mut other = Small::init(&mut Xoshiro128PlusPlus::seed_from_u64(1));
+    let before = bits(&other.layers);
+    trainer.fit(&mut other, &mut Sgd::new(0.5), &train, Some(&valid), |_| ()).unwrap();
+    assert_eq!(bits(&other.layers), before, "all epochs are done");
+}
+
+/// The shares of the parts add up to 1, so that a number of batches stays a whole number.
+#[test]
+fn parts_count_whole_batches() {
+    type Normed = Network<f64, D1<2>, (BatchNorm<f64, 2>, Affine<f64, 2, 2>), SoftmaxCrossEntropy>;
+    for (samples, count) in [(12, 6), (18, 9), (20, 7), (14, 7)] {
+        let mut net = Normed::init(&mut Xoshiro128PlusPlus::seed_from_u64(0));
+        let mut trainer = Trainer::new(Dyn(2), 5, 0);
+        let parts = Parts { count, threads: Threads::Scoped(2) };
+        let (data, mut updates) = (points(samples, 0), 0.0);
+        trainer
+            .fit_in_parts(parts, &mut net, &mut Sgd::new(0.1), &data, None, |_| updates += 1.0)
+            .unwrap();
+        assert_eq!(net.layers.0.num_batches_tracked.0[0], updates, "{samples} in {count}");
+    }
 }

@@ -185,17 +185,19 @@ pub(super) fn squares<T: Number>(residuals: &[T]) -> T {
     residuals.iter().fold(T::zero(), |sum, &r| sum + r * r)
 }
 
-/// The trained weights, one after the other.
+/// The trained weights, or their gradient, one after the other. Statistics have places among them, which are 0.
 pub(super) fn copy_weights<T: Number, L: Parameters<T>>(layers: &L, to: &mut [T]) {
     let mut to = to.iter_mut();
     layers.visit(&Path::ROOT, &mut |leaf: Leaf<T>| {
         if leaf.role != Role::Frozen {
-            leaf.values.iter().zip(&mut to).for_each(|(&from, to)| *to = from);
+            for (&from, to) in leaf.values.iter().zip(&mut to) {
+                *to = if leaf.role == Role::Weight { from } else { T::zero() };
+            }
         }
     });
 }
 
-/// Sets the trained weights. Statistics have places among the numbers, but do not change.
+/// Sets the trained weights. Statistics do not change.
 pub(super) fn set_weights<T: Number, L: Parameters<T>>(layers: &mut L, weights: &[T]) {
     let mut from = weights.iter();
     layers.visit_mut(None, [], &Path::ROOT, &mut |leaf: LeafMut<T, 0>| {

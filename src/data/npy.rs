@@ -105,7 +105,8 @@ pub fn read_npy<T: NpyNumber, const N: usize>(
         let length = of.shape.iter().try_fold(size, times);
         let length = length.ok_or(other("a size that fits the memory", &found()))?;
         let data = bytes.get(start..).unwrap_or_default();
-        let [expected, found] = [length, data.len()].map(|length| start as u64 + length as u64);
+        let [expected, found] =
+            [length, data.len()].map(|length| (start as u64).saturating_add(length as u64));
         if found < expected {
             return Err(FileErrorKind::Truncated { expected, found });
         } else if found > expected {

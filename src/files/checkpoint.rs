@@ -14,7 +14,7 @@ use crate::{
     path::Path,
     trainer::{Epoch, TrainerState},
 };
-use alloc::{format, vec, vec::Vec};
+use alloc::{format, string::String, vec, vec::Vec};
 use std::{io, path::Path as File};
 
 /// The version of the files.
@@ -97,7 +97,7 @@ impl Checkpoint {
         L: Parameters<T>,
         O: Optimizer<T, L> + ?Sized,
     {
-        read(path.as_ref(), net, optimizer, |number, _| {
+        read(path.as_ref(), net, optimizer, |number, _, _| {
             let iteration = usize::try_from(number("iteration")?).ok()?;
             Some(Checkpoint { iteration, seed: number("seed")? })
         })
@@ -140,7 +140,7 @@ impl<T: Stored> TrainerState<T> {
         net: &mut Network<T, In, L, E>,
         optimizer: &mut O,
     ) -> Result<Self, LoadError> {
-        read(path.as_ref(), net, optimizer, |number, best_parameters| {
+        read(path.as_ref(), net, optimizer, |number, has, best_parameters| {
             let epoch = |epoch| {
                 let validation = number("epoch_validation").map(f64::from_bits);
                 let (loss, best) = (number("epoch_loss")?, number("epoch_best")? != 0);
@@ -151,7 +151,7 @@ impl<T: Stored> TrainerState<T> {
                 samples: number("samples")?,
                 loss_sum: f64::from_bits(number("loss_sum")?),
                 loss_samples: number("loss_samples")?,
-                best: number("epoch").and_then(epoch),
+                best: if has("epoch") { Some(epoch(number("epoch")?)?) } else { None },
                 best_parameters,
                 seed: number("seed")?,
             })
@@ -160,6 +160,14 @@ impl<T: Stored> TrainerState<T> {
 }
 
 const BEST: &str = "trainer.best_parameters";
+
+/// The number of steps of an optimizer stands under this and the name of its rule.
+const STEPS: &str = "steps.";
+
+/// A name without characters that JSON would escape.
+fn plain(name: &str) -> String {
+    name.chars().map(|c| if c.is_alphanumeric() { c } else { '_' }).collect()
+}
 
 /// Saves a training: its numbers, and other parameters of the same net.
 fn write<T: Stored, In, L: Parameters<T>, E, O: Optimizer<T, L> + ?Sized>(
@@ -179,16 +187,18 @@ fn write<T: Stored, In, L: Parameters<T>, E, O: Optimizer<T, L> + ?Sized>(
         let leaf = Leaf { path, role, shape: (best.len(), 1), dims: &[best.len()], values: best };
         weights::add(&mut writer, format_args!("{BEST}"), &leaf);
     }
-    let own = [("chainrule.checkpoint", VERSION), ("steps", optimizer.steps())];
+    let steps = format!("{STEPS}{}", plain(optimizer.name()));
+    let own = [("chainrule.checkpoint", VERSION), (&*steps, optimizer.steps())];
     disk::write(path, &writer.finish(&[&own, numbers].concat()))
 }
 
-/// Loads a training. `state` makes its state from the numbers by their names, and from the other parameters.
+/// Loads a training. `state` makes its state from the numbers by their names, from which names there are, and from the
+/// other parameters.
 fn read<T: Stored, In, L: Parameters<T>, E, O: Optimizer<T, L> + ?Sized, S>(
     path: &File,
     net: &mut Network<T, In, L, E>,
     optimizer: &mut O,
-    state: impl FnOnce(&dyn Fn(&str) -> Option<u64>, Vec<T>) -> Option<S>,
+    state: impl FnOnce(&dyn Fn(&str) -> Option<u64>, &dyn Fn(&str) -> bool, Vec<T>) -> Option<S>,
 ) -> Result<S, LoadError> {
     let bytes = disk::read(path)?;
     let (mut texts, mut best) = (Vec::new(), Vec::new());
@@ -202,7 +212,9 @@ fn read<T: Stored, In, L: Parameters<T>, E, O: Optimizer<T, L> + ?Sized, S>(
         let number = |name: &str| texts.iter().find(|(key, _)| *key == name)?.1.parse::<u64>().ok();
         let version = number("chainrule.checkpoint");
         let refused = || LoadErrorKind::Version { found: version };
-        let steps = number("steps").filter(|_| version == Some(VERSION)).ok_or_else(refused)?;
+        let rule = texts.iter().find_map(|(key, _)| key.strip_prefix(STEPS));
+        let rule = rule.filter(|_| version == Some(VERSION)).ok_or_else(refused)?;
+        let steps = number(&format!("{STEPS}{rule}")).ok_or_else(refused)?;
         let mut wanted = Vec::new();
         net.layers.visit(&Path::ROOT, &mut |leaf: Leaf<T>| {
             wanted.push(Wanted::new(format!("net.{}", leaf.path), leaf.dims));
@@ -214,10 +226,15 @@ fn read<T: Stored, In, L: Parameters<T>, E, O: Optimizer<T, L> + ?Sized, S>(
             wanted.push(Wanted::new(BEST.into(), &[L::COUNT]));
         }
         weights::find::<T>(&mut wanted, &bytes, &Loading::default())?;
+        let expected = optimizer.name();
+        if rule != plain(expected) {
+            return Err(LoadErrorKind::Optimizer { expected, found: rule.into() });
+        }
         if !best.is_empty() {
             weights::fill(&mut best, (L::COUNT, 1), wanted.pop(), false);
         }
-        let state = state(&number, best).ok_or_else(refused)?;
+        let has = |name: &str| texts.iter().any(|(key, _)| *key == name);
+        let state = state(&number, &has, best).ok_or_else(refused)?;
         let mut wanted = wanted.into_iter();
         net.layers.visit_mut(None, [], &Path::ROOT, &mut |leaf: LeafMut<T, 0>| {
             weights::fill(leaf.values, leaf.shape, wanted.next(), false);

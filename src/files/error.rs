@@ -25,6 +25,14 @@ errors! {
         Format(error: FormatError) => "{error}";
         /// It holds another net.
         Mismatch(mismatch: Mismatch) => "{mismatch}";
+        /// It holds the state of an optimizer with another rule: [`Rule::NAME`](crate::Rule::NAME).
+        #[cfg(feature = "std")]
+        Optimizer {
+            /// The rule of the optimizer.
+            expected: &'static str,
+            /// The rule in the file.
+            found: String,
+        } => "expected the state of `{expected}`, found that of `{found}`";
         /// It is not a checkpoint of this kind of training, or a later version of the crate wrote it.
         #[cfg(feature = "std")]
         Version {

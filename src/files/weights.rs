@@ -34,7 +34,7 @@ pub struct Loading<'a> {
     /// Pairs (in the file, in the net) of names, or of the first parts of names: `("fc1", "0")` loads `fc1.weight`
     /// into `0.weight`. The first pair that fits counts.
     pub rename: &'a [(&'a str, &'a str)],
-    /// Round numbers of F64 to a net of f32. Without this they are refused.
+    /// Round numbers of F64 to a net of f32; those beyond its range become infinite. Without this they are refused.
     pub narrow: bool,
     /// Load what fits, leave the rest of the net as it is, and return what was not loaded.
     pub partial: bool,

@@ -126,6 +126,13 @@ macro_rules! kernels {
 }
 each!(kernels!);
 
+/// Whether products of two such numbers, and sums of 2³⁰ of these, are finite in f32: none is NaN or above 2⁴⁸.
+#[inline(always)]
+pub fn small<T: Number>(numbers: &[T]) -> bool {
+    let most: T = nalgebra::convert(281_474_976_710_656.0);
+    numbers.iter().fold(true, |small, number| small & (number.abs() <= most))
+}
+
 /// W ← W + factor·dy·xᵀ, with the bits of `product_nt` followed by `add_scaled`. Returns false if it was not done:
 /// without SIMD the sums are not kept in registers.
 #[inline(always)]

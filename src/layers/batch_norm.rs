@@ -26,6 +26,9 @@ use rand::Rng;
 /// layer delivers, and no rule of an optimizer sees them. `num_batches_tracked` counts the batches. The crate does not use
 /// it; PyTorch uses it if `momentum` is `None`. In f32 it stays at 2²⁴.
 ///
+/// The steps of micro-batches ([`accumulate`](crate::Network::accumulate)) add up, so `momentum` times their number should
+/// stay below 1.
+///
 /// If a batch is trained in parts, each part is normalised by its own mean and variance.
 ///
 /// # Numbers

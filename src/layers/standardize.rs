@@ -126,7 +126,10 @@ impl<T: Number, const N: usize> Standardize<T, N> {
             *mean = average(&|x| x);
             // The squares of tiny or huge numbers would not be representable.
             let largest = values().fold(T::zero(), |top, x| top.max((x - *mean).abs()));
-            *std = largest * average(&|x| ((x - *mean) / largest) * ((x - *mean) / largest)).sqrt();
+            // The mean is rounded, and so the differences have a mean too.
+            let off = average(&|x| (x - *mean) / largest);
+            let square = average(&|x| ((x - *mean) / largest) * ((x - *mean) / largest));
+            *std = largest * (square - off * off).sqrt();
             if !std.is_finite() || *std <= T::zero() {
                 return Err(StandardizeError::Range { feature });
             }

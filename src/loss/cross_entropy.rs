@@ -59,29 +59,66 @@ impl<T: Number, const N: usize, B: BatchSize, Y: Classes<T, N, B> + ?Sized> Mean
         weights: Option<&[T]>,
         dy: Option<&mut Columns<T, N, B>>,
     ) -> T {
+        const { assert!(!Y::WEIGHTED, "a target with weights takes the loss in `Weighted`") };
         let fits = target.samples() == y.ncols()
             && N != 1
             && (0.0..=1.0).contains(&self.smoothing)
             && self.weights.iter().all(|&c| c >= 0.0 && c.is_finite());
         let weights = Weights::new(weights, y.ncols(), fits);
+        let total = match weights.total.is_finite() {
+            true => self.sum::<T, B, Y>(target, &weights, y.ncols()),
+            false => nan(),
+        };
         let [keep, spread] =
             [1.0 - self.smoothing, self.smoothing].map(nalgebra::convert::<f64, T>);
         let spread = spread / number(N);
-        let class =
-            |k: usize| self.weights.get(k).map_or_else(nan, |&c| nalgebra::convert::<f64, T>(c));
-        let weight = |sample| match self.ignore {
+        let weight = |sample| self.of::<T, B, Y>(target, &weights, sample);
+        let t = |sample, k| self.class::<T>(k) * (keep * target.probability(sample, k) + spread);
+        cross_entropy(y, t, weight, total, dy)
+    }
+
+    fn weight(&self, target: &Y, weights: Option<&[T]>, samples: usize) -> T {
+        self.sum::<T, B, Y>(target, &Weights { each: weights, total: T::one() }, samples)
+    }
+}
+
+impl<const N: usize> CrossEntropy<N> {
+    #[inline(always)]
+    fn class<T: Number>(&self, k: usize) -> T {
+        self.weights.get(k).map_or_else(nan, |&c| nalgebra::convert::<f64, T>(c))
+    }
+
+    /// The weight of a sample.
+    #[inline(always)]
+    fn of<T: Number, B: BatchSize, Y: Classes<T, N, B> + ?Sized>(
+        &self,
+        target: &Y,
+        weights: &Weights<T>,
+        sample: usize,
+    ) -> T {
+        match self.ignore {
             Some(ignored) if target.label(sample) == Some(ignored) => T::zero(),
             _ => weights.of(sample),
-        };
+        }
+    }
+
+    /// The sum of the weights of the first samples, each times the weight of its class.
+    #[inline(always)]
+    fn sum<T: Number, B: BatchSize, Y: Classes<T, N, B> + ?Sized>(
+        &self,
+        target: &Y,
+        weights: &Weights<T>,
+        samples: usize,
+    ) -> T {
+        const { assert!(!Y::WEIGHTED, "a target with weights takes the loss in `Weighted`") };
         let mut total = Sum::new();
-        for sample in 0..y.ncols() {
-            let weight = weight(sample);
+        for sample in 0..samples {
+            let weight = self.of::<T, B, Y>(target, weights, sample);
             if weight != T::zero() {
-                (0..N).for_each(|k| total.add(weight * class(k) * target.probability(sample, k)));
+                let part = |k| weight * self.class::<T>(k) * target.probability(sample, k);
+                (0..N).for_each(|k| total.add(part(k)));
             }
         }
-        let total = if weights.total.is_finite() { total.total() } else { nan() };
-        let t = |sample, k| class(k) * (keep * target.probability(sample, k) + spread);
-        cross_entropy(y, t, weight, total, dy)
+        total.total()
     }
 }

@@ -40,6 +40,12 @@ use {alloc::vec::Vec, nalgebra::Dyn};
 pub trait Loss<T: Number, S: Shape, B: BatchSize, Y: ?Sized> {
     /// The mean loss of the samples. If `dy` is given, overwrites it with the gradient on the outputs.
     fn loss(&self, y: &S::Batch<T, B>, target: &Y, dy: Option<&mut S::Batch<T, B>>) -> T;
+
+    /// The divisor of the mean, for the first `samples` samples of the target: their number, or the sum of their
+    /// weights. By it the losses of several batches become the loss of all.
+    fn weight(&self, _target: &Y, samples: usize) -> T {
+        number(samples)
+    }
 }
 
 /// A loss that is a mean over the samples, so that each sample can have a weight: see [`Weighted`]. Every loss of
@@ -59,6 +65,11 @@ pub trait MeanLoss<T: Number, S: Shape, B: BatchSize, Y: ?Sized> {
         weights: Option<&[T]>,
         dy: Option<&mut S::Batch<T, B>>,
     ) -> T;
+
+    /// [`Loss::weight`] with these weights of the samples.
+    fn weight(&self, _target: &Y, weights: Option<&[T]>, samples: usize) -> T {
+        Weights::new(weights.map(|all| all.get(..samples).unwrap_or_default()), samples, true).total
+    }
 }
 
 /// A `MeanLoss` without weights is a `Loss`.
@@ -90,6 +101,10 @@ macro_rules! losses {
             #[inline(always)]
             fn loss(&self, y: &S::Batch<T, B>, target: &Y, dy: Option<&mut S::Batch<T, B>>) -> T {
                 self.weighted(y, target, None, dy)
+            }
+
+            fn weight(&self, target: &Y, samples: usize) -> T {
+                MeanLoss::<T, S, B, Y>::weight(self, target, None, samples)
             }
         }
     )* };
@@ -152,6 +167,10 @@ pub trait Classes<T: Number, const N: usize, B: BatchSize> {
     fn label(&self, sample: usize) -> Option<usize> {
         self.class(sample)
     }
+
+    /// Whether the target has weights for its samples, which only `Weighted` takes.
+    #[doc(hidden)]
+    const WEIGHTED: bool = false;
 }
 
 /// A target with a weight for each sample, as [`Weighted`] takes it.
@@ -168,6 +187,12 @@ impl<T: Number, const N: usize, B: BatchSize, Y: Classes<T, N, B>, W> Classes<T,
     fn class(&self, sample: usize) -> Option<usize> {
         self.0.class(sample)
     }
+
+    fn label(&self, sample: usize) -> Option<usize> {
+        self.0.label(sample)
+    }
+
+    const WEIGHTED: bool = true;
 }
 
 macro_rules! labels {

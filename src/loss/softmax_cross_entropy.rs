@@ -46,6 +46,7 @@ impl<T: Number, const N: usize, B: BatchSize, Y: Classes<T, N, B> + ?Sized> Mean
         weights: Option<&[T]>,
         dy: Option<&mut Columns<T, N, B>>,
     ) -> T {
+        const { assert!(!Y::WEIGHTED, "a target with weights takes the loss in `Weighted`") };
         let weights = Weights::new(weights, y.ncols(), t.samples() == y.ncols() && N != 1);
         let probability = |sample, class| t.probability(sample, class);
         cross_entropy(y, probability, |sample| weights.of(sample), weights.total, dy)

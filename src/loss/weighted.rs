@@ -30,6 +30,16 @@ use core::fmt;
 /// let loss = net.loss(&Matrix1x3::zeros(), &(targets, [3.0, 1.0, 0.0]));
 /// assert_eq!(loss, (3.0 * 1.0 + 1.0 * 4.0) / 4.0);
 /// ```
+///
+/// A target with weights does not build with [`SoftmaxCrossEntropy`](crate::SoftmaxCrossEntropy) itself, which would ignore
+/// them:
+///
+/// ```compile_fail,E0080
+/// use chainrule::{Loss, SoftmaxCrossEntropy};
+/// use nalgebra::Matrix2;
+///
+/// SoftmaxCrossEntropy.loss(&Matrix2::<f64>::identity(), &([0, 1], [1.0, 0.5]), None);
+/// ```
 #[doc(alias("sample_weight", "pos_weight"))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Weighted<E>(pub E);
@@ -52,5 +62,9 @@ where
         dy: Option<&mut S::Batch<T, B>>,
     ) -> T {
         self.0.weighted(y, target, Some(weights.as_ref()), dy)
+    }
+
+    fn weight(&self, (target, weights): &(Y, W), samples: usize) -> T {
+        self.0.weight(target, Some(weights.as_ref()), samples)
     }
 }

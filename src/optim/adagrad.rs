@@ -47,6 +47,7 @@ impl<T: Number> AdaGrad<T> {
 
 impl<T: Number> Rule<T, 1> for AdaGrad<T> {
     type Way = Fused;
+    const NAME: &'static str = "AdaGrad";
 
     #[inline(always)]
     fn begin(&mut self, _: u64) -> Result<(), BadSetting> {

@@ -75,6 +75,7 @@ fn settings<T: Number, const N: usize>(rate: T) -> Adam<T, N> {
 
 impl<T: Number, const N: usize> Rule<T, N> for Adam<T, N> {
     type Way = Fused;
+    const NAME: &'static str = "Adam";
 
     #[inline(always)]
     fn begin(&mut self, step: u64) -> Result<(), BadSetting> {

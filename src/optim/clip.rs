@@ -70,6 +70,7 @@ impl<R, G, const N: usize> Descent<R, G, N> {
 
 impl<T: Number, R: Rule<T, N, Way = Fused>, const N: usize> Rule<T, N> for ClipValue<R, T> {
     type Way = Fused;
+    const NAME: &'static str = R::NAME;
 
     #[inline(always)]
     fn begin(&mut self, step: u64) -> Result<(), BadSetting> {
@@ -95,6 +96,7 @@ impl<T: Number, R: Rule<T, N, Way = Fused>, const N: usize> Rule<T, N> for ClipV
 
 impl<T: Number, R: Rule<T, N, Way = Fused>, const N: usize> Rule<T, N> for ClipNorm<R, T> {
     type Way = Whole;
+    const NAME: &'static str = R::NAME;
 
     #[inline(always)]
     fn begin(&mut self, step: u64) -> Result<(), BadSetting> {

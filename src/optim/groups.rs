@@ -15,7 +15,7 @@ impl<R, G, const N: usize> Descent<R, G, N> {
     /// Changes the settings for some parameters: `f` gets the path of a parameter and the rule for it. It may
     /// change the rate, the decay and other settings, but not those from which a rule computes something
     /// for all parameters at the beginning of a step: the β and ε of Adam and its relatives. What `f` sets is
-    /// not checked.
+    /// not checked. Multiply the rate (`adam.rate *= 0.1`): a rate that is set takes the place of the rate of a schedule.
     ///
     /// ```
     /// use chainrule::{Adam, Affine, D1, Decay, Network, Optimizer, Relu, SoftmaxCrossEntropy};
@@ -52,6 +52,7 @@ impl<T: Number, R: Rule<T, N> + Rate<T>, F: Fn(&Path, &mut R) + 'static, const N
     for Groups<R, F>
 {
     type Way = R::Way;
+    const NAME: &'static str = R::NAME;
 
     #[inline(always)]
     fn begin(&mut self, step: u64) -> Result<(), BadSetting> {

@@ -76,6 +76,11 @@ pub trait Optimizer<T: Number, L: Parameters<T>> {
     /// The number of steps taken.
     fn steps(&self) -> u64;
 
+    /// The name of its rule.
+    fn name(&self) -> &'static str {
+        ""
+    }
+
     /// Calls `f` with each leaf of the state, and with the number of its tree. A leaf has the name of its
     /// parameter.
     fn visit_state(&self, f: &mut dyn FnMut(usize, Leaf<T>));
@@ -222,7 +227,7 @@ impl<T: Number, L: Parameters<T>, R: Rule<T, N, Way: Train<T, N>>, const N: usiz
         if let Some(leaf) = params::not_finite(gradient) {
             return Err(StepError::Gradient { leaf: Some(leaf.number), name: leaf.name });
         }
-        let step = self.steps + 1;
+        let step = self.steps.saturating_add(1);
         self.rule.begin(step)?;
         self.rule.look(gradient);
         let Descent { rule, state, .. } = self;
@@ -246,6 +251,10 @@ impl<T: Number, L: Parameters<T>, R: Rule<T, N, Way: Train<T, N>>, const N: usiz
 
     fn steps(&self) -> u64 {
         self.steps
+    }
+
+    fn name(&self) -> &'static str {
+        R::NAME
     }
 
     fn visit_state(&self, f: &mut dyn FnMut(usize, Leaf<T>)) {
@@ -331,7 +340,7 @@ impl<T: Number, const N: usize> Train<T, N> for Fused {
         passes: impl Passes<T, L>,
     ) -> Result<T, StepError> {
         let Descent { rule, state, steps } = optimizer;
-        let step = *steps + 1;
+        let step = steps.saturating_add(1);
         rule.begin(step)?;
         let mut look = Look::new();
         let loss = passes.run(Grad::update(layers, state.each_mut(), rule, step, &mut look))?;
@@ -376,6 +385,10 @@ impl<T: Number, L: Parameters<T>> Optimizer<T, L> for Box<dyn Optimizer<T, L> + 
 
     fn steps(&self) -> u64 {
         (**self).steps()
+    }
+
+    fn name(&self) -> &'static str {
+        (**self).name()
     }
 
     fn visit_state(&self, f: &mut dyn FnMut(usize, Leaf<T>)) {

@@ -69,6 +69,7 @@ impl<T: Number> Momentum<T> {
 
 impl<T: Number> Rule<T, 1> for Momentum<T> {
     type Way = Fused;
+    const NAME: &'static str = "Momentum";
 
     #[inline(always)]
     fn begin(&mut self, _: u64) -> Result<(), BadSetting> {

@@ -59,6 +59,7 @@ impl<T: Number> NAdam<T> {
 
 impl<T: Number> Rule<T, 2> for NAdam<T> {
     type Way = Fused;
+    const NAME: &'static str = "NAdam";
 
     #[inline(always)]
     fn begin(&mut self, step: u64) -> Result<(), BadSetting> {

@@ -65,6 +65,7 @@ fn settings<T: Number, const N: usize>(rate: T, momentum: T) -> RmsProp<T, N> {
 
 impl<T: Number, const N: usize> Rule<T, N> for RmsProp<T, N> {
     type Way = Fused;
+    const NAME: &'static str = "RmsProp";
 
     #[inline(always)]
     fn begin(&mut self, _: u64) -> Result<(), BadSetting> {

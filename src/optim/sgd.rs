@@ -30,6 +30,7 @@ impl<T: Number> Sgd<T> {
 
 impl<T: Number> Rule<T, 0> for Sgd<T> {
     type Way = Fused;
+    const NAME: &'static str = "Sgd";
 
     #[inline(always)]
     fn begin(&mut self, _: u64) -> Result<(), BadSetting> {
