@@ -331,6 +331,19 @@ fn loss_on_weights_as_the_loss_does() {
     }
 }
 
+/// Weights that cannot be are NaN, not a number for the other batches.
+#[test]
+fn loss_on_refuses_negative_weights() {
+    type Classifier = Network<f64, D1<1>, Affine<f64, 1, 2>, Weighted<CrossEntropy<2>>>;
+    let net = Classifier::new(Affine::zeros(), Weighted(CrossEntropy::default()));
+    let data =
+        |weights: Vec<f64>| Dataset::new(vec![[0.0]; 4], (vec![0, 1, 0, 1], weights)).unwrap();
+    assert!(net.loss_on(&data(vec![1.0, 1.0, 2.0, 0.0]), Dyn(2)) > 0.5);
+    for weights in [[1.0, -1.0, 2.0, 2.0], [2.0, 2.0, -1.0, 1.0], [0.0; 4]] {
+        assert!(net.loss_on(&data(weights.to_vec()), Dyn(2)).is_nan(), "{weights:?}");
+    }
+}
+
 /// A batch that is much larger than the data loses no digits.
 #[test]
 fn loss_on_takes_short_batches() {
@@ -350,4 +363,12 @@ fn loss_on_takes_short_batches() {
 fn scaling_of_large_numbers() {
     let scale = Standardize::<f32, 1>::fit(&[[1e8], [1e8 + 8.0]]).unwrap();
     assert_eq!(scale.std.0[0], 4.0);
+}
+
+/// What cannot be is refused before memory is allocated.
+#[test]
+fn splits_of_absurd_sizes() {
+    let samples = usize::MAX;
+    assert_eq!(split(samples, 0, 0), Err(DataError::HeldOut { samples, found: 0 }));
+    assert_eq!(folds(samples, 1, 0), Err(DataError::Folds { samples, found: 1 }));
 }

@@ -177,3 +177,11 @@ fn a_header_of_the_largest_size() {
     let error = read::<f32, 1>(&bytes).unwrap_err();
     assert!(error.contains("18446744073709551615"), "{error}");
 }
+
+#[test]
+fn labels_beyond_int64_are_not_written() {
+    let mut file = Vec::new();
+    let error = write_npy(&mut file, &[[1_usize], [1 << 63]]).unwrap_err();
+    assert_eq!(error.to_string(), "a number does not fit the type <i8");
+    assert!(file.is_empty());
+}

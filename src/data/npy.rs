@@ -139,7 +139,7 @@ pub fn read_npy_labels(
 /// int64. For outputs of a net, pass `from_slice::<T, N>(y.as_slice())?`.
 ///
 /// # Errors
-/// Those of the writer.
+/// Those of the writer; or a `usize` does not fit int64.
 pub fn write_npy<T: NpyNumber, const N: usize>(
     mut writer: impl Write,
     samples: &[[T; N]],
@@ -151,6 +151,13 @@ pub fn write_npy<T: NpyNumber, const N: usize>(
     let mut bytes = format!("NUMPY\x01\0\x76\0{header:<117}\n").into_bytes();
     bytes.insert(0, 0x93);
     samples.as_flattened().iter().for_each(|number| number.push(&mut bytes));
+    if let Some((size, read)) = T::reader(numbers)
+        && let Some(data) = bytes.get(128..)
+        && data.chunks_exact(size).any(|bytes| read(bytes).is_none())
+    {
+        let error = format!("a number does not fit the type {numbers}");
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, error));
+    }
     writer.write_all(&bytes)
 }
 

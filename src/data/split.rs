@@ -30,7 +30,7 @@ pub struct Split {
 /// ```
 #[doc(alias("train_test_split", "random_split"))]
 pub fn split(samples: usize, test: usize, seed: u64) -> Result<Split, DataError> {
-    held_out(&order(samples, seed), test)
+    held_out(samples, || order(samples, seed), test)
 }
 
 /// As [`split`], but both parts have the same share of each class, as far as the numbers allow.
@@ -38,7 +38,8 @@ pub fn split(samples: usize, test: usize, seed: u64) -> Result<Split, DataError>
 /// # Errors
 /// As [`split`]; or there is only one class; or a class has only one sample.
 pub fn stratified_split(labels: &[usize], test: usize, seed: u64) -> Result<Split, DataError> {
-    held_out(&by_class(labels, 2, seed)?, test)
+    let order = by_class(labels, 2, seed)?;
+    held_out(order.len(), || order, test)
 }
 
 /// `k` splits for a cross validation. Each sample is held out in one of them. The sizes of the folds differ by
@@ -58,7 +59,7 @@ pub fn stratified_split(labels: &[usize], test: usize, seed: u64) -> Result<Spli
 /// ```
 #[doc(alias("KFold", "cross_val_score"))]
 pub fn folds(samples: usize, k: usize, seed: u64) -> Result<Vec<Split>, DataError> {
-    dealt(&order(samples, seed), k)
+    dealt(samples, || order(samples, seed), k)
 }
 
 /// As [`folds`], but the numbers of samples of a class in two folds differ by at most one.
@@ -67,7 +68,8 @@ pub fn folds(samples: usize, k: usize, seed: u64) -> Result<Vec<Split>, DataErro
 /// As [`folds`]; or there is only one class; or a class has fewer than `k` samples.
 #[doc(alias("StratifiedKFold"))]
 pub fn stratified_folds(labels: &[usize], k: usize, seed: u64) -> Result<Vec<Split>, DataError> {
-    dealt(&by_class(labels, k, seed)?, k)
+    let order = by_class(labels, k, seed)?;
+    dealt(order.len(), || order, k)
 }
 
 fn order(samples: usize, seed: u64) -> Vec<usize> {
@@ -93,22 +95,30 @@ fn by_class(labels: &[usize], at_least: usize, seed: u64) -> Result<Vec<usize>, 
     }
 }
 
-/// Holds out `test` samples that lie evenly in `order`.
-fn held_out(order: &[usize], test: usize) -> Result<Split, DataError> {
-    let samples = order.len();
+/// Holds out `test` samples that lie evenly in `order`, which is made after the check: `samples` may be any number.
+fn held_out(
+    samples: usize,
+    order: impl FnOnce() -> Vec<usize>,
+    test: usize,
+) -> Result<Split, DataError> {
     if test == 0 || test >= samples {
         return Err(DataError::HeldOut { samples, found: test });
     }
     let before = |place: usize| place as u128 * test as u128 / samples as u128;
-    Ok(cut(order, |place| before(place) < before(place + 1)))
+    Ok(cut(&order(), |place| before(place) < before(place + 1)))
 }
 
 /// Distributes `order` to `k` folds in turn.
-fn dealt(order: &[usize], k: usize) -> Result<Vec<Split>, DataError> {
-    if k < 2 || k > order.len() {
-        return Err(DataError::Folds { samples: order.len(), found: k });
+fn dealt(
+    samples: usize,
+    order: impl FnOnce() -> Vec<usize>,
+    k: usize,
+) -> Result<Vec<Split>, DataError> {
+    if k < 2 || k > samples {
+        return Err(DataError::Folds { samples, found: k });
     }
-    Ok((0..k).map(|fold| cut(order, |place| place % k == fold)).collect())
+    let order = order();
+    Ok((0..k).map(|fold| cut(&order, |place| place % k == fold)).collect())
 }
 
 fn cut(order: &[usize], held_out: impl Fn(usize) -> bool) -> Split {

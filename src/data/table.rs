@@ -52,7 +52,7 @@ impl Table {
         Table::read(file, opened)
     }
 
-    /// Reads a table. Errors name it `file`.
+    /// Reads a table. Errors name it `file`. Blank lines are no rows, also in a table of one column.
     ///
     /// # Errors
     /// It is not CSV; a row has another number of fields than the first line; a column name occurs twice; or

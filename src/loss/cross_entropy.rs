@@ -65,10 +65,7 @@ impl<T: Number, const N: usize, B: BatchSize, Y: Classes<T, N, B> + ?Sized> Mean
             && (0.0..=1.0).contains(&self.smoothing)
             && self.weights.iter().all(|&c| c >= 0.0 && c.is_finite());
         let weights = Weights::new(weights, y.ncols(), fits);
-        let total = match weights.total.is_finite() {
-            true => self.sum::<T, B, Y>(target, &weights, y.ncols()),
-            false => nan(),
-        };
+        let total = self.sum::<T, B, Y>(target, &weights, y.ncols());
         let [keep, spread] =
             [1.0 - self.smoothing, self.smoothing].map(nalgebra::convert::<f64, T>);
         let spread = spread / number(N);
@@ -78,7 +75,8 @@ impl<T: Number, const N: usize, B: BatchSize, Y: Classes<T, N, B> + ?Sized> Mean
     }
 
     fn weight(&self, target: &Y, weights: Option<&[T]>, samples: usize) -> T {
-        self.sum::<T, B, Y>(target, &Weights { each: weights, total: T::one() }, samples)
+        let weights = weights.map(|all| all.get(..samples).unwrap_or_default());
+        self.sum::<T, B, Y>(target, &Weights::new(weights, samples, true), samples)
     }
 }
 
@@ -102,7 +100,7 @@ impl<const N: usize> CrossEntropy<N> {
         }
     }
 
-    /// The sum of the weights of the first samples, each times the weight of its class.
+    /// The sum of the weights of the first samples, each times the weight of its class. NaN if the weights are.
     #[inline(always)]
     fn sum<T: Number, B: BatchSize, Y: Classes<T, N, B> + ?Sized>(
         &self,
@@ -119,6 +117,6 @@ impl<const N: usize> CrossEntropy<N> {
                 (0..N).for_each(|k| total.add(part(k)));
             }
         }
-        total.total()
+        if weights.total.is_finite() { total.total() } else { nan() }
     }
 }

@@ -197,15 +197,15 @@ impl<T: Number> Schedule<T> for Step<T> {
 
 impl<T: Number> Schedule<T> for Cosine<T> {
     fn factor(&self, step: u64) -> T {
-        let angle = T::pi() * part(count(step.min(self.steps)), count(self.steps));
+        let angle = T::pi() * count(step.min(self.steps)) / count(self.steps);
         self.last + (T::one() - self.last) * (T::one() + angle.cos()) / convert(2.0)
     }
 }
 
 impl<T: Number> Schedule<T> for WarmUp<T> {
     fn factor(&self, step: u64) -> T {
-        let part = part(count(step.min(self.steps)), count(self.steps));
-        self.first + (T::one() - self.first) * part
+        let step: T = count(step.min(self.steps));
+        self.first + (T::one() - self.first) * step / count(self.steps)
     }
 }
 
@@ -214,9 +214,10 @@ impl<T: Number> Schedule<T> for OneCycle<T> {
         let end = count::<T>(self.steps) - T::one();
         let (top, step) = (self.rise * count(self.steps) - T::one(), count::<T>(step).min(end));
         let (from, to, part) = if step <= top {
-            (self.first, T::one(), part(step, top))
+            let part = if top == T::zero() { T::one() } else { step / top };
+            (self.first, T::one(), part)
         } else {
-            (T::one(), self.last, part(step - top, end - top))
+            (T::one(), self.last, (step - top) / (end - top))
         };
         to + (from - to) / convert(2.0) * ((T::pi() * part).cos() + T::one())
     }
@@ -235,11 +236,6 @@ impl<T: Number, A: Schedule<T>, B: Schedule<T>> Schedule<T> for (A, B) {
     fn factor(&self, step: u64) -> T {
         self.0.factor(step) * self.1.factor(step)
     }
-}
-
-/// The part of a width that is done; all of it, if there is none.
-fn part<T: Number>(done: T, width: T) -> T {
-    if width == T::zero() { T::one() } else { done / width }
 }
 
 /// A number of steps as a number of the scalar.
