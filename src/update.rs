@@ -65,7 +65,7 @@ pub struct Held<'a, L, G, R, const N: usize> {
     rule: &'a R,
     step: u64,
     look: &'a mut Look,
-    /// Whether the gradient is a product dy·xᵀ of numbers so small that it is finite.
+    /// Whether the gradient is a product dy·xᵀ of numbers so small that it is finite. Without std they are not checked.
     small: bool,
 }
 
@@ -112,7 +112,9 @@ impl<T: Number, R: Rule<T, N>, const N: usize> Destination<T> for Update<R, N> {
     ) -> Option<Self::Held<'b, M>> {
         // Of a large layer whichever has fewer numbers is checked: the factors, or the product.
         let few = |x: &[T]| x.len() < const { M::SHAPE.0 * M::SHAPE.1 } || x.len() <= FEW;
-        held.small = x.is_some_and(|x| few(x) && kernel::small(dy) & kernel::small(x));
+        held.small = x.is_some_and(|x| {
+            !cfg!(feature = "std") || few(x) && kernel::small(dy) & kernel::small(x)
+        });
         let factor = held.rule.factor().filter(|_| M::ROLE == Role::Weight);
         let Some(factor) = factor else { return Some(held) };
         let w = held.layer.numbers();
@@ -124,12 +126,13 @@ impl<T: Number, R: Rule<T, N>, const N: usize> Destination<T> for Update<R, N> {
         // The bias gets the same `dy` as the weight before it, which was checked already.
         let dy = dy.as_ptr().addr();
         match x {
+            None if held.look.seen == dy => {}
+            _ if !cfg!(feature = "std") => held.look.at(w.get(..M::SHAPE.0).unwrap_or_default()),
             Some(_) if held.small => {}
             Some(x) if few(x) => held.look.after(w),
-            None if held.look.seen == dy => {}
             _ => held.look.at(w),
         }
-        held.look.seen = if held.small { dy } else { 0 };
+        held.look.seen = if held.small || !cfg!(feature = "std") { dy } else { 0 };
         None
     }
 
@@ -193,9 +196,13 @@ impl<M, R, const N: usize> Held<'_, M, M, R, N> {
         let end = first + gradient.len();
         let here = self.layer.numbers().get_mut(first..end);
         let values = here.unwrap_or_default();
-        if !self.small {
-            self.look.at(gradient);
-        }
+        let look = match (self.small, first) {
+            (false, _) => gradient,
+            // A chip has no time for more. An infinite `dy` shows in the first column.
+            (true, 0) if !cfg!(feature = "std") => gradient.get(..M::SHAPE.0).unwrap_or_default(),
+            (true, _) => &[],
+        };
+        self.look.at(look);
         if M::ROLE != Role::Weight {
             return kernel::add_scaled(T::one(), gradient, values);
         }

@@ -227,7 +227,7 @@ impl<T: Number, L: Parameters<T>, R: Rule<T, N, Way: Train<T, N>>, const N: usiz
         if let Some(leaf) = params::not_finite(gradient) {
             return Err(StepError::Gradient { leaf: Some(leaf.number), name: leaf.name });
         }
-        let step = self.steps.saturating_add(1);
+        let step = self.steps + 1;
         self.rule.begin(step)?;
         self.rule.look(gradient);
         let Descent { rule, state, .. } = self;
@@ -264,7 +264,8 @@ impl<T: Number, L: Parameters<T>, R: Rule<T, N, Way: Train<T, N>>, const N: usiz
     }
 
     fn restore(&mut self, steps: u64, f: &mut dyn FnMut(usize, LeafMut<T, 0>)) {
-        self.steps = steps;
+        // A number from a file, to which steps are added.
+        self.steps = steps.min(u64::MAX / 2);
         for (tree, state) in self.state.iter_mut().enumerate() {
             state.visit_mut(None, [], &Path::ROOT, &mut |leaf| f(tree, leaf));
         }
@@ -340,7 +341,7 @@ impl<T: Number, const N: usize> Train<T, N> for Fused {
         passes: impl Passes<T, L>,
     ) -> Result<T, StepError> {
         let Descent { rule, state, steps } = optimizer;
-        let step = steps.saturating_add(1);
+        let step = *steps + 1;
         rule.begin(step)?;
         let mut look = Look::new();
         let loss = passes.run(Grad::update(layers, state.each_mut(), rule, step, &mut look))?;
