@@ -109,7 +109,7 @@ elementwise!(Gelu {} Some(Gain::Relu), (this, x, y, dy, dx) kernel::gelu(x, y), 
 ///
 /// let x = Vector3::new(0.0, 1000.0, -1000.0);
 /// let mut softplus = Softplus.trace(&x);
-/// assert_eq!(softplus.y, Vector3::new(core::f64::consts::LN_2, 1000.0, 0.0));
+/// assert!((softplus.y - Vector3::new(core::f64::consts::LN_2, 1000.0, 0.0)).amax() < 1e-15);
 /// assert_eq!(softplus.backward(&Vector3::repeat(4.0)).0, Vector3::new(2.0, 4.0, 0.0));
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
