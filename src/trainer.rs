@@ -94,7 +94,7 @@ pub struct Trainer<B, T> {
     pub batch: B,
     /// The number of epochs.
     pub epochs: u64,
-    /// How many epochs in a row may pass without a new lowest loss of the validation set. `Some(0)` is as `Some(1)`.
+    /// How many epochs in a row may pass without a new lowest loss of the validation set. `Some(0)` means `Some(1)`.
     /// With `None` the trainer trains all epochs and keeps the last weights. (Feature `alloc`.)
     #[cfg(feature = "alloc")]
     pub patience: Option<u64>,
@@ -197,8 +197,8 @@ impl<B, T> Trainer<B, T> {
     /// observer returns `ControlFlow::Break(())`.
     ///
     /// With patience, the net has the parameters of the best epoch at the end. (An earlier call without patience kept none,
-    /// so its best epoch does not count.) If the observer ends the training, the
-    /// net keeps its last parameters, so that a second call continues.
+    /// so its best epoch does not count.) If the observer ends the training, the net keeps its last parameters, so that a
+    /// second call continues.
     ///
     /// # Errors
     /// - [`TrainingCause::Step`]: a step failed, for example because its loss is not finite. See

@@ -31,7 +31,7 @@ impl<'a, T: Number, L: Parameters<T>, R: Rule<T, N>, const N: usize> Grad<'a, T,
     }
 }
 
-/// Whether the gradient is finite.
+/// Whether the gradient is finite, as far as it is checked.
 #[doc(hidden)]
 pub struct Look {
     pub finite: bool,
@@ -69,7 +69,7 @@ pub struct Held<'a, L, G, R, const N: usize> {
     small: bool,
 }
 
-/// So many inputs are checked even if the layer has fewer weights.
+/// Up to this number of inputs the factors are checked, even if the layer has fewer weights.
 const FEW: usize = 64;
 
 /// How many bytes of a gradient the backward pass computes at most before it gives them to the rule. With std the size
@@ -110,7 +110,7 @@ impl<T: Number, R: Rule<T, N>, const N: usize> Destination<T> for Update<R, N> {
         dy: &[T],
         x: Option<&[T]>,
     ) -> Option<Self::Held<'b, M>> {
-        // Of a large layer whichever has fewer numbers is checked: the factors, or the product.
+        // The crate checks the factors or the product, whichever has fewer numbers.
         let few = |x: &[T]| x.len() < const { M::SHAPE.0 * M::SHAPE.1 } || x.len() <= FEW;
         held.small = x.is_some_and(|x| {
             !cfg!(feature = "std") || few(x) && kernel::small(dy) & kernel::small(x)
@@ -198,7 +198,7 @@ impl<M, R, const N: usize> Held<'_, M, M, R, N> {
         let values = here.unwrap_or_default();
         let look = match (self.small, first) {
             (false, _) => gradient,
-            // A chip has no time for more. An infinite `dy` shows in the first column.
+            // Without std only `dy` is checked, whose numbers are factors of the first column.
             (true, 0) if !cfg!(feature = "std") => gradient.get(..M::SHAPE.0).unwrap_or_default(),
             (true, _) => &[],
         };

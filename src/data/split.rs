@@ -95,7 +95,8 @@ fn by_class(labels: &[usize], at_least: usize, seed: u64) -> Result<Vec<usize>, 
     }
 }
 
-/// Holds out `test` samples that lie evenly in `order`, which is made after the check: `samples` may be any number.
+/// Holds out `test` samples that lie evenly in `order`. It makes the order after the check, because `samples` may be any
+/// number.
 fn held_out(
     samples: usize,
     order: impl FnOnce() -> Vec<usize>,

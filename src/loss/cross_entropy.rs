@@ -59,7 +59,6 @@ impl<T: Number, const N: usize, B: BatchSize, Y: Classes<T, N, B> + ?Sized> Mean
         weights: Option<&[T]>,
         dy: Option<&mut Columns<T, N, B>>,
     ) -> T {
-        const { assert!(!Y::WEIGHTED, "a target with weights takes the loss in `Weighted`") };
         let fits = target.samples() == y.ncols()
             && N != 1
             && (0.0..=1.0).contains(&self.smoothing)

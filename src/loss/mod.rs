@@ -41,8 +41,8 @@ pub trait Loss<T: Number, S: Shape, B: BatchSize, Y: ?Sized> {
     /// The mean loss of the samples. If `dy` is given, overwrites it with the gradient on the outputs.
     fn loss(&self, y: &S::Batch<T, B>, target: &Y, dy: Option<&mut S::Batch<T, B>>) -> T;
 
-    /// The divisor of the mean, for the first `samples` samples of the target: their number, or the sum of their
-    /// weights. By it the losses of several batches become the loss of all.
+    /// Σ wᵢ over the first `samples` samples of the target, the divisor of the mean. Without weights it is their number,
+    /// the default. The loss of several batches is Σ weight·loss / Σ weight.
     fn weight(&self, _target: &Y, samples: usize) -> T {
         number(samples)
     }

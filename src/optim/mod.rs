@@ -76,7 +76,7 @@ pub trait Optimizer<T: Number, L: Parameters<T>> {
     /// The number of steps taken.
     fn steps(&self) -> u64;
 
-    /// The name of its rule.
+    /// The name of its rule, [`Rule::NAME`], which is empty by default.
     fn name(&self) -> &'static str {
         ""
     }

@@ -346,6 +346,6 @@ fn softplus<P: Lanes>(x: P) -> P {
     let from_half = t.sub(x.like(0.5));
     let below = polynomial(from_half, P::Element::SOFTPLUS);
     let below = from_half.mul_add(below, x.like(0.378_139_567_567_342_46));
-    // The rest is smaller than s, so its rounding counts less.
+    // For x near 0 the other part is smaller than s, so its rounding error is smaller too.
     s.add(relu(x).add(t.mul(t).neg_mul_add(below, s.mul(p))))
 }
